@@ -1,0 +1,368 @@
+package scenarios
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
+)
+
+// MaxDays and MaxSeats bound a scenario so that a slip of the pen does not
+// become a run without end.
+const (
+	MaxDays  = 400
+	MaxSeats = 250_000
+)
+
+// Capabilities are the rows a custom role can grant, by the vendor's ids.
+var Capabilities = []string{
+	"chat", "code_execution", "memory", "web_search", "public_projects",
+	"skill_create", "skill_share", "skill_share_org", "claude_in_chrome",
+	"claude_code", "fast_mode", "claude_code_workflows", "claude_security",
+	"claude_code_artifacts", "claude_design", "cowork", "cowork_cloud",
+}
+
+var scenarioName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
+// checker collects what only shows when the parts of a scenario are seen
+// together.
+type checker struct {
+	*Scenario
+	ps                                         *source.Problems
+	groups, roles, connectors, plugins, skills []string
+	departments                                map[string]int // members
+	departmentNames                            []string
+}
+
+func (s *Scenario) check(ps *source.Problems) {
+	c := &checker{Scenario: s, ps: ps}
+	c.collect()
+	c.dates()
+	c.organisation()
+	c.plan()
+	c.members()
+	c.access()
+	c.spend()
+	c.play()
+}
+
+// collect gathers the names that may be referred to, each only once.
+func (c *checker) collect() {
+	add := func(list *[]string, kind string, t source.Text) {
+		if slices.Contains(*list, t.Value) {
+			c.ps.Add(t.At, "rename one, or merge the two", "%s %q stands here again", kind, t.Value)
+			return
+		}
+		*list = append(*list, t.Value)
+	}
+	for _, g := range c.Groups {
+		add(&c.groups, "group", g.Name)
+	}
+	for _, r := range c.Roles {
+		add(&c.roles, "role", r.Name)
+	}
+	for _, x := range c.Connectors {
+		add(&c.connectors, "connector", x.Name)
+	}
+	for _, p := range c.Plugins {
+		add(&c.plugins, "plugin", p.Name)
+	}
+	for _, k := range c.Skills {
+		add(&c.skills, "skill", k.Name)
+	}
+	c.departments = map[string]int{}
+	total := 0
+	for _, d := range c.Organisation.Departments {
+		add(&c.departmentNames, "department", source.Text{Value: d.Name, At: d.At})
+		c.departments[d.Name] += d.Members
+		total += d.Members
+	}
+	if rest := c.Organisation.Seats - total; rest > 0 {
+		if _, ok := c.departments[org.General]; !ok {
+			c.departmentNames = append(c.departmentNames, org.General)
+		}
+		c.departments[org.General] += rest
+	}
+}
+
+// dangling reports a name that refers to nothing.
+func (c *checker) dangling(t source.Text, kind string, known []string) {
+	if slices.Contains(known, t.Value) {
+		return
+	}
+	advice := fmt.Sprintf("the scenario has no %ss", kind)
+	if len(known) > 0 {
+		advice = fmt.Sprintf("known %ss: %s", kind, list(known))
+	}
+	if g := source.Nearest(t.Value, known); g != "" {
+		advice = fmt.Sprintf("did you mean %q?", g)
+	}
+	c.ps.Add(t.At, advice, "%q is not a %s of this scenario", t.Value, kind)
+}
+
+func list(names []string) string {
+	if len(names) > 20 {
+		return strings.Join(names[:20], ", ") + " and others"
+	}
+	return strings.Join(names, ", ")
+}
+
+func (c *checker) dates() {
+	if c.Name.Value != "" && !scenarioName.MatchString(c.Name.Value) {
+		c.ps.Add(c.Name.At, "use small letters, digits and dashes, for example claims-pilot; the name becomes a directory", "name: found %q, expected a short name", c.Name.Value)
+	}
+	p := c.Period
+	if p.From.Given() && p.To.Given() {
+		switch {
+		case p.To.Before(p.From):
+			c.ps.Add(p.To.At, "put the earlier day first; both days are played", "period: it ends on %s, before it starts on %s", p.To, p.From)
+		case p.Days() > MaxDays:
+			c.ps.Add(p.To.At, "play the weeks that matter; six are usual", "period: %d days, at most %d are played", p.Days(), MaxDays)
+		}
+	}
+	var last source.Date
+	for _, ph := range c.Rollout {
+		if last.Given() && ph.From.Given() && ph.From.Before(last) {
+			c.ps.Add(ph.From.At, "list the phases in the order in which they start", "rollout: phase %q starts on %s, before the one above it", ph.Name, ph.From)
+		}
+		if ph.From.Given() {
+			last = ph.From
+		}
+		for _, g := range ph.Groups {
+			c.dangling(g, "group", c.groups)
+		}
+	}
+	for _, a := range c.Attestations {
+		if a.Expires.Given() && a.Date.Given() && a.Expires.Before(a.Date) {
+			c.ps.Add(a.Expires.At, "give the last day on which the statement holds", "attestation %q expires before it is given", a.Id.Value)
+		}
+	}
+}
+
+func (c *checker) organisation() {
+	o := c.Organisation
+	if o.At.IsZero() {
+		return // missing as a whole, which is reported already
+	}
+	switch {
+	case o.Seats < 1:
+		c.ps.Add(o.At, "state the seats bought", "organisation: %d seats, expected at least 1", o.Seats)
+	case o.Seats > MaxSeats:
+		c.ps.Add(o.At, "play a part of the organisation", "organisation: %d seats, at most %d are played", o.Seats, MaxSeats)
+	}
+	total := 0
+	for _, d := range o.Departments {
+		if d.Members < 0 {
+			c.ps.Add(d.At, "a department has 0 or more members", "department %q has %d members", d.Name, d.Members)
+			continue
+		}
+		if total += d.Members; total > o.Seats && total-d.Members <= o.Seats && o.Seats > 0 {
+			c.ps.Add(d.At, "raise seats, or make departments smaller; seats that no department holds go to "+org.General, "with department %q the departments hold %d members, but there are %d seats", d.Name, total, o.Seats)
+		}
+		if _, err := time.LoadLocation(d.TimeZone); err != nil || d.TimeZone == "Local" {
+			c.ps.Add(d.At, "write a name such as America/New_York or Europe/Dublin", "%q is not a time zone", d.TimeZone)
+		}
+	}
+	if len(o.Desktops) > 0 {
+		versions := make([]string, 0, len(o.Desktops))
+		for v := range o.Desktops {
+			versions = append(versions, v)
+		}
+		slices.Sort(versions)
+		sum := 0.0
+		for _, v := range versions {
+			if x := o.Desktops[v]; x < 0 || x > 1 {
+				c.ps.Add(o.At, "a share lies between 0 and 1", "organisation.desktops: version %s has the share %g", v, x)
+			}
+			sum += o.Desktops[v]
+		}
+		if math.Abs(sum-1) > 1e-6 {
+			c.ps.Add(o.At, "let the shares of the desktop versions add up to 1", "organisation.desktops: the shares add up to %g", math.Round(sum*1e6)/1e6)
+		}
+	}
+}
+
+// plan refuses what the contract plan cannot hold, and says what it has
+// instead. The wish for it belongs in needs, where it is judged.
+func (c *checker) plan() {
+	plan := c.Organisation.Plan.Value
+	has, dir, limit := "", "", ""
+	switch plan {
+	case "team":
+		has = "Team has one Cowork toggle, for everybody or for nobody; put the wish under needs (restrict-by-group), or set plan: enterprise"
+		dir = "Team fills its seats by invitation or at first sign-in: directory: invite or jit"
+		limit = "Team has one cap for the whole organisation: spend.organisation; put the wish under needs"
+	case "individual":
+		has = "a personal plan has no organisation to govern; put the wish under needs, or set plan: enterprise"
+		dir = "personal seats belong to nobody's directory; leave directory out"
+		limit = "a personal plan has no limit for others; put the wish under needs"
+	default:
+		return
+	}
+	name := strings.ToUpper(plan[:1]) + plan[1:]
+	for _, g := range c.Groups {
+		c.ps.Add(g.Name.At, has, "group %q: %s has no groups", g.Name.Value, name)
+	}
+	for _, r := range c.Roles {
+		c.ps.Add(r.Name.At, has, "role %q: %s has no custom roles", r.Name.Value, name)
+	}
+	for _, m := range c.Members {
+		if m.Role == "custom" {
+			c.ps.Add(m.Select.At, has, "members: role custom is not on %s", name)
+		}
+	}
+	for _, l := range c.Spend.Groups {
+		c.ps.Add(l.Group.At, limit, "a limit for group %q: %s has no limits per group", l.Group.Value, name)
+	}
+	if c.Organisation.Directory == "scim" {
+		c.ps.Add(c.Organisation.At, dir, "organisation.directory: scim is not on %s", name)
+	}
+}
+
+func (c *checker) members() {
+	if c.Organisation.Plan.Value == "enterprise" && len(c.Members) == 0 {
+		c.ps.Add(c.Organisation.Plan.At, "for example members: [{select: {all: true}, role: custom}]; group roles bind members on custom only", "members is missing: on Enterprise everybody's organisation role has to be stated")
+	}
+	for _, m := range c.Members {
+		c.selector(m.Select)
+	}
+	for _, g := range c.Groups {
+		for _, m := range g.Members {
+			c.selector(m.Select)
+			if m.From.Given() && m.To.Given() && !m.From.Before(m.To) {
+				c.ps.Add(m.To.At, "to is the first day on which they are no longer members", "group %q: a membership ends on %s, not after it starts on %s", g.Name.Value, m.To, m.From)
+			}
+		}
+	}
+}
+
+func (c *checker) selector(s org.Selector) {
+	if s.At.IsZero() {
+		return // missing or no mapping, which is reported already
+	}
+	what, have := "the organisation", c.Organisation.Seats
+	switch {
+	case s.All && s.Department != "":
+		c.ps.Add(s.At, "keep one of the two", "the selection names both all and a department")
+		return
+	case !s.All && s.Department == "" && s.First == 0 && len(s.Ids) == 0:
+		c.ps.Add(s.At, "for example {all: true}, {department: Claims} or {department: Claims, first: 15}", "the selection picks nobody")
+		return
+	case s.Department != "":
+		if !slices.Contains(c.departmentNames, s.Department) {
+			c.dangling(source.Text{Value: s.Department, At: s.At}, "department", c.departmentNames)
+			return
+		}
+		what, have = fmt.Sprintf("department %q", s.Department), c.departments[s.Department]
+	}
+	if s.First < 0 || s.First > have {
+		c.ps.Add(s.At, "first counts members from the top of the department or organisation", "first: %d of %s, which has %d members", s.First, what, have)
+	}
+}
+
+func (c *checker) access() {
+	for _, g := range c.Groups {
+		for _, r := range g.Roles {
+			c.dangling(r, "role", c.roles)
+		}
+		for _, p := range g.Plugins {
+			c.dangling(p.Plugin, "plugin", c.plugins)
+		}
+	}
+	for _, r := range c.Roles {
+		for _, g := range r.Grants {
+			c.grant(r, g)
+		}
+	}
+	for _, w := range c.Workloads {
+		for _, g := range w.Groups {
+			c.dangling(g, "group", c.groups)
+		}
+	}
+}
+
+func (c *checker) grant(r org.Role, g org.Grant) {
+	n := 0
+	for _, t := range []source.Text{g.Capability, g.Connector, g.Plugin, g.Skill} {
+		if t.Value != "" {
+			n++
+		}
+	}
+	if n != 1 {
+		c.ps.Add(g.At, "write one row for each", "a grant of role %q names %d of capability, connector, plugin and skill, expected exactly one", r.Name.Value, n)
+	}
+	if g.Capability.Value != "" && !slices.Contains(Capabilities, g.Capability.Value) {
+		advice := "known capabilities: " + strings.Join(Capabilities, ", ")
+		if near := source.Nearest(g.Capability.Value, Capabilities); near != "" {
+			advice = fmt.Sprintf("did you mean %q?", near)
+		}
+		c.ps.Add(g.Capability.At, advice, "%q is not a capability", g.Capability.Value)
+	}
+	if g.Connector.Value != "" && g.Connector.Value != "all" {
+		c.dangling(g.Connector, "connector", c.connectors)
+	}
+	if g.Plugin.Value != "" {
+		c.dangling(g.Plugin, "plugin", c.plugins)
+	}
+	if g.Skill.Value != "" {
+		c.dangling(g.Skill, "skill", c.skills)
+	}
+	if g.Tool == "" {
+		return
+	}
+	if g.Connector.Value == "" || g.Connector.Value == "all" {
+		c.ps.Add(g.At, "name the connector the tool belongs to", "a grant of role %q names tool %q without its connector", r.Name.Value, g.Tool)
+		return
+	}
+	for _, x := range c.Connectors {
+		if x.Name.Value != g.Connector.Value {
+			continue
+		}
+		var tools []string
+		for _, t := range x.Tools {
+			tools = append(tools, t.Name)
+		}
+		if len(tools) > 0 {
+			c.dangling(source.Text{Value: g.Tool, At: g.At}, "tool", tools)
+		}
+	}
+}
+
+func (c *checker) spend() {
+	var seen []string
+	for _, l := range c.Spend.Groups {
+		c.dangling(l.Group, "group", c.groups)
+		if slices.Contains(seen, l.Group.Value) {
+			c.ps.Add(l.Group.At, "keep one of them", "group %q has a second limit", l.Group.Value)
+		}
+		seen = append(seen, l.Group.Value)
+	}
+	for _, u := range c.Spend.Users {
+		if u.Limit.Given == u.Unlimited {
+			c.ps.Add(u.Member.At, "give either limit or unlimited: true", "the limit of member %q is not clear", u.Member.Value)
+		}
+	}
+}
+
+func (c *checker) play() {
+	if c.Behaviour.Intensity < 0 {
+		c.ps.Add(c.Name.At, "0 means that nobody uses it, 1 is the profile", "behaviour.intensity is %g, expected 0 or more", c.Behaviour.Intensity)
+	}
+	days := 0
+	if c.Period.From.Given() && c.Period.To.Given() {
+		days = c.Period.Days()
+	}
+	for _, i := range c.Incidents {
+		if i.Count < 0 {
+			c.ps.Add(i.Story.At, "count is how often the story is played", "incident %q: count is %d", i.Story.Value, i.Count)
+		}
+		if i.Day < 0 || days > 0 && i.Day > days {
+			c.ps.Add(i.Story.At, "day counts from 1, the first day of the period; 0 or nothing lets it be drawn", "incident %q: day %d of a period of %d days", i.Story.Value, i.Day, days)
+		}
+	}
+}

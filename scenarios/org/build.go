@@ -1,0 +1,310 @@
+package org
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // time zones must not depend on the machine
+
+	"github.com/brianvoe/gofakeit/v6"
+)
+
+// General is the department of the seats that no department of the
+// configuration holds.
+const General = "General"
+
+// Stream is the random stream of a name under a seed. Every random draw comes
+// from a stream named after what it is for, so that one more member, session or
+// story moves nobody else's draws.
+func Stream(seed uint64, names ...string) *rand.Rand {
+	h := sha256.New()
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], seed)
+	h.Write(b[:])
+	for _, n := range names {
+		// The length keeps ("ab","c") and ("a","bc") apart.
+		binary.BigEndian.PutUint64(b[:], uint64(len(n)))
+		h.Write(b[:])
+		h.Write([]byte(n))
+	}
+	s := h.Sum(nil)
+	return rand.New(rand.NewPCG(binary.BigEndian.Uint64(s), binary.BigEndian.Uint64(s[8:])))
+}
+
+// Build fills the organisation with synthetic members: those of the departments
+// in their order, then the seats that are left, in department General. The same
+// configuration and seed give the same members. A member depends on the seed,
+// the department's name and the place in it, so that adding a member or a
+// department leaves everybody else as they were; only the number behind a
+// repeated name in an e-mail address can move.
+//
+// Names and addresses are invented; addresses are in the reserved domain
+// example. The first member of a department manages it.
+func Build(cfg *Config, seed uint64) (*Directory, error) {
+	o := &cfg.Organisation
+	type part struct {
+		Department
+		first int // place of the first member in the department
+	}
+	var parts []part
+	total := 0
+	rest := part{Department: Department{Name: General, Persona: "general"}}
+	seen := map[string]bool{}
+	for _, d := range o.Departments {
+		if seen[d.Name] {
+			return nil, fmt.Errorf("org: two departments are called %q", d.Name)
+		}
+		seen[d.Name] = true
+		if d.Members < 0 {
+			return nil, fmt.Errorf("org: department %q has %d members", d.Name, d.Members)
+		}
+		if _, err := time.LoadLocation(d.TimeZone); err != nil {
+			return nil, fmt.Errorf("org: department %q: %q is not a time zone", d.Name, d.TimeZone)
+		}
+		total += d.Members
+		parts = append(parts, part{Department: d})
+		if d.Name == General {
+			rest.Department, rest.first = d, d.Members
+		}
+	}
+	if total > o.Seats {
+		return nil, fmt.Errorf("org: departments hold %d members, the organisation has %d seats", total, o.Seats)
+	}
+	if rest.Members = o.Seats - total; rest.Members > 0 {
+		if rest.TimeZone == "" && len(o.Departments) > 0 {
+			rest.TimeZone = o.Departments[0].TimeZone
+		}
+		parts = append(parts, rest)
+	}
+
+	members := make([]Member, 0, o.Seats)
+	domain := slug(o.Name) + ".example"
+	taken := map[string]bool{}
+	managers := map[string]int{}
+	desktops := shares(o.Desktops)
+	for _, p := range parts {
+		for i := range p.Members {
+			place := strconv.Itoa(p.first + i)
+			// Never 0: that seed means random to gofakeit.
+			person := gofakeit.NewUnlocked(int64(Stream(seed, "member", p.Name, place).Uint64() | 1))
+			given, family := person.FirstName(), person.LastName()
+			ids := Stream(seed, "account", p.Name, place)
+			m := Member{
+				Index:      len(members),
+				Account:    uuid(ids),
+				ID:         "user_01" + base58(ids, 22),
+				Name:       given + " " + family,
+				Email:      address(slug(given)+"."+slug(family), domain, taken),
+				Department: p.Name,
+				Persona:    p.Persona,
+				Manager:    -1,
+				TimeZone:   p.TimeZone,
+				OrgRole:    "user",
+				Desktop:    pick(desktops, Stream(seed, "desktop", p.Name, place).Float64()),
+			}
+			if m.Persona == "" {
+				m.Persona = "general"
+			}
+			if m.TimeZone == "" {
+				m.TimeZone = "UTC"
+			}
+			if boss, ok := managers[p.Name]; ok {
+				m.Manager = boss
+			} else {
+				managers[p.Name] = m.Index
+			}
+			members = append(members, m)
+		}
+	}
+	d := NewDirectory(cfg, members)
+	for _, r := range cfg.Members {
+		for _, i := range d.Select(r.Select) {
+			d.Members[i].OrgRole = r.Role
+		}
+	}
+	return d, nil
+}
+
+// NewDirectory indexes members that were built or imported: by account, e-mail
+// and id, and by group. Index of each member is set to its place. Groups select
+// once, here; changing Members or Config later does not move anybody.
+func NewDirectory(cfg *Config, members []Member) *Directory {
+	d := &Directory{Config: cfg, Members: members, byKey: make(map[string]int, 3*len(members))}
+	for i := range members {
+		m := &members[i]
+		m.Index = i
+		for _, k := range []string{m.Account, m.Email, m.ID} {
+			if _, dup := d.byKey[k]; k != "" && !dup {
+				d.byKey[k] = i
+			}
+		}
+	}
+	d.memberships = make([][]spell, len(cfg.Groups))
+	for g := range cfg.Groups {
+		for _, ms := range cfg.Groups[g].Members {
+			s := spell{from: ms.From.Time, to: ms.To.Time, in: make([]bool, len(members))}
+			for _, i := range d.Select(ms.Select) {
+				s.in[i] = true
+			}
+			d.memberships[g] = append(d.memberships[g], s)
+		}
+	}
+	return d
+}
+
+// spell is a dated part of a group with the members it holds.
+type spell struct {
+	from, to time.Time // zero: open
+	in       []bool
+}
+
+// Select lists the members a selector picks, in the order of the directory.
+// Ids may also be accounts or e-mail addresses; a selector that says nothing
+// picks nobody.
+func (d *Directory) Select(sel Selector) []int {
+	var out []int
+	ids := map[int]bool{}
+	for _, key := range sel.Ids {
+		if m, ok := d.Lookup(key); ok {
+			ids[m.Index] = true
+		}
+	}
+	wide := sel.All || sel.Department == "" && sel.First > 0
+	n := 0
+	for i := range d.Members {
+		m := &d.Members[i]
+		if wide || sel.Department != "" && m.Department == sel.Department {
+			if n++; sel.First == 0 || n <= sel.First {
+				out = append(out, i)
+				continue
+			}
+		}
+		if ids[i] {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// InGroup reports that a member belongs to a group, given by its index in the
+// configuration, at a time.
+func (d *Directory) InGroup(group, member int, t time.Time) bool {
+	if group < 0 || group >= len(d.memberships) || member < 0 || member >= len(d.Members) {
+		return false
+	}
+	if left := d.Members[member].Left; !left.IsZero() && !t.Before(left) {
+		return false
+	}
+	for _, s := range d.memberships[group] {
+		if s.in[member] && !t.Before(s.from) && (s.to.IsZero() || t.Before(s.to)) {
+			return true
+		}
+	}
+	return false
+}
+
+// GroupsOf lists the indices of the groups a member belongs to at a time, in
+// the order of the configuration.
+func (d *Directory) GroupsOf(member int, t time.Time) []int {
+	var out []int
+	for g := range d.memberships {
+		if d.InGroup(g, member, t) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+type share struct {
+	name string
+	upTo float64
+}
+
+// shares turns shares of devices into cumulative ones, in name order.
+func shares(m map[string]float64) []share {
+	names := make([]string, 0, len(m))
+	sum := 0.0
+	for n := range m {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	for _, n := range names {
+		sum += m[n]
+	}
+	var out []share
+	at := 0.0
+	for _, n := range names {
+		if m[n] > 0 {
+			at += m[n]
+			out = append(out, share{n, at / sum})
+		}
+	}
+	return out
+}
+
+func pick(list []share, u float64) string {
+	for _, s := range list {
+		if u < s.upTo {
+			return s.name
+		}
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return list[len(list)-1].name
+}
+
+// address numbers repeated names.
+func address(local, domain string, taken map[string]bool) string {
+	a := local + "@" + domain
+	for n := 2; taken[a]; n++ {
+		a = local + strconv.Itoa(n) + "@" + domain
+	}
+	taken[a] = true
+	return a
+}
+
+// slug keeps ASCII letters and digits and joins the rest with dashes.
+func slug(s string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(s) {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	out := strings.Trim(b.String(), "-")
+	if len(out) > 60 { // a label of a domain name has at most 63 bytes
+		out = strings.Trim(out[:60], "-")
+	}
+	if out == "" {
+		return "organisation"
+	}
+	return out
+}
+
+// uuid is a random (version 4) UUID.
+func uuid(r *rand.Rand) string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], r.Uint64())
+	binary.BigEndian.PutUint64(b[8:], r.Uint64())
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// base58 is n characters of the alphabet the vendor writes its ids in.
+func base58(r *rand.Rand, n int) string {
+	const alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = alphabet[r.IntN(len(alphabet))]
+	}
+	return string(b)
+}

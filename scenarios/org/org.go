@@ -1,0 +1,253 @@
+// Package org is the organisation as its administrators configured it: plan,
+// seats, roles, groups, connectors, plugins, limits and settings, and the
+// synthetic members that fill it. It holds no decisions: who may do what is
+// asked of rules/rbac, who is blocked of rules/spend.
+//
+// A setting that nobody stated is nil ("not stated"), never off: the assessor
+// treats it as unknown.
+package org
+
+import (
+	"time"
+
+	"github.com/sandtable-dev/sandtable/scenarios/source"
+)
+
+// Organisation is the tenant. The plan decides what may exist at all: groups,
+// custom roles, group limits and SCIM are Enterprise only (facts
+// rbac-plan-gate, spend-group-limit-gate).
+type Organisation struct {
+	Name         string             `yaml:"name,required"`
+	Kind         []string           `yaml:"kind,enum=covered_entity|business_associate|issuer|merchant|service_provider|service_organisation"`
+	Plan         source.Text        `yaml:"plan,required,enum=team|enterprise|individual"`
+	Seats        int                `yaml:"seats,required"`
+	Arrangements []string           `yaml:"arrangements,enum=zdr|cmek|hipaa_ready|hipaa_configuration"`
+	Modes        []string           `yaml:"modes,enum=local|cloud|third_party"` // execution modes that can be used; empty = by dated default
+	Directory    string             `yaml:"directory,enum=invite|jit|scim"`
+	Desktops     map[string]float64 `yaml:"desktops"` // desktop version -> share of devices
+	Departments  []Department       `yaml:"departments"`
+	Label        string             `yaml:"label"`    // report label, e.g. "Draft for discussion"
+	Client       string             `yaml:"client"`   // who the report is for
+	Preparer     string             `yaml:"preparer"` // who prepared it
+	Settings     Settings           `yaml:"settings"`
+	Retention    int                `yaml:"transcript_retention_days"` // custom Compliance API retention; 0 = default
+	At           source.Pos         `yaml:"-"`
+}
+
+// Department is a part of the synthetic organisation. Persona names an entry of
+// the behaviour profile.
+type Department struct {
+	Name     string     `yaml:"name,required"`
+	Members  int        `yaml:"members,required"`
+	Persona  string     `yaml:"persona,enum=claims|analyst|finance|engineering|operations|sales|legal|marketing|hr|it|general"`
+	TimeZone string     `yaml:"time_zone"`
+	At       source.Pos `yaml:"-"`
+}
+
+// Settings are organisation switches and surrounding controls. Nil means not stated.
+type Settings struct {
+	Cowork            *bool       `yaml:"cowork"`
+	Cloud             *bool       `yaml:"cloud"`
+	Browser           *bool       `yaml:"browser"`
+	AutoApprove       *bool       `yaml:"auto_approve"`
+	AlwaysAllow       *bool       `yaml:"always_allow_connectors"`
+	SSO               *bool       `yaml:"sso"`
+	MFA               *bool       `yaml:"mfa"`
+	SigninAlerts      *bool       `yaml:"signin_alerts"`
+	ConnectorAllow    *bool       `yaml:"connector_allowlist"`
+	PluginsBounded    *bool       `yaml:"plugins_bounded"`
+	InferenceHook     *bool       `yaml:"inference_hook"`
+	TenantRestriction *bool       `yaml:"tenant_restriction"`
+	SettingsBaseline  *bool       `yaml:"settings_baseline"`
+	HIPAAConfigProven *bool       `yaml:"hipaa_configuration_proven"`
+	ComplianceAPI     source.Date `yaml:"compliance_api_since"`
+	ExportEveryDays   int         `yaml:"own_export_every_days"`
+	ExportKeepDays    int         `yaml:"own_export_kept_days"`
+	PersonalSeats     *int        `yaml:"personal_seats"`
+}
+
+// Selector picks members: all, a department, or the first N of either, in the
+// stable order of the directory. Ids picks by member id.
+type Selector struct {
+	All        bool       `yaml:"all"`
+	Department string     `yaml:"department"`
+	First      int        `yaml:"first"`
+	Ids        []string   `yaml:"ids"`
+	At         source.Pos `yaml:"-"`
+}
+
+// MemberRule gives the members it selects their one organisation role: user,
+// custom ("managed" in the API), admin or owner. Later rules win.
+type MemberRule struct {
+	Select Selector `yaml:"select,required"`
+	Role   string   `yaml:"role,required,enum=user|custom|admin|owner"`
+}
+
+// Grant is one row of a custom role. Rows only grant; there are no deny rows.
+type Grant struct {
+	Capability source.Text `yaml:"capability"`
+	Connector  source.Text `yaml:"connector"` // a connector name, or "all"
+	Tool       string      `yaml:"tool"`      // one tool of the connector; empty = the whole connector
+	Level      string      `yaml:"level,enum=ask|always"`
+	Plugin     source.Text `yaml:"plugin"`
+	Skill      source.Text `yaml:"skill"`
+	Because    string      `yaml:"because"`
+	At         source.Pos  `yaml:"-"`
+}
+
+// Role is a custom role (Enterprise). AdminAreas with identity_access: manage
+// can rewrite itself.
+type Role struct {
+	Name       source.Text       `yaml:"name,required"`
+	Grants     []Grant           `yaml:"grants"`
+	AdminAreas map[string]string `yaml:"admin_areas"`
+	Because    string            `yaml:"because"`
+}
+
+// Membership is a dated part of a group: the selection is a member from From
+// (inclusive) to To (exclusive); not given means always.
+type Membership struct {
+	Select Selector    `yaml:"select,required"`
+	From   source.Date `yaml:"from"`
+	To     source.Date `yaml:"to"`
+}
+
+// Group carries roles to members. Purpose is printed in the matrix.
+type Group struct {
+	Name    source.Text   `yaml:"name,required"`
+	Source  string        `yaml:"source,enum=direct|scim"`
+	Roles   []source.Text `yaml:"roles"`
+	Members []Membership  `yaml:"members"`
+	Plugins []PluginLevel `yaml:"plugins"`
+	Purpose string        `yaml:"purpose"`
+	Phase   string        `yaml:"phase,enum=pilot|controlled|general|other"`
+}
+
+// PluginLevel sets a plugin's availability for a group or the organisation.
+type PluginLevel struct {
+	Plugin source.Text `yaml:"plugin,required"`
+	Level  string      `yaml:"level,required,enum=required|installed|available|not_available"`
+}
+
+// Connector is a server-routed MCP connector. Owners enable it, users sign in.
+type Connector struct {
+	Name    source.Text `yaml:"name,required"`
+	Enabled bool        `yaml:"enabled"`
+	Policy  string      `yaml:"policy,enum=always|ask|blocked"` // organisation tool policy; empty = always
+	Tools   []Tool      `yaml:"tools"`
+	Brings  string      `yaml:"brings"` // data it brings in, in words
+	Vendor  string      `yaml:"vendor"`
+	At      source.Pos  `yaml:"-"`
+}
+
+// Tool of a connector. Write false and ReadOnly false is un-annotated, which
+// counts as able to write.
+type Tool struct {
+	Name     string `yaml:"name,required"`
+	Write    bool   `yaml:"write"`
+	ReadOnly bool   `yaml:"read_only"`
+}
+
+// Plugin or Skill known to the organisation.
+type Plugin struct {
+	Name        source.Text `yaml:"name,required"`
+	Level       string      `yaml:"level,enum=required|installed|available|not_available"`
+	Marketplace string      `yaml:"marketplace"`
+}
+
+// Skill names an organisation skill.
+type Skill struct {
+	Name source.Text `yaml:"name,required"`
+}
+
+// GroupLimit is a monthly limit entered on a group: it caps each member, it is
+// not a pool (fact spend-group-limit-semantics).
+type GroupLimit struct {
+	Group   source.Text  `yaml:"group,required"`
+	Limit   source.Money `yaml:"limit,required"`
+	Because string       `yaml:"because"`
+	Formula *Formula     `yaml:"formula"`
+	At      source.Pos   `yaml:"-"`
+}
+
+// Formula holds the lesson's inputs; the product of all, times 4.3 and 1.25, is
+// the team's budget, and without Users the number to enter per member.
+type Formula struct {
+	SessionsPerWeek float64      `yaml:"sessions_per_user_week,required"`
+	SessionCost     source.Money `yaml:"cost_per_session,required"`
+	Users           int          `yaml:"users,required"`
+	Assumes         string       `yaml:"assumes"`
+}
+
+// UserLimit overrides every group limit of one member. Unlimited stands for a
+// null amount.
+type UserLimit struct {
+	Member    source.Text  `yaml:"member,required"`
+	Limit     source.Money `yaml:"limit"`
+	Unlimited bool         `yaml:"unlimited"`
+}
+
+// Spend is the limit configuration. All amounts are monthly, in dollars.
+type Spend struct {
+	Organisation  source.Money `yaml:"organisation"` // pooled ceiling
+	MemberDefault source.Money `yaml:"member_default"`
+	SeatDefault   source.Money `yaml:"seat_default"`
+	Groups        []GroupLimit `yaml:"groups"`
+	Users         []UserLimit  `yaml:"users"`
+	MultiGroup    string       `yaml:"multi_group,enum=lowest|lower|higher"`
+	At            source.Pos   `yaml:"-"`
+}
+
+// Config is the whole admin surface of a scenario.
+type Config struct {
+	Organisation Organisation `yaml:"organisation,required"`
+	Members      []MemberRule `yaml:"members"`
+	Groups       []Group      `yaml:"groups"`
+	Roles        []Role       `yaml:"roles"`
+	Connectors   []Connector  `yaml:"connectors"`
+	Plugins      []Plugin     `yaml:"plugins"`
+	Skills       []Skill      `yaml:"skills"`
+	Spend        Spend        `yaml:"spend"`
+}
+
+// Member is one synthetic person. Times are UTC; a zero Left means still there.
+type Member struct {
+	Index      int
+	ID         string // user_...
+	Account    string // account uuid, the join key of the stream
+	Email      string
+	Name       string
+	Department string
+	Persona    string
+	Manager    int // index, or -1
+	TimeZone   string
+	OrgRole    string
+	Desktop    string
+	Joined     time.Time
+	Left       time.Time
+}
+
+// Directory is the organisation filled with members, in a stable order.
+type Directory struct {
+	Config  *Config
+	Members []Member
+
+	byKey       map[string]int
+	memberships [][]spell // by group
+}
+
+// Lookup finds a member by account, e-mail or id; ok is false when the key is
+// empty or unknown.
+func (d *Directory) Lookup(key string) (*Member, bool) {
+	if key == "" {
+		return nil, false
+	}
+	i, ok := d.byKey[key]
+	if !ok {
+		return nil, false
+	}
+	return &d.Members[i], true
+}
+
+// On reports that an optional switch is stated and on.
+func On(b *bool) bool { return b != nil && *b }
