@@ -1,0 +1,198 @@
+// Package event is what the engines observe: one record of the product's log
+// stream, with typed fields, the unknown kept, and the derived fields (MCP
+// server, path, approval class, cost) computed once and never guessed.
+//
+// An absent field is not an empty one: Has says which fields were on the wire.
+// Rules and coverage checks rest on that difference. Source of names and types:
+// the vendor's monitoring references and public captures.
+package event
+
+import "time"
+
+// Kind is the closed set of event names the engines know. Other is any name
+// not in the set; its raw name is kept in Event.Name.
+type Kind uint8
+
+const (
+	Other Kind = iota
+	UserPrompt
+	AssistantResponse
+	ToolDecision
+	ToolResult
+	APIRequest
+	APIError
+	APIRefusal
+	APIRetriesExhausted
+	PluginLoaded
+	PluginInstalled
+	SkillActivated
+	MCPConnection
+	HookStart
+	HookComplete
+	HookRegistered
+	PermissionModeChanged
+	SubagentCompleted
+	Compaction
+	InternalError
+	kindCount
+)
+
+var kindNames = [kindCount]string{
+	"", "user_prompt", "assistant_response", "tool_decision", "tool_result", "api_request", "api_error",
+	"api_refusal", "api_retries_exhausted", "plugin_loaded", "plugin_installed", "skill_activated",
+	"mcp_server_connection", "hook_execution_start", "hook_execution_complete", "hook_registered",
+	"permission_mode_changed", "subagent_completed", "compaction", "internal_error",
+}
+
+var kindsByName = func() map[string]Kind {
+	m := make(map[string]Kind, kindCount)
+	for k := UserPrompt; k < kindCount; k++ {
+		m[kindNames[k]] = k
+	}
+	return m
+}()
+
+// String is the wire name without prefix; "" for Other.
+func (k Kind) String() string { return kindNames[k] }
+
+// KindOf maps a wire name without prefix to its Kind, Other when unknown.
+func KindOf(name string) Kind { return kindsByName[name] }
+
+// Kinds lists every known kind in a fixed order.
+func Kinds() []Kind {
+	ks := make([]Kind, 0, kindCount-1)
+	for k := UserPrompt; k < kindCount; k++ {
+		ks = append(ks, k)
+	}
+	return ks
+}
+
+// Product tells whose record it is, by service.name and scope. Only Cowork
+// counts towards Cowork coverage and analytics; every product that shares a
+// spend limit counts towards spend.
+type Product uint8
+
+const (
+	UnknownProduct Product = iota
+	Cowork
+	ClaudeCode
+	DesktopLogs
+	OfficeAgents
+)
+
+func (p Product) String() string {
+	return [...]string{"unknown product", "Cowork", "Claude Code", "desktop application logs", "Office agents"}[p]
+}
+
+// Field is a bit of Event.Has: the attribute was on the wire, whatever its value.
+type Field uint64
+
+const (
+	FTime Field = 1 << iota
+	FSequence
+	FSession
+	FPrompt
+	FUserID
+	FEmail
+	FAccount
+	FOrganisation
+	FHostPaths
+	FPromptText
+	FPromptLength
+	FResponseText
+	FTool
+	FToolUse
+	FDecision
+	FSource
+	FSuccess
+	FDuration
+	FParameters
+	FInput
+	FModel
+	FCostUSD
+	FCostMicros
+	FInputTokens
+	FOutputTokens
+	FCacheRead
+	FCacheWrite
+	FStatus
+	FError
+	FInputSize
+	FResultSize
+	FServiceVersion
+	FSurface
+	FObserved
+	FQuerySource
+	FPlugin
+	FSkill
+	FMCPServer
+	FMCPTool
+	FRequest
+	FScope
+)
+
+// Redacted is the wire's placeholder for text that capture settings held back.
+const Redacted = "<REDACTED>"
+
+// Attr is an attribute the engines do not read, kept so that it can be counted
+// and written again. Value holds string, int64, float64, bool or []string.
+type Attr struct {
+	Key   string
+	Value any
+}
+
+// Event is one log record. Strings may be views into a decoder's buffer: an
+// observer that keeps one beyond its call clones it.
+type Event struct {
+	Kind    Kind
+	Product Product
+	Has     Field
+
+	// Time is the record's own instant and Observed the receiver's or exporter's,
+	// both in nanoseconds since 1970 UTC. Index is the position in the input,
+	// from 0; it breaks ties and names the event together with its session.
+	Time, Observed int64
+	Index          int64
+	Sequence       int64
+
+	Name                         string // raw event name without prefix
+	Service, ServiceVersion      string
+	Scope, ScopeVersion          string
+	OS, Surface, Terminal        string
+	DeploymentMode               string
+	Session, Prompt              string
+	UserID, Email, Account       string // Account is user.account_uuid
+	AccountID, Organisation      string
+	HostPaths                    []string
+	Tool, ToolUse                string
+	Decision, Source             string // Source: source on a decision, decision_source on a result
+	ToolSource, ServerScope      string
+	Success                      bool
+	Duration                     int64  // milliseconds
+	Parameters, Input            string // JSON inside a string, as sent, perhaps cut
+	InputSize, ResultSize        int64  // bytes
+	ErrorType, Error             string
+	PromptText, ResponseText     string
+	PromptLength                 int64 // characters
+	Command                      string
+	Model, Request, QuerySource  string
+	Speed, Agent                 string
+	InputTokens, OutputTokens    int64
+	CacheRead, CacheWrite        int64
+	CostMicros                   int64 // micro-dollars as sent or derived from cost_usd
+	Status                       int64
+	Attempt                      int64
+	Plugin, PluginHash           string
+	Marketplace, Skill           string
+	MCPServerAttr, MCPToolAttr   string // dotted attributes, not the resolved names
+	ConnStatus, FromMode, ToMode string
+	Extra                        []Attr
+
+	Derived
+}
+
+// When is Time as a time.Time in UTC.
+func (e *Event) When() time.Time { return time.Unix(0, e.Time).UTC() }
+
+// Present reports that every given field was on the wire.
+func (e *Event) Present(f Field) bool { return e.Has&f == f }
