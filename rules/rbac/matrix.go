@@ -1,0 +1,267 @@
+package rbac
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sandtable-dev/sandtable/rules"
+	"github.com/sandtable-dev/sandtable/scenarios/org"
+)
+
+// Cell is what a group's roles give its members on custom roles. Level is allow,
+// ask, deny, not known, or a plugin's level; Because is the reason written into
+// the configuration, "" when nobody gave one.
+type Cell struct {
+	Kind    string   `json:"kind"` // capability, connector, plugin
+	Name    string   `json:"name"`
+	Level   string   `json:"level"`
+	By      string   `json:"by,omitempty"` // level that denies
+	Roles   []string `json:"roles,omitempty"`
+	Because string   `json:"because,omitempty"`
+}
+
+// Row is one group of the matrix.
+type Row struct {
+	Group   string   `json:"group"`
+	Purpose string   `json:"purpose,omitempty"`
+	Source  string   `json:"source,omitempty"`
+	Roles   []string `json:"roles"`
+	Members int      `json:"members"` // at the matrix's time
+	Cells   []Cell   `json:"cells"`
+}
+
+// Flag is a weakness of the configuration. ID is no-reason, over-broad,
+// untouched-role, no-access, plain-user, toggle-before-roles or plan.
+type Flag struct {
+	ID       string         `json:"id"`
+	Severity rules.Severity `json:"severity"`
+	Subject  string         `json:"subject"`
+	Text     string         `json:"text"`
+	Count    int            `json:"count,omitempty"`
+}
+
+// Matrix is groups by what they may use at Time.
+type Matrix struct {
+	Time  time.Time `json:"time"`
+	Scope string    `json:"scope"`
+	Rows  []Row     `json:"rows"`
+	Flags []Flag    `json:"flags"`
+}
+
+// Matrix shows what each group alone gives: a member of two groups gets the
+// union, which only Capability answers.
+func (e *Engine) Matrix(t time.Time) Matrix {
+	m := Matrix{Time: t.UTC(), Scope: e.EffectiveScope(t), Rows: []Row{}}
+	counts := make([]int, len(e.cfg.Groups))
+	for i := range e.dir.Members {
+		if e.current(i, t) {
+			now, _ := e.at(i, t)
+			for _, g := range now.groups {
+				counts[g]++
+			}
+		}
+	}
+	for i := range e.cfg.Groups {
+		g := &e.cfg.Groups[i]
+		s := e.newState("custom", []int{i})
+		row := Row{Group: g.Name.Value, Purpose: g.Purpose, Source: g.Source, Members: counts[i], Roles: []string{}}
+		for _, h := range s.roles {
+			row.Roles = append(row.Roles, h.role.Name.Value)
+		}
+		for _, c := range e.Capabilities() {
+			row.Cells = append(row.Cells, cell("capability", c, e.policy(&s, c), &s, func(x *org.Grant) bool {
+				return x.Capability.Value == c || x.Capability.Value == accessAll || x.Capability.Value == accessAllGA
+			}))
+		}
+		for j := range e.cfg.Connectors {
+			c := &e.cfg.Connectors[j]
+			// The connector as a whole, for a tool that only reads; Cowork asks
+			// before tools that write unless the organisation allows otherwise.
+			row.Cells = append(row.Cells, cell("connector", c.Name.Value, e.connectorPolicy(&s, c, Call{Connector: c.Name.Value}), &s, func(x *org.Grant) bool {
+				return x.Connector.Value == "all" || x.Connector.Value != "" && ConnectorKey(x.Connector.Value) == ConnectorKey(c.Name.Value)
+			}))
+		}
+		for _, p := range e.cfg.Plugins {
+			row.Cells = append(row.Cells, cell("plugin", p.Name.Value, e.pluginPolicy(&s, p.Name.Value), &s, func(x *org.Grant) bool {
+				return x.Plugin.Value == p.Name.Value
+			}))
+		}
+		m.Rows = append(m.Rows, row)
+	}
+	m.Flags = e.Flags(t)
+	return m
+}
+
+func cell(kind, name string, d Decision, s *state, row func(*org.Grant) bool) Cell {
+	c := Cell{Kind: kind, Name: name, Level: d.Outcome.String(), Roles: d.Granting}
+	if d.Level != "" {
+		c.Level = d.Level
+	}
+	if d.Outcome != Allow {
+		c.By = d.Because()
+	}
+	for _, h := range s.roles {
+		if !slices.Contains(d.Granting, h.role.Name.Value) && kind != "plugin" {
+			continue
+		}
+		for i := range h.role.Grants {
+			if g := &h.role.Grants[i]; c.Because == "" && row(g) {
+				c.Because = g.Because
+				if c.Because == "" {
+					c.Because = h.role.Because
+				}
+			}
+		}
+	}
+	return c
+}
+
+// current reports that a member belongs to the organisation at t.
+func (e *Engine) current(member int, t time.Time) bool {
+	m := &e.dir.Members[member]
+	return !t.Before(m.Joined) && (m.Left.IsZero() || t.Before(m.Left))
+}
+
+// Flags lists the weaknesses of the configuration at t, in a fixed order.
+func (e *Engine) Flags(t time.Time) []Flag {
+	out := []Flag{}
+	add := func(id string, sev rules.Severity, subject string, n int, format string, args ...any) {
+		out = append(out, Flag{ID: id, Severity: sev, Subject: subject, Count: n, Text: fmt.Sprintf(format, args...)})
+	}
+	for _, p := range e.ConfigErrors() {
+		add("plan", rules.High, e.cfg.Organisation.Plan.Value, 0, "%s", p)
+	}
+	for i := range e.cfg.Roles {
+		r := &e.cfg.Roles[i]
+		name, bare, connectors := r.Name.Value, 0, false
+		for _, g := range r.Grants {
+			if g.Because == "" && r.Because == "" {
+				bare++
+			}
+			connectors = connectors || g.Connector.Value != ""
+			switch {
+			case g.Connector.Value == "all" && g.Tool == "" && g.Level == "always":
+				add("over-broad", rules.High, name, 0, "role %q gives every present and future connector without asking", name)
+			case g.Capability.Value == accessAll || g.Capability.Value == accessAllGA:
+				add("over-broad", rules.Medium, name, 0, "role %q gives capabilities by a blanket row that grows with the product", name)
+			}
+		}
+		if r.AdminAreas["identity_access"] == "manage" {
+			add("over-broad", rules.High, name, 0, "role %q manages identity and access and so can rewrite itself", name)
+		}
+		if bare > 0 {
+			add("no-reason", rules.Low, name, bare, "role %q has %d rows without a reason", name, bare)
+		}
+		if !connectors && len(e.cfg.Connectors) > 0 {
+			add("untouched-role", rules.Low, name, 0, "role %q says nothing on connectors and stands at needs approval for all of them", name)
+		}
+	}
+	if !e.enterprise() {
+		return out
+	}
+	plain, none, all := 0, 0, e.Capabilities()
+	for i := range e.dir.Members {
+		if !e.current(i, t) {
+			continue
+		}
+		s, _ := e.at(i, t)
+		switch s.orgRole {
+		case "user":
+			plain++
+		case "custom":
+			if !slices.ContainsFunc(all, func(c string) bool { return e.Allowed(i, c, t) != Deny }) {
+				none++
+			}
+		}
+	}
+	if none > 0 {
+		add("no-access", rules.Medium, "members", none, "%d members on custom roles have no effective access at all", none)
+	}
+	if on, _, _ := e.toggle(Cowork); plain > 0 && on == On {
+		if len(e.cfg.Roles) > 0 {
+			add("plain-user", rules.High, "members", plain, "%d members hold the plain User role, which inherits what is on; custom roles do not bind them", plain)
+		} else {
+			add("toggle-before-roles", rules.High, "organisation", plain, "Cowork is on while no custom role exists, so that all %d members on the User role have it", plain)
+		}
+	}
+	return out
+}
+
+// EffectiveScope is who has Cowork at t: "off" (nobody), "all" (Team, or members
+// on the plain User role have it), or "groups" (custom roles decide). Owners and
+// admins have it whenever it is on and are not counted (fact rbac-owner-exempt).
+// When the answer is not known it is "".
+func (e *Engine) EffectiveScope(t time.Time) string {
+	custom, unknown, exempt := false, false, false
+	for i := range e.dir.Members {
+		if !e.current(i, t) {
+			continue
+		}
+		s, _ := e.at(i, t)
+		switch e.Allowed(i, Cowork, t) {
+		case Allow:
+			switch {
+			case !e.enterprise() || s.orgRole == "user":
+				return "all"
+			case s.orgRole == "custom":
+				custom = true
+			default:
+				exempt = true
+			}
+		case Indeterminate, InFlight:
+			unknown = true
+		}
+	}
+	switch {
+	case custom:
+		return "groups"
+	case unknown:
+		return ""
+	case exempt: // on, and only owners and admins have it: a restricted start
+		return "groups"
+	}
+	return "off"
+}
+
+// ExpectedDenials lists the members whom the configuration means to keep from
+// Cowork at t: everybody when it is off; else, once a group carries a role that
+// grants it, all members outside such groups but owners and admins. Without such
+// a group nobody is meant to be kept out.
+func (e *Engine) ExpectedDenials(t time.Time) []int {
+	on, _, _ := e.toggle(Cowork)
+	forced := e.rules.Inputs.Platform[Cowork]
+	off := forced == Off || on == Off && forced != On
+	granting := map[int]bool{}
+	for i := range e.cfg.Groups {
+		s := e.newState("custom", []int{i})
+		for _, h := range s.roles {
+			if e.grants(h.role, Cowork) != "" {
+				granting[i] = true
+			}
+		}
+	}
+	var out []int
+	for i := range e.dir.Members {
+		s, _ := e.at(i, t)
+		exempt := s.orgRole == "owner" || s.orgRole == "admin"
+		inside := slices.ContainsFunc(s.groups, func(g int) bool { return granting[g] })
+		if e.current(i, t) && (off || len(granting) > 0 && !exempt && !inside) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// DenyTest asks the engine about every expected denial. A failure is a member who
+// should be kept out and is not certainly denied, most often one left on the
+// plain User role (row 4).
+func (e *Engine) DenyTest(t time.Time) (tested, failures int) {
+	for _, i := range e.ExpectedDenials(t) {
+		tested++
+		if e.Allowed(i, Cowork, t) != Deny {
+			failures++
+		}
+	}
+	return tested, failures
+}

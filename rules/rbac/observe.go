@@ -1,0 +1,214 @@
+package rbac
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/sandtable-dev/sandtable/rules"
+	"github.com/sandtable-dev/sandtable/rules/event"
+)
+
+// Counters tell what Observe judged and what it could not.
+type Counters struct {
+	Judged       int64 `json:"judged"`        // Cowork records of a known member
+	OtherProduct int64 `json:"other_product"` // not Cowork, not judged
+	Unattributed int64 `json:"unattributed"`  // no member on the wire: counted, never judged
+	Strangers    int64 `json:"strangers"`     // a member on the wire whom the directory does not know
+	MCPCalls     int64 `json:"mcp_calls"`     // tool results of named servers
+	MCPUnnamed   int64 `json:"mcp_unnamed"`   // tool results of servers the wire does not name
+	InFlight     int64 `json:"in_flight"`     // inside a propagation window: not judged
+	Unknown      int64 `json:"unknown"`       // the policy is not known
+}
+
+type incidentKey struct {
+	member     int
+	rule, what string
+}
+
+type incident struct {
+	first, last int64
+	count       int
+	reason      string
+	events      []rules.EventRef
+}
+
+type observer struct {
+	counters Counters
+	open     map[incidentKey]*incident
+}
+
+func (o *observer) reset() { *o = observer{open: map[incidentKey]*incident{}} }
+
+// Counters of the records seen so far.
+func (e *Engine) Counters() Counters { return e.obs.counters }
+
+// Observe judges one record of Cowork: activity by somebody who may not use
+// Cowork at that time, activity after leaving, and a tool that ran on a connector
+// the policy denies or does not know. What is not known, in flight or without a
+// member is counted and not judged.
+func (e *Engine) Observe(ev *event.Event) {
+	c := &e.obs.counters
+	if ev.Product != event.Cowork {
+		c.OtherProduct++
+		return
+	}
+	if ev.Account == "" && ev.Email == "" && ev.AccountID == "" {
+		c.Unattributed++
+		return
+	}
+	member, ok := e.member(ev)
+	if !ok {
+		c.Strangers++
+		return
+	}
+	c.Judged++
+	t := ev.When()
+	// A leaver's records are one incident, not also a denied capability.
+	if left := e.dir.Members[member].Left; !left.IsZero() && !t.Before(left) {
+		e.incident(member, "rbac-leaver", "", ev, nil)
+		return
+	}
+	// The wire does not say dependably which records come from a cloud session, so
+	// that only the capability both kinds need is judged.
+	switch e.Allowed(member, Cowork, t) {
+	case Deny:
+		e.incident(member, "rbac-capability", Cowork, ev, func() Decision { return e.Capability(member, Cowork, t) })
+	case InFlight:
+		c.InFlight++
+	case Indeterminate:
+		c.Unknown++
+	}
+	e.observeMCP(member, ev, t)
+}
+
+// observeMCP judges results only: a decision may have been a rejection, in which
+// case nothing ran. Servers of the application itself are not connectors.
+func (e *Engine) observeMCP(member int, ev *event.Event, t time.Time) {
+	if ev.Kind != event.ToolResult || !ev.IsMCP() || ev.ToolSource == "sdk_host_builtin_mcp" {
+		return
+	}
+	c := &e.obs.counters
+	if ev.MCPKnown != event.Known {
+		c.MCPUnnamed++
+		return
+	}
+	c.MCPCalls++
+	d := e.ConnectorCall(member, Call{Connector: ev.MCPServer, Tool: ev.MCPTool, Scope: ev.ServerScope, Write: true}, t)
+	rule := "rbac-connector"
+	switch d.Outcome {
+	case NotGoverned:
+		rule = "rbac-local-server"
+	case Deny:
+		if e.conns[ConnectorKey(ev.MCPServer)] == nil {
+			rule = "rbac-unlisted-connector"
+		}
+	case InFlight:
+		c.InFlight++
+		return
+	case Indeterminate:
+		c.Unknown++
+		return
+	default:
+		return
+	}
+	e.incident(member, rule, ev.MCPServer, ev, func() Decision { return d })
+}
+
+func (e *Engine) member(ev *event.Event) (int, bool) {
+	for _, k := range [...]string{ev.Account, ev.Email, ev.AccountID} {
+		if m, ok := e.dir.Lookup(k); ok {
+			return m.Index, true
+		}
+	}
+	m, ok := e.dir.Lookup(strings.ToLower(ev.Email))
+	if !ok {
+		return 0, false
+	}
+	return m.Index, true
+}
+
+// incident adds a record to the finding of its member, rule and subject. why is
+// asked for the first record only, since reasons cost more than the verdict.
+func (e *Engine) incident(member int, rule, what string, ev *event.Event, why func() Decision) {
+	k := incidentKey{member, rule, what}
+	in := e.obs.open[k]
+	if in == nil {
+		k.what = strings.Clone(what) // the record's strings may be views
+		in = &incident{first: ev.Time, last: ev.Time}
+		if why != nil {
+			var texts []string
+			for _, r := range why().Reasons {
+				texts = append(texts, r.Text)
+			}
+			in.reason = strings.Join(texts, "; ")
+		}
+		e.obs.open[k] = in
+	}
+	in.count++
+	in.first, in.last = min(in.first, ev.Time), max(in.last, ev.Time)
+	if len(in.events) < rules.MaxEventRefs {
+		in.events = append(in.events, rules.EventRef{
+			Index: ev.Index, Session: strings.Clone(ev.Session), Prompt: strings.Clone(ev.Prompt),
+			Kind: ev.Kind.String(), Time: ev.When().Format(time.RFC3339)})
+	}
+}
+
+var kinds = map[string]struct {
+	title, topic string
+	severity     rules.Severity
+	facts        []string
+}{
+	"rbac-capability":         {"Cowork used without permission", "capability", rules.High, []string{"rbac-org-toggle-ceiling", "rbac-additive-union"}},
+	"rbac-leaver":             {"Activity after leaving", "leaver", rules.Critical, nil},
+	"rbac-connector":          {"A denied connector was used", "unlisted-server", rules.High, []string{"rbac-connector-permissions"}},
+	"rbac-unlisted-connector": {"A server outside the connector list was used", "unlisted-server", rules.Medium, []string{"connector-admin-gate"}},
+	"rbac-local-server":       {"A server of the member's own was used", "unlisted-server", rules.Medium, []string{"rbac-local-servers-ungoverned"}},
+}
+
+// Close returns one finding per member, rule and subject, ordered by first
+// record. It keeps what was observed, so that it may be asked again. The time is
+// the end of the stream, which every engine is given and this one does not need.
+func (e *Engine) Close(time.Time) []rules.Finding {
+	keys := make([]incidentKey, 0, len(e.obs.open))
+	for k := range e.obs.open {
+		keys = append(keys, k)
+	}
+	sort.Slice(keys, func(i, j int) bool {
+		a, b := keys[i], keys[j]
+		if x, y := e.obs.open[a].first, e.obs.open[b].first; x != y {
+			return x < y
+		}
+		if a.member != b.member {
+			return a.member < b.member
+		}
+		return a.rule < b.rule || a.rule == b.rule && a.what < b.what
+	})
+	out := make([]rules.Finding, 0, len(keys))
+	for i, k := range keys {
+		in, kind, m := e.obs.open[k], kinds[k.rule], &e.dir.Members[k.member]
+		first, last := time.Unix(0, in.first).UTC(), time.Unix(0, in.last).UTC()
+		reason := in.reason
+		if k.rule == "rbac-leaver" {
+			reason = "left on " + m.Left.UTC().Format(time.RFC3339)
+		}
+		key := m.Account
+		if key == "" {
+			key = m.Email
+		}
+		if key == "" {
+			key = m.ID
+		}
+		title := kind.title
+		if k.what != "" {
+			title += ": " + k.what
+		}
+		out = append(out, rules.Finding{
+			ID: fmt.Sprintf("rbac-%d", i+1), Engine: "rbac", Rule: k.rule, Title: title, Severity: kind.severity,
+			Member: key, Time: first, Count: in.count, Events: in.events, Facts: kind.facts, Topic: kind.topic,
+			Reason: fmt.Sprintf("%s (%d records from %s to %s)", reason, in.count, first.Format(time.RFC3339), last.Format(time.RFC3339)),
+		})
+	}
+	return out
+}

@@ -1,0 +1,162 @@
+// Package rbac decides who may use what, at a moment: capabilities, connectors
+// and plugins of one organisation (facts rbac-plan-gate, rbac-org-toggle-ceiling,
+// rbac-additive-union, rbac-owner-exempt). It decides nothing about money, and it
+// never reads a fact: the caller puts the dated switches into Rules.
+//
+// Levels combine to the most restrictive one. A decision lists every level that
+// denies, because an administrator who repairs only the first one learns of the
+// second the next day.
+package rbac
+
+import (
+	"strconv"
+	"time"
+)
+
+// Outcome is the result of one question. The zero value is the safe one: not
+// known, which callers must not read as allowed.
+type Outcome uint8
+
+const (
+	Indeterminate Outcome = iota
+	Allow                 // allowed; for a connector tool: without asking
+	Ask                   // allowed after the member approves the call
+	Deny
+	NotGoverned // the policy does not reach it (a server on the member's own machine)
+	InFlight    // a membership change is still spreading, both answers are possible
+)
+
+var outcomeNames = [...]string{"indeterminate", "allow", "ask", "deny", "not governed", "in flight"}
+
+func (o Outcome) String() string               { return outcomeNames[o] }
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// Reason is one level's part in a decision. Level is plan, platform, org,
+// membership, seat, role, dependency, user, org-tool, cowork-write, propagation,
+// group or scope. By names what decided: a setting, role, group or member.
+type Reason struct {
+	Level string `json:"level"`
+	Text  string `json:"text"`
+	By    string `json:"by,omitempty"`
+}
+
+// Decision is an outcome with its reasons: for Deny every level that denies, for
+// Indeterminate every level that is not known, else what grants it. The first
+// reason stands for the outermost level. Granting lists the custom roles that
+// grant it, in configuration order, whatever the outcome. Level is the
+// availability of a plugin and empty otherwise.
+type Decision struct {
+	Outcome  Outcome  `json:"outcome"`
+	Level    string   `json:"level,omitempty"`
+	Reasons  []Reason `json:"reasons"`
+	Granting []string `json:"granting,omitempty"`
+}
+
+// Because is the level of the first reason, "" when there is none.
+func (d Decision) Because() string {
+	if len(d.Reasons) == 0 {
+		return ""
+	}
+	return d.Reasons[0].Level
+}
+
+// Switch is a setting or fact that may not be known. Zero is Unknown.
+type Switch uint8
+
+const (
+	Unknown Switch = iota
+	Off
+	On
+)
+
+func switchOf(b *bool) Switch {
+	switch {
+	case b == nil:
+		return Unknown
+	case *b:
+		return On
+	}
+	return Off
+}
+
+// Rules are the dated switches of the platform, each from the fact named, as of
+// one day. The zero value knows nothing and answers Indeterminate where it
+// matters.
+type Rules struct {
+	CoworkDefault  Switch // toggle that nobody stated (fact cowork-org-default)
+	CoworkGA       bool   // the "all GA" blanket row covers Cowork (fact cowork-ga-date; row 15)
+	Cloud          Switch // cloud sessions exist on this plan (fact cowork-cloud-sessions)
+	CloudDefault   Switch // cloud toggle that nobody stated (same fact)
+	CloudGA        bool   // the "all GA" blanket row covers cloud sessions (same fact)
+	ConnectorRoles Switch // roles govern connectors (fact rbac-connector-permissions)
+	PluginGroups   Switch // groups override plugin levels (fact rbac-plugin-gating)
+	AdminAreas     Switch // roles open administrative areas (fact rbac-admin-permissions)
+
+	// CustomWithoutRoleKeepsChat: a member on custom roles without any role keeps
+	// chat (fact rbac-custom-no-role; it changed at an unknown day in 2026).
+	CustomWithoutRoleKeepsChat bool
+	// PropagationLag is the longest delay of a group change (fact
+	// role-change-lag-minutes; row 26). Zero switches InFlight off.
+	PropagationLag time.Duration
+
+	Inputs Inputs
+}
+
+// Inputs are things a decision depends on that a scenario file does not state.
+// All are optional; maps left nil mean "nothing of the kind".
+type Inputs struct {
+	Platform     map[string]Switch          // contract override of a capability: On forces on, Off forces off (row 17)
+	Toggles      map[string]Switch          // organisation toggles without a setting of their own; not listed means on
+	SeatExcludes map[int][]string           // member -> capabilities the seat does not include (row 13)
+	OptOut       map[int][]string           // member -> capabilities switched off personally (row 18)
+	Personal     map[int]map[string]Outcome // member -> connector -> Allow, Ask or Deny set personally (1.5)
+	UnknownRoles map[string]bool            // groups whose roles could not be read (row 7)
+	ForeignRoles map[string]bool            // roles that belong to a sibling organisation (row 28)
+}
+
+// DefaultRules fills Rules by asking q for facts of the plan ("team",
+// "enterprise" or "individual"): q(id, "") is the fact's value as text ("yes",
+// "no", "conditional", ...), q(id, param) one of its parameters; known is false
+// when the day has no record or the value is unknown. It asks for
+// cowork-org-default, cowork-ga-date, cowork-cloud-sessions,
+// rbac-connector-permissions, rbac-plugin-gating, rbac-admin-permissions,
+// rbac-custom-no-role and role-change-lag-minutes.
+func DefaultRules(plan string, q func(factID, param string) (value string, known bool)) Rules {
+	sw := func(id, param string) Switch {
+		v, known := q(id, param)
+		switch {
+		case !known:
+			return Unknown
+		case v == "yes" || v == "true" || v == "conditional":
+			return On
+		case v == "no" || v == "false":
+			return Off
+		}
+		return Unknown // verify, not stated and the like are no answer
+	}
+	r := Rules{
+		CoworkDefault:  sw("cowork-org-default", ""),
+		Cloud:          sw("cowork-cloud-sessions", ""),
+		ConnectorRoles: sw("rbac-connector-permissions", ""),
+		PluginGroups:   sw("rbac-plugin-gating", ""),
+		AdminAreas:     sw("rbac-admin-permissions", ""),
+	}
+	switch plan {
+	case "team":
+		r.CloudDefault = sw("cowork-cloud-sessions", "team_default_on")
+	case "enterprise":
+		r.CloudDefault = sw("cowork-cloud-sessions", "enterprise_default_on")
+	default: // an individual has no administrator who could switch it off
+		r.CoworkDefault, r.CloudDefault = On, On
+	}
+	_, r.CoworkGA = q("cowork-ga-date", "ga_date")
+	status, _ := q("cowork-cloud-sessions", "status")
+	r.CloudGA = r.Cloud == On && status != "beta"
+	r.CustomWithoutRoleKeepsChat = sw("rbac-custom-no-role", "keeps_chat") == On
+	if m, known := q("role-change-lag-minutes", "max"); known {
+		if n, err := strconv.Atoi(m); err == nil {
+			r.PropagationLag = time.Duration(n) * time.Minute
+		}
+	}
+	return r
+}
