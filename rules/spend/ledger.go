@@ -1,0 +1,379 @@
+package spend
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sandtable-dev/sandtable/scenarios/org"
+)
+
+// Rules are the dated switches, each from the fact named.
+type Rules struct {
+	// GroupLimits: limits on groups exist (fact spend-group-limit-gate). Off, they
+	// are ignored and listed in Summary.Notes.
+	GroupLimits bool
+	// Setting: the administrator chooses lowest or highest among several groups;
+	// else, and when nothing is chosen, the lowest applies (fact
+	// spend-multi-group-rule).
+	Setting bool
+	// SeatBased: limits govern credits beyond the usage that seats include (2.4).
+	// Included is that usage per member and month; the product does not publish it.
+	SeatBased bool
+	Included  int64
+}
+
+// DefaultRules asks q as rbac.DefaultRules does, for spend-group-limit-gate and
+// spend-multi-group-rule.
+func DefaultRules(q func(factID, param string) (value string, known bool)) Rules {
+	gate, known := q("spend-group-limit-gate", "")
+	rule, _ := q("spend-multi-group-rule", "rule")
+	return Rules{GroupLimits: known && gate == "yes", Setting: rule == "setting"}
+}
+
+// Sources of a member's limit; a group's is "group:" and its name. Pool is the
+// organisation's ceiling, which is never a member's limit.
+const (
+	SourceUser   = "user"
+	SourceSeat   = "seat default"
+	SourceMember = "member default"
+	SourceNone   = "none"
+	Pool         = "organisation"
+	groupPrefix  = "group:"
+)
+
+// Unattributed is the member index of spend that nobody can be found for. It
+// counts towards the organisation's ceiling only.
+const Unattributed = -1
+
+// Verdict of Gate. BoundBy is "" when allowed, else the limit that was reached
+// first; Also is the other one when both are.
+type Verdict struct {
+	Allowed bool
+	BoundBy string
+	Also    string
+}
+
+// Alert is a threshold of the organisation's ceiling that was reached.
+type Alert struct {
+	Month   string    `json:"month"`
+	Percent int       `json:"percent"` // 75, 90 or 100
+	Time    time.Time `json:"time"`
+	Spent   int64     `json:"spent_micros"`
+}
+
+// Ledger holds spend per member and month and the organisation's pool. It is
+// not safe for concurrent use. Charges may come in any order of time, but what
+// bound first and when an alert rose follow the order of the calls.
+type Ledger struct {
+	dir      *org.Directory
+	cfg      *org.Config
+	rules    Rules
+	byGroup  map[int]int64 // group index -> limit, in the groups it binds
+	users    map[int]org.UserLimit
+	cuts     []int64
+	accounts []account // by member
+	pool     map[int]*pool
+	alerts   []Alert
+	notes    []string
+	obs      observer
+}
+
+type account struct {
+	months []month
+	// The limit holds from (inclusive) to until: memberships change at few dates,
+	// so it is found again only when a question leaves that span.
+	known       bool
+	from, until int64
+	limit       int64
+	source      string
+	unlimited   bool
+}
+
+type month struct {
+	key   int // year*12 + month
+	spent int64
+	bound int64 // sequence number of the moment the limit was found reached, 0 = not
+}
+
+type pool struct {
+	total   int64 // everything billed or included
+	spent   int64 // credits: beyond included usage
+	bound   int64
+	alerted int
+}
+
+// New makes an empty ledger. The directory must not change afterwards.
+func New(dir *org.Directory, r Rules) *Ledger {
+	l := &Ledger{
+		dir: dir, cfg: dir.Config, rules: r,
+		byGroup: map[int]int64{}, users: map[int]org.UserLimit{},
+		accounts: make([]account, len(dir.Members)), pool: map[int]*pool{},
+	}
+	if len(l.cfg.Spend.Groups) > 0 && !r.GroupLimits {
+		l.notes = append(l.notes, "limits on groups do not exist on this plan and are ignored")
+	} else {
+		l.readGroups()
+	}
+	for _, u := range l.cfg.Spend.Users {
+		switch i, ok := l.member(u.Member.Value); {
+		case !ok:
+			l.notes = append(l.notes, fmt.Sprintf("the limit of %q binds nobody: no such member", u.Member.Value))
+		case !u.Unlimited && !u.Limit.Given: // must not turn a forgotten amount into no limit
+			l.notes = append(l.notes, fmt.Sprintf("the limit of %q states no amount and is ignored", u.Member.Value))
+		default:
+			l.users[i] = u
+		}
+	}
+	for _, g := range l.cfg.Groups {
+		for _, m := range g.Members {
+			for _, d := range []time.Time{m.From.Time, m.To.Time} {
+				if !d.IsZero() {
+					l.cuts = append(l.cuts, d.UnixNano())
+				}
+			}
+		}
+	}
+	slices.Sort(l.cuts)
+	l.cuts = slices.Compact(l.cuts)
+	l.obs.blocked = map[memberMonth]*Blocked{}
+	return l
+}
+
+// readGroups binds limits to groups by name; names are not unique, so every
+// group of that name gets it. A limit for an unknown group is kept in a note
+// (example 18).
+func (l *Ledger) readGroups() {
+	for _, gl := range l.cfg.Spend.Groups {
+		found := false
+		for i := range l.cfg.Groups {
+			if l.cfg.Groups[i].Name.Value == gl.Group.Value {
+				l.byGroup[i], found = gl.Limit.Micros, true
+			}
+		}
+		if !found {
+			l.notes = append(l.notes, fmt.Sprintf("the limit on group %q binds nobody: no such group", gl.Group.Value))
+		}
+	}
+}
+
+// member finds a member by account, e-mail in any case, or id.
+func (l *Ledger) member(key string) (int, bool) {
+	m, ok := l.dir.Lookup(key)
+	if !ok {
+		m, ok = l.dir.Lookup(strings.ToLower(key))
+	}
+	if !ok {
+		return 0, false
+	}
+	return m.Index, true
+}
+
+// groupsOf is the member's groups at t. A leaver keeps the last ones: requests
+// after leaving are judged by the limit the member had, not by none.
+func (l *Ledger) groupsOf(member int, t time.Time) []int {
+	if left := l.dir.Members[member].Left; !left.IsZero() && !t.Before(left) {
+		t = left.Add(-1)
+	}
+	return l.dir.GroupsOf(member, t)
+}
+
+// Limit is the effective monthly limit of a member at t by 2.3: the member's own
+// override, above or below any other; else the lowest or highest among the
+// limits of the groups the member is in and the seat default; else the
+// organisation's default per member; else unlimited with source none, which an
+// assessment reports (example 16).
+func (l *Ledger) Limit(member int, t time.Time) (micros int64, source string, unlimited bool) {
+	a := &l.accounts[member]
+	ns := t.UnixNano()
+	if !a.known || ns < a.from || ns >= a.until {
+		a.known = true
+		a.limit, a.source, a.unlimited = l.resolve(member, t)
+		a.from, a.until = math.MinInt64, math.MaxInt64
+		for _, c := range l.cuts {
+			if c <= ns {
+				a.from = c
+			} else {
+				a.until = c
+				break
+			}
+		}
+	}
+	return a.limit, a.source, a.unlimited
+}
+
+func (l *Ledger) resolve(member int, t time.Time) (int64, string, bool) {
+	s := &l.cfg.Spend
+	if u, ok := l.users[member]; ok {
+		if u.Unlimited {
+			return 0, SourceUser, true
+		}
+		return u.Limit.Micros, SourceUser, false
+	}
+	higher := l.rules.Setting && s.MultiGroup == "higher"
+	limit, source := int64(0), ""
+	join := func(m int64, from string) {
+		if source == "" || higher && m > limit || !higher && m < limit {
+			limit, source = m, from
+		}
+	}
+	if len(l.byGroup) > 0 {
+		for _, g := range l.groupsOf(member, t) {
+			if m, ok := l.byGroup[g]; ok {
+				join(m, groupPrefix+l.cfg.Groups[g].Name.Value)
+			}
+		}
+	}
+	if s.SeatDefault.Given {
+		join(s.SeatDefault.Micros, SourceSeat)
+	}
+	switch {
+	case source != "":
+		return limit, source, false
+	case s.MemberDefault.Given:
+		return s.MemberDefault.Micros, SourceMember, false
+	}
+	return 0, SourceNone, true
+}
+
+func monthKey(t time.Time) int {
+	y, m, _ := t.UTC().Date()
+	return y*12 + int(m) - 1
+}
+
+func monthName(key int) string { return fmt.Sprintf("%04d-%02d", key/12, key%12+1) }
+
+func (a *account) month(key int) *month {
+	for i := len(a.months) - 1; i >= 0; i-- {
+		if a.months[i].key == key {
+			return &a.months[i]
+		}
+	}
+	a.months = append(a.months, month{key: key})
+	return &a.months[len(a.months)-1]
+}
+
+func (l *Ledger) poolOf(key int) *pool {
+	p := l.pool[key]
+	if p == nil {
+		p = &pool{}
+		l.pool[key] = p
+	}
+	return p
+}
+
+// included is the usage a seat brings before any limit counts.
+func (l *Ledger) included() int64 {
+	if l.rules.SeatBased {
+		return l.rules.Included
+	}
+	return 0
+}
+
+// Gate is asked before a request: spend that has reached a limit blocks the next
+// request, and a limit of zero blocks the first one on usage-based plans
+// (example 12). The request in flight is never cut, so a member may end above the
+// limit by one request (example 1). Member limit and organisation ceiling are
+// checked apart (example 9).
+func (l *Ledger) Gate(member int, t time.Time) Verdict {
+	key := monthKey(t)
+	p := l.poolOf(key)
+	l.notePool(p)
+	if member == Unattributed {
+		if p.bound > 0 {
+			return Verdict{BoundBy: Pool}
+		}
+		return Verdict{Allowed: true}
+	}
+	limit, source, unlimited := l.Limit(member, t)
+	m := l.accounts[member].month(key)
+	l.noteMember(m, limit, unlimited)
+	switch {
+	case m.bound == 0 && p.bound == 0:
+		return Verdict{Allowed: true}
+	case m.bound == 0:
+		return Verdict{BoundBy: Pool}
+	case p.bound == 0:
+		return Verdict{BoundBy: source}
+	case m.bound < p.bound:
+		return Verdict{BoundBy: source, Also: Pool}
+	}
+	return Verdict{BoundBy: Pool, Also: source}
+}
+
+// noteMember remembers when the limit was first found reached. A member who
+// moved to a higher limit, or whose override was raised, is free again.
+func (l *Ledger) noteMember(m *month, limit int64, unlimited bool) {
+	switch {
+	case unlimited || m.spent < add(limit, l.included()):
+		m.bound = 0
+	case m.bound == 0:
+		l.obs.seq++
+		m.bound = l.obs.seq
+	}
+}
+
+func (l *Ledger) notePool(p *pool) {
+	if c := l.cfg.Spend.Organisation; c.Given && p.spent >= c.Micros && p.bound == 0 {
+		l.obs.seq++
+		p.bound = l.obs.seq
+	}
+}
+
+// Charge books a completed request, whatever Gate said: the ledger follows what
+// was billed. Spend stays with the member across group moves (example 14).
+// Amounts of zero or less are ignored.
+func (l *Ledger) Charge(member int, t time.Time, micros int64) {
+	if micros <= 0 {
+		return
+	}
+	key := monthKey(t)
+	credits := micros
+	if member != Unattributed {
+		limit, _, unlimited := l.Limit(member, t)
+		m := l.accounts[member].month(key)
+		before := max(m.spent-l.included(), 0)
+		m.spent = add(m.spent, micros)
+		credits = max(m.spent-l.included(), 0) - before
+		l.noteMember(m, limit, unlimited)
+	}
+	p := l.poolOf(key)
+	p.total = add(p.total, micros)
+	p.spent = add(p.spent, credits)
+	l.notePool(p)
+	c := l.cfg.Spend.Organisation
+	if !c.Given || c.Micros == 0 {
+		return
+	}
+	for _, pct := range []int{75, 90, 100} {
+		if p.alerted < pct && p.spent >= Line(c.Micros, pct) {
+			p.alerted = pct
+			l.alerts = append(l.alerts, Alert{Month: monthName(key), Percent: pct, Time: t.UTC(), Spent: p.spent})
+		}
+	}
+}
+
+// Line is the amount at which percent of a limit is reached, rounded up.
+func Line(limit int64, percent int) int64 {
+	// Split so that the product cannot overflow.
+	return limit/100*int64(percent) + (limit%100*int64(percent)+99)/100
+}
+
+// add is saturating: a total that is too large stays too large.
+func add(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// Spent is what a member spent in t's month, included usage and all. The member
+// must not be Unattributed; that spend stands in the Summary.
+func (l *Ledger) Spent(member int, t time.Time) int64 {
+	return l.accounts[member].month(monthKey(t)).spent
+}
+
+// PoolSpent is the organisation's spend against its ceiling in t's month.
+func (l *Ledger) PoolSpent(t time.Time) int64 { return l.poolOf(monthKey(t)).spent }

@@ -1,0 +1,349 @@
+package spend
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/sandtable-dev/sandtable/rules"
+	"github.com/sandtable-dev/sandtable/rules/event"
+)
+
+type memberMonth struct{ member, month int }
+
+type observer struct {
+	seq      int64 // orders the moments at which limits were reached
+	requests int64
+	costs    Costs
+	others   int64 // requests of products that do not share the limits
+	unattrib Bucket
+	blocked  map[memberMonth]*Blocked
+}
+
+// Bucket is requests and their spend.
+type Bucket struct {
+	Requests int64 `json:"requests"`
+	Micros   int64 `json:"micros"`
+}
+
+// Costs counts requests by where their amount comes from.
+type Costs struct {
+	Sent       int64 `json:"sent"`
+	Recomputed int64 `json:"recomputed"`
+	Missing    int64 `json:"missing"`
+}
+
+// Blocked is a member's month in which a limit would have stopped requests.
+// Later counts the requests that the stream shows from that moment on while the
+// member stood blocked: work the limit would have touched.
+type Blocked struct {
+	Member        string           `json:"member"` // "" for unattributed requests
+	Month         string           `json:"month"`
+	Time          time.Time        `json:"time"`
+	BoundBy       string           `json:"bound_by"`
+	Also          string           `json:"also,omitempty"`
+	Limit         int64            `json:"limit_micros"`
+	Spent         int64            `json:"spent_micros"` // when blocked
+	Later         Bucket           `json:"later"`
+	LaterSessions int              `json:"later_sessions"`
+	Events        []rules.EventRef `json:"-"`
+
+	sessions map[string]bool
+}
+
+// shares lists the products whose requests count towards one limit (2.4).
+func shares(p event.Product) bool {
+	return p == event.Cowork || p == event.ClaudeCode || p == event.OfficeAgents
+}
+
+// Observe replays one record. Only api_request of products that share the limits
+// counts. Costs are the stream's: a request without a cost is counted as missing
+// and never taken for free.
+func (l *Ledger) Observe(ev *event.Event) {
+	if ev.Kind != event.APIRequest {
+		return
+	}
+	o := &l.obs
+	if !shares(ev.Product) {
+		o.others++
+		return
+	}
+	o.requests++
+	micros := ev.CostMicros
+	switch {
+	case micros < 0 || ev.CostFrom == event.NoCost || ev.CostFrom == event.CostMissing:
+		o.costs.Missing++
+		micros = 0
+	case ev.CostFrom == event.Recomputed:
+		o.costs.Recomputed++
+	default:
+		o.costs.Sent++
+	}
+	member := l.who(ev)
+	t := ev.When()
+	if member == Unattributed {
+		o.unattrib.Requests++
+		o.unattrib.Micros = add(o.unattrib.Micros, micros)
+	}
+	if v := l.Gate(member, t); !v.Allowed {
+		l.block(ev, member, t, v, micros)
+	}
+	l.Charge(member, t, micros)
+}
+
+func (l *Ledger) who(ev *event.Event) int {
+	for _, k := range [...]string{ev.Account, ev.Email, ev.AccountID} {
+		if i, ok := l.member(k); ok {
+			return i
+		}
+	}
+	return Unattributed
+}
+
+func (l *Ledger) block(ev *event.Event, member int, t time.Time, v Verdict, micros int64) {
+	k := memberMonth{member, monthKey(t)}
+	b := l.obs.blocked[k]
+	if b == nil {
+		b = &Blocked{Month: monthName(k.month), Time: t, BoundBy: v.BoundBy, Also: v.Also, sessions: map[string]bool{}}
+		b.Limit, b.Spent = l.cfg.Spend.Organisation.Micros, l.poolOf(k.month).spent
+		if member != Unattributed {
+			b.Member = l.key(member)
+			if v.BoundBy != Pool {
+				b.Limit, _, _ = l.Limit(member, t)
+				b.Spent = l.Spent(member, t)
+			}
+		}
+		l.obs.blocked[k] = b
+	}
+	b.Later.Requests++
+	b.Later.Micros = add(b.Later.Micros, micros)
+	if ev.Session != "" && !b.sessions[ev.Session] {
+		b.sessions[strings.Clone(ev.Session)] = true
+		b.LaterSessions++
+	}
+	if len(b.Events) < rules.MaxEventRefs {
+		b.Events = append(b.Events, rules.EventRef{
+			Index: ev.Index, Session: strings.Clone(ev.Session), Prompt: strings.Clone(ev.Prompt),
+			Kind: ev.Kind.String(), Time: t.Format(time.RFC3339)})
+	}
+}
+
+// key is the internal key of a member: the account, else the e-mail, else the id.
+func (l *Ledger) key(member int) string {
+	m := &l.dir.Members[member]
+	switch {
+	case m.Account != "":
+		return m.Account
+	case m.Email != "":
+		return m.Email
+	}
+	return m.ID
+}
+
+// Summary is the replay in numbers. Lists are sorted and never nil.
+type Summary struct {
+	Evaluable    bool          `json:"evaluable"` // false: requests, but no cost on any of them
+	Requests     int64         `json:"requests"`
+	Costs        Costs         `json:"costs"`
+	OtherProduct int64         `json:"other_product_requests"` // not counted
+	Total        int64         `json:"total_micros"`
+	Unattributed Bucket        `json:"unattributed"`
+	Members      []MemberSpend `json:"members"`
+	Groups       []GroupSpend  `json:"groups"`
+	Months       []MonthSpend  `json:"months"`
+	WouldBlock   []Blocked     `json:"would_have_blocked"`
+	Alerts       []Alert       `json:"alerts"`
+	Notes        []string      `json:"notes"`
+}
+
+// MemberSpend is one member's month. Limit and Source are those at the end of
+// the month.
+type MemberSpend struct {
+	Member    string `json:"member"`
+	Month     string `json:"month"`
+	Spent     int64  `json:"spent_micros"`
+	Limit     int64  `json:"limit_micros"`
+	Source    string `json:"source"`
+	Unlimited bool   `json:"unlimited,omitempty"`
+}
+
+// GroupSpend sums the members that were in the group at the end of the month. A
+// member of two groups counts in both, so groups do not add up to the total.
+// Exposure is limit times members: what the group may spend, since its limit is
+// not a pool (example 8); -1 when the group has no limit.
+type GroupSpend struct {
+	Group    string `json:"group"`
+	Month    string `json:"month"`
+	Members  int    `json:"members"`
+	Spent    int64  `json:"spent_micros"`
+	Limit    int64  `json:"limit_micros"` // -1 = none
+	Exposure int64  `json:"exposure_micros"`
+}
+
+// MonthSpend is the organisation's month. Credits is what counts towards the
+// ceiling; it differs from Spent on seat-based plans only.
+type MonthSpend struct {
+	Month   string `json:"month"`
+	Spent   int64  `json:"spent_micros"`
+	Credits int64  `json:"credits_micros"`
+	Limit   int64  `json:"limit_micros"` // -1 = none
+}
+
+// Summary may be asked at any time.
+func (l *Ledger) Summary() Summary {
+	o := &l.obs
+	s := Summary{
+		Evaluable: o.requests == 0 || o.costs.Missing < o.requests,
+		Requests:  o.requests, Costs: o.costs, OtherProduct: o.others, Unattributed: o.unattrib,
+		Members: []MemberSpend{}, Groups: []GroupSpend{}, Months: []MonthSpend{}, WouldBlock: []Blocked{},
+		Alerts: append([]Alert{}, l.alerts...), Notes: append([]string{}, l.notes...),
+	}
+	if !s.Evaluable {
+		s.Notes = append(s.Notes, "no request carries a cost, so limits cannot be replayed")
+	} else if o.costs.Missing > 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("%d of %d requests carry no cost; totals are too low", o.costs.Missing, o.requests))
+	}
+	if o.costs.Recomputed > 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("%d costs were recomputed from tokens and list prices", o.costs.Recomputed))
+	}
+	if l.rules.SeatBased && l.rules.Included == 0 {
+		s.Notes = append(s.Notes, "included usage of seats is not stated; blocks may be shown too early")
+	}
+	group := map[[2]int]*GroupSpend{}
+	for i := range l.accounts {
+		for _, m := range l.accounts[i].months {
+			end := time.Date(m.key/12, time.Month(m.key%12+2), 1, 0, 0, 0, 0, time.UTC).Add(-1)
+			if m.spent > 0 {
+				ms := MemberSpend{Member: l.key(i), Month: monthName(m.key), Spent: m.spent}
+				ms.Limit, ms.Source, ms.Unlimited = l.resolve(i, end)
+				s.Members = append(s.Members, ms)
+			}
+		}
+	}
+	for key := range l.pool {
+		end := time.Date(key/12, time.Month(key%12+2), 1, 0, 0, 0, 0, time.UTC).Add(-1)
+		for i := range l.accounts {
+			spent := int64(0)
+			for _, m := range l.accounts[i].months {
+				if m.key == key {
+					spent = m.spent
+				}
+			}
+			begin := time.Date(key/12, time.Month(key%12+1), 1, 0, 0, 0, 0, time.UTC)
+			if m := &l.dir.Members[i]; spent == 0 && (m.Joined.After(end) || !m.Left.IsZero() && m.Left.Before(begin)) {
+				continue
+			}
+			for _, g := range l.groupsOf(i, end) {
+				gs := group[[2]int{g, key}]
+				if gs == nil {
+					gs = &GroupSpend{Group: l.cfg.Groups[g].Name.Value, Month: monthName(key), Limit: -1, Exposure: -1}
+					group[[2]int{g, key}] = gs
+				}
+				gs.Members++
+				gs.Spent = add(gs.Spent, spent)
+				if limit, ok := l.byGroup[g]; ok {
+					gs.Limit = limit
+					gs.Exposure = add(max(gs.Exposure, 0), limit)
+				}
+			}
+		}
+	}
+	for key, p := range l.pool {
+		ms := MonthSpend{Month: monthName(key), Spent: p.total, Credits: p.spent, Limit: -1}
+		if l.cfg.Spend.Organisation.Given {
+			ms.Limit = l.cfg.Spend.Organisation.Micros
+		}
+		s.Months = append(s.Months, ms)
+		s.Total = add(s.Total, ms.Spent)
+	}
+	for _, g := range group {
+		s.Groups = append(s.Groups, *g)
+	}
+	for _, b := range o.blocked {
+		s.WouldBlock = append(s.WouldBlock, *b)
+	}
+	sort.Slice(s.Members, func(i, j int) bool {
+		a, b := s.Members[i], s.Members[j]
+		return a.Month < b.Month || a.Month == b.Month && a.Member < b.Member
+	})
+	sort.Slice(s.Groups, func(i, j int) bool {
+		a, b := s.Groups[i], s.Groups[j]
+		return a.Month < b.Month || a.Month == b.Month && a.Group < b.Group
+	})
+	sort.Slice(s.Months, func(i, j int) bool { return s.Months[i].Month < s.Months[j].Month })
+	sort.Slice(s.WouldBlock, func(i, j int) bool {
+		a, b := s.WouldBlock[i], s.WouldBlock[j]
+		if !a.Time.Equal(b.Time) {
+			return a.Time.Before(b.Time)
+		}
+		return a.Member < b.Member || a.Member == b.Member && a.Month < b.Month
+	})
+	return s
+}
+
+// Close returns the findings of the replay, by time: members that would have
+// been blocked, alerts of the organisation's ceiling, spenders without any limit
+// (example 16) and a stream without costs. end dates the findings that have no
+// moment of their own.
+func (l *Ledger) Close(end time.Time) []rules.Finding {
+	s := l.Summary()
+	var out []rules.Finding
+	for _, b := range s.WouldBlock {
+		out = append(out, rules.Finding{
+			Rule: "spend-blocked", Title: "A spend limit would have blocked requests", Severity: rules.Medium,
+			Member: b.Member, Group: groupOf(b.BoundBy), Time: b.Time,
+			Reason: fmt.Sprintf("%s of %s reached with %s spent in %s; %d later requests (%s) would not have run",
+				b.BoundBy, Dollars(b.Limit), Dollars(b.Spent), b.Month, b.Later.Requests, Dollars(b.Later.Micros)),
+			Count: int(b.Later.Requests), Events: b.Events, Facts: []string{"spend-limit-precedence", "spend-limit-period"},
+		})
+	}
+	for _, a := range s.Alerts {
+		sev := rules.Low
+		if a.Percent == 100 {
+			sev = rules.High
+		}
+		out = append(out, rules.Finding{
+			Rule: "spend-organisation", Title: fmt.Sprintf("%d%% of the organisation's ceiling", a.Percent), Severity: sev, Time: a.Time,
+			Reason: fmt.Sprintf("%s spent in %s of a ceiling of %s", Dollars(a.Spent), a.Month, Dollars(l.cfg.Spend.Organisation.Micros)),
+			Facts:  []string{"spend-limit-period"},
+		})
+	}
+	noLimit := map[string]bool{}
+	for _, m := range s.Members {
+		if m.Source == SourceNone {
+			noLimit[m.Member] = true
+		}
+	}
+	if n := len(noLimit); n > 0 {
+		out = append(out, rules.Finding{
+			Rule: "spend-unlimited", Title: "Members without any limit", Severity: rules.Low, Time: end, Count: n,
+			Reason: fmt.Sprintf("%d members with spend have no override, no group limit and no default", n),
+			Facts:  []string{"spend-limit-precedence"},
+		})
+	}
+	if !s.Evaluable {
+		out = append(out, rules.Finding{
+			Rule: "spend-not-evaluable", Title: "Limits cannot be replayed", Severity: rules.Medium, Time: end, Count: int(s.Costs.Missing),
+			Reason: "no request carries a cost on the wire or a price to recompute it from",
+		})
+	}
+	slices.SortStableFunc(out, func(a, b rules.Finding) int { return a.Time.Compare(b.Time) })
+	for i := range out {
+		out[i].ID, out[i].Engine = fmt.Sprintf("spend-%d", i+1), "spend"
+		if out[i].Rule == "spend-blocked" || out[i].Rule == "spend-organisation" {
+			out[i].Topic = "spend" // the other two are about the configuration, not about money spent
+		}
+	}
+	return out
+}
+
+// groupOf is the group's name when a group limit bound, else "".
+func groupOf(source string) string {
+	name, ok := strings.CutPrefix(source, groupPrefix)
+	if !ok {
+		return ""
+	}
+	return name
+}
