@@ -1,0 +1,299 @@
+package alert
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/sandtable-dev/sandtable/rules"
+	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/scenarios/condition"
+)
+
+func shipped(t testing.TB) []*Rule {
+	rs, err := Load(Packs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rs
+}
+
+func TestPacks(t *testing.T) {
+	for _, r := range shipped(t) {
+		if len(r.Tests) < 2 || len(r.FalsePositives) == 0 {
+			t.Errorf("%s: a shipped rule has tests and false positives", r.ID)
+		}
+		for _, f := range RunTests(r) {
+			t.Error(f)
+		}
+	}
+}
+
+const head = `rules:
+  - id: r
+    title: t
+    severity: low
+    status: stable
+    topic: rejections
+    owner: o
+    catches: c
+    runbook: b
+`
+
+func load(t testing.TB, body string) []*Rule {
+	rs, err := Load(fstest.MapFS{"r.yaml": {Data: []byte(head + body)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rs
+}
+
+func TestMistakes(t *testing.T) {
+	for body, want := range map[string]string{
+		"    condition: not (decison == \"x\")\n":                                `r.yaml:10:21: unknown name "decison"`,
+		"    condition: |\n      true and\n      not (decison contains \"x\")\n": `r.yaml:12:12: unknown name "decison"`,
+		"    condition: ''\n": "the condition is empty",
+		"    condition: 'true'\n    suppress: 99999999999999d\n":                                              "not a duration",
+		"    condition: decision\n":                                                                           "expected a bool",
+		"    condition: 'true'\n    kinds: [tool_desicion]\n":                                                 `did you mean "tool_decision"?`,
+		"    condition: 'true'\n    correlation: {type: count, key: [sesion], window: 10m, threshold: 3}\n":   `did you mean "session"?`,
+		"    condition: 'true'\n    correlation: {type: count, key: [session], threshold: 3}\n":               "window is missing",
+		"    condition: 'true'\n    correlation: {type: count, window: 10m}\n":                                "threshold is missing",
+		"    condition: 'true'\n    correlation: {type: count, window: ten, threshold: 3}\n":                  "not a duration",
+		"    condition: 'true'\n    correlation: {type: sum, window: 1h, threshold: 3, field: tool}\n":        "is not a number that can be summed",
+		"    condition: 'true'\n    correlation: {type: sequence, window: 1h, steps: ['true']}\n":             "at least two steps",
+		"    condition: 'true'\n    correlation: {type: count, window: 1h, threshold: 3}\n    suppress: 1m\n": "shorter than the window",
+		"    condition: classifier(prompt, \"phj\")\n":                                                        "is not a class",
+		"    condition: expects(\"prompts\")\n":                                                               "not a content category",
+		"    condition: 'true'\n    exceptions: [{owner: a, reason: b, condition: 'true'}]\n":                 "expires is missing",
+		"    condition: 'true'\n    sevrity: low\n":                                                           `did you mean "severity"?`,
+		"    condition: 'true'\n    needs: {fields: [prompts]}\n":                                             `did you mean "prompt"?`,
+	} {
+		_, err := Load(fstest.MapFS{"r.yaml": {Data: []byte(head + body)}})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", body, err, want)
+		}
+	}
+	_, err := Load(fstest.MapFS{"a.yaml": {Data: []byte(head + "    condition: 'true'\n")}, "b.yaml": {Data: []byte(head + "    condition: 'true'\n")}})
+	if err == nil || !strings.Contains(err.Error(), "again (first at a.yaml:2:9)") {
+		t.Errorf("a repeated id gave %v", err)
+	}
+}
+
+func reject(at time.Duration, session, member string) *event.Event {
+	ev := (&TestEvent{Kind: "tool_decision", Tool: "Bash", Decision: "reject", Source: "user_reject", Session: &session, Member: &member}).event()
+	ev.Time = origin.Add(at).UnixNano()
+	return &ev
+}
+
+func run(rs []*Rule, cfg Config, evs ...*event.Event) ([]rules.Finding, []RuleReport) {
+	e := New(rs, cfg)
+	end := origin
+	for i, ev := range evs {
+		ev.Index = int64(i)
+		e.Observe(ev)
+		end = ev.When()
+	}
+	return e.Close(end), e.Reports()
+}
+
+const threeRejections = "    condition: decision == \"reject\"\n    correlation: {type: count, key: [session, tool], window: 10m, threshold: 3}\n"
+
+func TestKeysDoNotLeak(t *testing.T) {
+	rs := load(t, threeRejections)
+	f, _ := run(rs, Config{}, reject(0, "a", "m"), reject(1, "b", "m"), reject(2, "a", "m"), reject(3, "b", "m"))
+	if len(f) != 0 {
+		t.Errorf("sessions were added: %v", f)
+	}
+	// The parts of a key are kept apart.
+	x, y := reject(0, "a", "m"), reject(1, "aB", "m")
+	x.ToolKey, y.ToolKey = "Bash", "ash"
+	f, _ = run(rs, Config{}, x, y, reject(2, "a", "m"))
+	if len(f) != 0 {
+		t.Errorf("keys ran together: %v", f)
+	}
+}
+
+func TestWindowEdge(t *testing.T) {
+	rs := load(t, threeRejections)
+	for gap, want := range map[time.Duration]int{10 * time.Minute: 1, 10*time.Minute + 1: 0} {
+		f, _ := run(rs, Config{}, reject(0, "a", "m"), reject(time.Minute, "a", "m"), reject(gap, "a", "m"))
+		if len(f) != want {
+			t.Errorf("last after %v: %d alerts, want %d", gap, len(f), want)
+		}
+	}
+	// Ties at one instant count each.
+	if f, _ := run(rs, Config{}, reject(0, "a", "m"), reject(0, "a", "m"), reject(0, "a", "m")); len(f) != 1 {
+		t.Errorf("ties: %d alerts", len(f))
+	}
+	// Tumbling windows would miss this burst.
+	if f, _ := run(rs, Config{}, reject(time.Minute, "a", "m"), reject(4*time.Minute, "a", "m"), reject(8*time.Minute, "a", "m")); len(f) != 1 {
+		t.Errorf("burst: %d alerts", len(f))
+	}
+}
+
+func TestOneAlertAnIncident(t *testing.T) {
+	rs := load(t, threeRejections)
+	var evs []*event.Event
+	for i := range 30 {
+		evs = append(evs, reject(time.Duration(i)*time.Minute, "a", "m"))
+	}
+	for i := range 3 { // after a quiet window, a new incident
+		evs = append(evs, reject(2*time.Hour+time.Duration(i)*time.Minute, "a", "m"))
+	}
+	f, rep := run(rs, Config{}, evs...)
+	if len(f) != 2 || f[0].Count != 30 || f[1].Count != 3 || len(f[0].Events) != rules.MaxEventRefs || f[0].ID != "r-1" || f[1].ID != "r-2" {
+		t.Errorf("got %+v", f)
+	}
+	if f[0].Member != "m" || f[0].Events[2].Index != 2 || f[0].Events[0].Session != "a" || f[0].Topic != "rejections" {
+		t.Errorf("finding %+v", f[0])
+	}
+	if rep[0].Reached != 33 || rep[0].Matched != 33 || rep[0].Alerts != 2 {
+		t.Errorf("report %+v", rep[0])
+	}
+}
+
+func TestOtherTypes(t *testing.T) {
+	tool := func(at time.Duration, name string) *event.Event {
+		ev := reject(at, "a", "m")
+		ev.Tool, ev.ToolKey = name, name
+		return ev
+	}
+	h := time.Hour
+	for _, c := range []struct {
+		name, body string
+		evs        []*event.Event
+		want       int
+	}{
+		{"distinct", "    condition: 'true'\n    correlation: {type: distinct, field: tool, key: [session], window: 1h, threshold: 3}\n",
+			[]*event.Event{tool(0, "a"), tool(1, "b"), tool(2, "b"), tool(3, "c")}, 1},
+		{"not distinct", "    condition: 'true'\n    correlation: {type: distinct, field: tool, key: [session], window: 1h, threshold: 3}\n",
+			[]*event.Event{tool(0, "a"), tool(1, "b"), tool(2, "b"), tool(2*h, "c")}, 0},
+		{"first seen", "    condition: 'true'\n    correlation: {type: first_seen, field: tool, key: [member], window: 3h}\n",
+			[]*event.Event{tool(0, "a"), tool(h, "b"), tool(2*h, "a"), tool(4*h, "a"), tool(4*h, "b"), tool(5*h, "c"), tool(5*h+1, "c")}, 1},
+		{"sequence", "    condition: 'true'\n    correlation: {type: sequence, key: [session], window: 1h, steps: ['tool == \"a\"', 'tool == \"b\"', 'tool == \"a\"']}\n",
+			[]*event.Event{tool(0, "a"), tool(1, "x"), tool(2, "b"), tool(3, "a")}, 1},
+		{"sequence out of order", "    condition: 'true'\n    correlation: {type: sequence, key: [session], window: 1h, steps: ['tool == \"a\"', 'tool == \"b\"']}\n",
+			[]*event.Event{tool(0, "b"), tool(1, "a")}, 0},
+		{"sequence restarts", "    condition: 'true'\n    correlation: {type: sequence, key: [session], window: 1h, steps: ['tool == \"a\"', 'tool == \"b\"']}\n",
+			[]*event.Event{tool(0, "a"), tool(50*time.Minute, "a"), tool(80*time.Minute, "b")}, 1},
+		{"exception in force", "    condition: 'true'\n    exceptions: [{owner: o, reason: r, expires: 2026-04-09, condition: 'session == \"a\"'}]\n",
+			[]*event.Event{tool(0, "a")}, 0},
+		{"exception past its end", "    condition: 'true'\n    exceptions: [{owner: o, reason: r, expires: 2026-04-08, condition: 'session == \"a\"'}]\n",
+			[]*event.Event{tool(0, "a")}, 1},
+		{"only Cowork", "    condition: 'true'\n", []*event.Event{func() *event.Event { v := tool(0, "a"); v.Product = event.ClaudeCode; return v }()}, 0},
+	} {
+		f, rep := run(load(t, c.body), Config{}, c.evs...)
+		if len(f) != c.want {
+			t.Errorf("%s: %d alerts, want %d: %+v %+v", c.name, len(f), c.want, f, rep)
+		}
+	}
+}
+
+func TestNeverGuessed(t *testing.T) {
+	rs := load(t, "    condition: 'true'\n    correlation: {type: count, key: [member], window: 10m, threshold: 1}\n")
+	f, rep := run(rs, Config{}, reject(0, "a", ""), reject(1, "a", ""))
+	if len(f) != 0 || len(rep[0].NotEvaluable) != 1 || rep[0].NotEvaluable[0] != (Reason{"member is not known", 2}) {
+		t.Errorf("%v %+v", f, rep[0])
+	}
+}
+
+// A decoder may reuse its buffer: what the engine keeps must be its own.
+func TestClones(t *testing.T) {
+	rs := load(t, threeRejections)
+	e := New(rs, Config{})
+	for i := range 3 {
+		ev := reject(time.Duration(i), "session-x", "member-x")
+		e.Observe(ev)
+		*ev = event.Event{}
+	}
+	if f := e.Close(origin); len(f) != 1 || f[0].Member != "member-x" || f[0].Events[0].Session != "session-x" {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestMemoryIsBoundedByLiveWindows(t *testing.T) {
+	e := New(load(t, threeRejections), Config{})
+	for i := range 50_000 {
+		e.Observe(reject(time.Duration(i)*time.Second, fmt.Sprint("s", i), "m"))
+	}
+	if n := len(e.states[0].byKey); n > sweepEvery+601 {
+		t.Errorf("%d keys live", n)
+	}
+}
+
+func TestClassify(t *testing.T) {
+	for _, c := range []struct {
+		class, text string
+		want        bool
+	}{
+		{"pan", "378282246310005", true}, {"pan", "4111-1111-1111-1111", true}, {"pan", "6011111111111117", true},
+		{"pan", "2223003122003222", true}, {"pan", "visa order 4111111111111111", true},
+		{"pan", "0000000000000000", false}, {"pan", "1.4111111111111111", false}, {"pan", "session 4111111111111111", false},
+		{"pan", "7992739871300000", false}, {"pan", "", false},
+		{"secret", "AKIAIOSFODNN7EXAMPLE", true}, {"secret", "the secret of success", false}, {"secret", "-----BEGIN RSA PRIVATE KEY-----", true},
+		{"phi", "patient id 123456", true}, {"phi", "born on 3 May 1980, prescribed insulin", true}, {"phi", "a prescription drug plan", false},
+		{"confidential", "for internal use only", true}, {"confidential", "keep this confidential", false},
+		{"sad", "cvc 123", true}, {"sad", "PIN is 1234 for the card", true}, {"sad", "pin 1234 on the map", false},
+	} {
+		if got := Classify(c.text, c.class); got != c.want {
+			t.Errorf("%s %q: %v", c.class, c.text, got)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	r := load(t, "    condition: is_mcp and not (mcp_server in allowlist)\n")[0]
+	ev := (&TestEvent{Kind: "tool_result", Tool: "mcp_tool"}).event()
+	v, lines := r.Explain(&ev, Config{Allowlist: []string{"Zoom"}})
+	if v != condition.Unknown || fmt.Sprint(lines) != "[{allowlist [zoom]} {is_mcp true} {mcp_server unknown} {mcp_server in allowlist unknown}]" {
+		t.Errorf("%v %v", v, lines)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(head + threeRejections))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		rs, err := Parse("f.yaml", data)
+		if err != nil {
+			return
+		}
+		for _, r := range rs {
+			run([]*Rule{r}, Config{}, reject(0, "a", "m"), reject(1, "a", "m"))
+		}
+	})
+}
+
+func BenchmarkRules(b *testing.B) {
+	rs := shipped(b)
+	text := func(s string) *string { return &s }
+	paths := &[]string{"/Users/ana/claims"}
+	mix := []TestEvent{
+		{Kind: "user_prompt", Prompt: text("Please summarise the attached minutes and list open actions."), PromptLength: 60, OS: "darwin", Version: "1.17377.1"},
+		{Kind: "tool_decision", Tool: "Read", Decision: "accept", Source: "config"},
+		{Kind: "tool_result", Tool: "Read", Path: "/Users/ana/claims/a.md", HostPaths: paths},
+		{Kind: "tool_result", Tool: "mcp_tool", Server: "zoom", ServerTool: "list", Input: `{"q":"a"}`},
+		{Kind: "api_request", OS: "darwin", Version: "1.17377.1"},
+	}
+	var evs []event.Event
+	for i := range 5000 {
+		ev := mix[i%len(mix)].event()
+		ev.Session, ev.Account = fmt.Sprint("session-", i/50), fmt.Sprint("member-", i/100)
+		if ev.Kind == event.APIRequest {
+			ev.CostMicros, ev.CostFrom = 1000, event.CostMicros
+		}
+		evs = append(evs, ev)
+	}
+	e := New(rs, Config{Allowlist: []string{"zoom"}, DesktopFloor: "1.15962", Content: []string{"toolDetails"}})
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		ev := &evs[i%len(evs)]
+		ev.Time = origin.UnixNano() + int64(i)*int64(time.Second)
+		e.Observe(ev)
+		i++
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}

@@ -1,0 +1,212 @@
+package alert
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Classes are the kinds of data that classifier(text, class) recognises.
+func Classes() []string { return []string{"confidential", "pan", "phi", "sad", "secret"} }
+
+// Classify reports that the text holds data of the class. It recognises shapes
+// and words, so it errs both ways; the rules that use it say how.
+func Classify(text, class string) bool {
+	switch class {
+	case "confidential":
+		return markingWords.in(text) && marking.MatchString(text)
+	case "pan":
+		return holdsPAN(text)
+	case "phi":
+		return recordWords.in(text) && record.MatchString(text) || healthWords.in(text) && health.MatchString(text) && person.MatchString(text)
+	case "sad":
+		return holdsSAD(text)
+	case "secret":
+		return holdsToken(text) || secretWords.in(text) && holdsPassword(text)
+	}
+	return false
+}
+
+var (
+	// A marking, not the word in a sentence: capitals, or one of the fixed phrases.
+	marking = regexp.MustCompile(`\bCONFIDENTIAL\b|(?i:\b(strictly|highly|company|client) confidential\b|\binternal use only\b|\bnot for distribution\b|\battorney[- ]client privileged?\b|\btrade secret\b)`)
+
+	// A record number of a patient or plan member identifies by itself; health words need a person beside them.
+	record = regexp.MustCompile(`(?i)\b(mrn|medical record (number|no\.?)|health plan (beneficiary|member) (number|id)|patient id)\W{0,3}(is )?[a-z]{0,3}-?\d{5,12}\b`)
+	health = regexp.MustCompile(`(?i)\b(diagnos(is|ed|es)|icd-?10|prescri(bed|ption)|prognosis|treated for|treatment plan|lab results?|hiv|oncolog\w+|chemotherapy|psychiatric|medical history|claimant|admitted with)\b`)
+	person = regexp.MustCompile(`(?i)\b(ssn|social security|date of birth|dob|born on)\b|\b\d{3}-\d{2}-\d{4}\b|\b(patient|claimant|insured|member)(?: name)?[ :]+(?-i:[A-Z][a-z]+ [A-Z][a-z]+)`)
+
+	token    = regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}|\bgithub_pat_[A-Za-z0-9_]{40}|\bsk-[A-Za-z0-9_-]{24}|\bxox[abeprs]-[A-Za-z0-9-]{10}|-----BEGIN [A-Z ]*PRIVATE KEY-----|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10}`)
+	password = regexp.MustCompile(`(?i)\b[a-z_]*(?:password|passwd|secret|api[_-]?key|access[_-]?token)["']?\s*[:=]\s*["']?([^\s"',;]{8,})`)
+
+	digits  = regexp.MustCompile(`\d(?:[ -]?\d){12,18}`)
+	refused = regexp.MustCompile(`(?i)(order|invoice|ticket|tracking|shipment|reference|ref|imei|isbn|phone|timestamp|uuid|trace|session|_id|\bid)\W{0,12}(no|number|nr|#)?\W{0,4}$`)
+	card    = regexp.MustCompile(`(?i)\b(card|visa|mastercard|amex|american express|discover|diners|jcb|unionpay|pan|credit|debit|cvv2?|cvc2?|expir\w*)\b`)
+	verify  = regexp.MustCompile(`(?i)\b(?:cvv2?|cvc2?|cav2|card verification (?:value|code|number)|card security code)\b\W{0,3}(?:code|number|is|was)?\W{0,3}\d{3,4}\b`)
+	pin     = regexp.MustCompile(`(?i)\bpin\b\W{0,3}(?:code|number|is|was)?\W{0,3}\d{4,6}\b`)
+	track1  = regexp.MustCompile(`%?B(\d{12,19})\^[^\^]{2,26}\^\d{4}`)
+	track2  = regexp.MustCompile(`;?\b(\d{12,19})[=D]\d{7}`)
+)
+
+// words is a quick look before a regular expression: hardly any prompt holds
+// one of them, and a scan costs a hundredth of a match. Words are lower case
+// and match anywhere, whatever the case of the text.
+type words [256][]string
+
+func quick(list ...string) *words {
+	var w words
+	for _, s := range list {
+		w[s[0]] = append(w[s[0]], s)
+		if c := s[0]; c >= 'a' && c <= 'z' {
+			w[c-32] = append(w[c-32], s)
+		}
+	}
+	return &w
+}
+
+func (w *words) in(text string) bool {
+	for i := range len(text) {
+		for _, s := range w[text[i]] {
+			if len(text)-i >= len(s) && strings.EqualFold(text[i:i+len(s)], s) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// The words without which the expressions above cannot match.
+var (
+	markingWords = quick("confidential", "internal use", "not for dist", "attorney", "trade secret")
+	recordWords  = quick("mrn", "medical record", "health plan", "patient id")
+	healthWords  = quick("diagnos", "icd", "prescri", "prognosis", "treat", "lab result", "hiv", "oncolog", "chemo", "psychiat", "medical", "claimant", "admitted")
+	secretWords  = quick("password", "passwd", "secret", "api_key", "api-key", "apikey", "access_token", "access-token", "accesstoken")
+	verifyWords  = quick("cvv", "cvc", "cav2", "card ver", "card sec")
+	pinWords     = quick("pin")
+)
+
+func holdsToken(text string) bool {
+	for _, s := range [...]string{"AKIA", "ASIA", "gh", "sk-", "xox", "-----BEGIN", "eyJ"} {
+		if strings.Contains(text, s) {
+			return token.MatchString(text)
+		}
+	}
+	return false
+}
+
+func holdsPassword(text string) bool {
+	for _, m := range password.FindAllStringSubmatch(text, 8) {
+		v := strings.ToLower(m[1])
+		if strings.ContainsAny(v[:1], "$<{[*%(") || strings.Trim(v, "x*.") == "" || strings.Contains(v, "example") || strings.Contains(v, "placeholder") || strings.HasPrefix(v, "your") {
+			continue // a place-holder, not a secret
+		}
+		return true
+	}
+	return false
+}
+
+// holdsPAN looks for a payment card number: an issuer's prefix and length, the
+// check digit, more than one digit, not part of a longer token, and not
+// announced as another kind of number.
+func holdsPAN(text string) bool {
+	n := 0
+	for i := range len(text) {
+		if text[i] >= '0' && text[i] <= '9' {
+			n++
+		}
+	}
+	if n < 13 {
+		return false
+	}
+	for at := 0; at < len(text); {
+		m := digits.FindStringIndex(text[at:])
+		if m == nil {
+			return false
+		}
+		from, to := at+m[0], at+m[1]
+		at = to
+		if from > 0 && wordByte(text[from-1]) || to < len(text) && wordByte(text[to]) {
+			continue
+		}
+		n := strings.NewReplacer(" ", "", "-", "").Replace(text[from:to])
+		before := text[max(0, from-32):from]
+		if isPAN(n) && (!refused.MatchString(before) || card.MatchString(before)) {
+			return true
+		}
+	}
+	return false
+}
+
+func wordByte(c byte) bool {
+	return c == '_' || c == '-' || c == '.' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+func isPAN(n string) bool {
+	return issuer(n) && luhn(n) && strings.Trim(n, n[:1]) != ""
+}
+
+func issuer(n string) bool {
+	if len(n) < 13 {
+		return false
+	}
+	p := func(k int) int {
+		v := 0
+		for _, c := range n[:k] {
+			v = v*10 + int(c-'0')
+		}
+		return v
+	}
+	l := len(n)
+	between := func(v, a, b int) bool { return v >= a && v <= b }
+	switch {
+	case n[0] == '4':
+		return l == 13 || l == 16 || l == 19
+	case between(p(2), 51, 55) || between(p(4), 2221, 2720):
+		return l == 16
+	case p(2) == 34 || p(2) == 37:
+		return l == 15
+	case between(p(3), 300, 305) || p(2) == 36 || between(p(2), 38, 39):
+		return l == 14 || l == 16
+	case between(p(4), 3528, 3589), p(4) == 6011, between(p(3), 644, 649), p(2) == 65, p(2) == 62:
+		return l >= 16
+	}
+	return false
+}
+
+func luhn(n string) bool {
+	sum := 0
+	for i := range len(n) {
+		d := int(n[len(n)-1-i] - '0')
+		if i%2 == 1 {
+			if d *= 2; d > 9 {
+				d -= 9
+			}
+		}
+		sum += d
+	}
+	return sum%10 == 0
+}
+
+// holdsSAD looks for data that must not be kept after authorisation: a
+// verification code, a PIN beside card words, or magnetic-stripe data.
+func holdsSAD(text string) bool {
+	n := 0
+	for i := 0; i < len(text) && n < 3; i++ {
+		if text[i] >= '0' && text[i] <= '9' {
+			n++
+		}
+	}
+	if n < 3 {
+		return false
+	}
+	if verifyWords.in(text) && verify.MatchString(text) || pinWords.in(text) && pin.MatchString(text) && card.MatchString(text) {
+		return true
+	}
+	for _, re := range []*regexp.Regexp{track1, track2} {
+		for _, m := range re.FindAllStringSubmatch(text, 8) {
+			if len(m[1]) >= 13 && isPAN(m[1]) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,520 @@
+package alert
+
+import (
+	"cmp"
+	"container/list"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sandtable-dev/sandtable/rules"
+	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/scenarios/condition"
+)
+
+// RuleReport tells what became of the records a rule looked at. A rule that
+// reached nothing, or could evaluate nothing, has not shown that all is well.
+type RuleReport struct {
+	ID, Title    string
+	Reached      int64 // records of its products and event names
+	Evaluable    int64 // of these, condition known
+	Matched      int64 // of these, true and not excepted
+	Excepted     int64
+	Alerts       int64
+	NotEvaluable []Reason // most frequent first
+}
+
+// Reason is why records were not evaluable, in words, with their number.
+type Reason struct {
+	Text  string
+	Count int64
+}
+
+// Engine runs rules over one stream. It is not for concurrent use.
+type Engine struct {
+	cfg       Config
+	subj      subject
+	states    []*state
+	byKind    [][]*state
+	absence   []*state
+	now, seen int64
+	found     []rules.Finding
+}
+
+// state is one rule at work.
+type state struct {
+	r         *Rule
+	threshold int64
+	keys      []func(*subject) (string, bool)
+	report    RuleReport
+	reasons   []int64 // beside r.reasons; the last one is "condition"
+	byKey     map[string]*list.Element
+	live      *list.List // of *window, least recently matched first
+	buf       []byte
+}
+
+// entry is one match inside a window.
+type entry struct {
+	time, value int64
+	text        string // the value for distinct
+	ref         rules.EventRef
+}
+
+// window is the live state of one key.
+type window struct {
+	key      string
+	member   string
+	born     int64
+	last     int64
+	entries  []entry
+	sum      int64
+	open     int // index of the open finding + 1
+	openTill int64
+	matches  int64
+	values   map[string]int64 // first_seen: value to its last time; distinct: value to its number
+	partial  [][]entry        // sequence: the latest start of each length
+}
+
+// New makes an engine. The configuration is copied.
+func New(rs []*Rule, cfg Config) *Engine {
+	e := &Engine{cfg: folded(cfg), byKind: make([][]*state, len(event.Kinds())+1)}
+	e.subj.cfg = &e.cfg
+	for _, r := range rs {
+		s := &state{r: r, threshold: r.Correlation.threshold, reasons: make([]int64, len(r.reasons)+1), byKey: map[string]*list.Element{}, live: list.New()}
+		s.report.ID, s.report.Title = r.ID.Value, r.Title
+		if r.Correlation.fromSpend {
+			if s.threshold = cfg.SpendSessionMicros; s.threshold <= 0 {
+				s.threshold = DefaultSessionSpendMicros
+			}
+		}
+		for _, k := range r.Correlation.Key {
+			s.keys = append(s.keys, texts[k.Value])
+		}
+		e.states = append(e.states, s)
+		if r.Correlation.Type == "absence" {
+			e.absence = append(e.absence, s)
+		}
+		for k := range e.byKind {
+			if len(r.kinds) == 0 || slices.Contains(r.kinds, event.Kind(k)) {
+				e.byKind[k] = append(e.byKind[k], s)
+			}
+		}
+	}
+	return e
+}
+
+// folded makes the allow-list comparable; nil stays nil, that is undeclared.
+func folded(cfg Config) Config {
+	if cfg.Allowlist != nil {
+		list := make([]string, len(cfg.Allowlist))
+		for i, s := range cfg.Allowlist {
+			list[i] = strings.ToLower(s)
+		}
+		cfg.Allowlist = list
+	}
+	return cfg
+}
+
+// sweepEvery is how many events pass between sweeps of dead keys. It bounds
+// memory only: a dead key that is met again starts afresh at any rate.
+const sweepEvery = 4096
+
+// Observe takes the next event. Events come in time order, each once; what the
+// engine keeps of them it clones.
+func (e *Engine) Observe(ev *event.Event) {
+	e.now = max(e.now, ev.Time)
+	for _, s := range e.absence { // before the event, which may end the silence
+		s.expire(e, e.now)
+	}
+	if e.seen++; e.seen%sweepEvery == 0 {
+		for _, s := range e.states {
+			s.expire(e, e.now)
+		}
+	}
+	e.subj.ev = ev
+	for _, s := range e.byKind[ev.Kind] {
+		if ev.Product == event.Cowork || s.r.any {
+			s.observe(e)
+		}
+	}
+	e.subj.ev = nil
+}
+
+// Close ends the stream at the given time and returns all findings in order of
+// time, rule and number. Silence that lasts until end is found here.
+func (e *Engine) Close(end time.Time) []rules.Finding {
+	for _, s := range e.states {
+		s.expire(e, max(e.now, end.UnixNano()))
+	}
+	slices.SortStableFunc(e.found, func(a, b rules.Finding) int {
+		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Member, b.Member))
+	})
+	n := map[string]int{}
+	for i := range e.found {
+		f := &e.found[i]
+		n[f.Rule]++
+		f.ID = fmt.Sprintf("%s-%d", f.Rule, n[f.Rule])
+	}
+	return e.found
+}
+
+// Reports tells of every rule, in the order given to New.
+func (e *Engine) Reports() []RuleReport {
+	out := make([]RuleReport, 0, len(e.states))
+	for _, s := range e.states {
+		r := s.report
+		for i, n := range s.reasons {
+			if n == 0 {
+				continue
+			}
+			text := "the condition is not known"
+			if i < len(s.r.reasons) {
+				text = s.r.reasons[i] + " is not known"
+			}
+			r.NotEvaluable = append(r.NotEvaluable, Reason{text, n})
+		}
+		slices.SortStableFunc(r.NotEvaluable, func(a, b Reason) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Text, b.Text)) })
+		out = append(out, r)
+	}
+	return out
+}
+
+func (s *state) observe(e *Engine) {
+	subj := &e.subj
+	s.report.Reached++
+	switch s.r.prog.Eval(subj) {
+	case condition.Unknown:
+		s.blame(subj)
+		return
+	case condition.False:
+		s.report.Evaluable++
+		return
+	}
+	c := &s.r.Correlation
+	s.buf = s.buf[:0]
+	for i, get := range s.keys {
+		v, ok := get(subj)
+		if !ok { // who or which is never guessed
+			s.blameName(c.Key[i].Value)
+			return
+		}
+		s.buf = append(append(s.buf, v...), 0)
+	}
+	en := entry{time: subj.ev.Time}
+	switch c.Type {
+	case "sum":
+		v, ok := numbers[c.Field.Value](subj)
+		if !ok {
+			s.blameName(c.Field.Value)
+			return
+		}
+		en.value = v
+	case "distinct", "first_seen":
+		v, ok := texts[c.Field.Value](subj)
+		if !ok {
+			s.blameName(c.Field.Value)
+			return
+		}
+		en.text = v
+	}
+	s.report.Evaluable++
+	for i := range s.r.Exceptions {
+		x := &s.r.Exceptions[i]
+		if subj.ev.Time < x.Expires.Add(1).Time.UnixNano() && x.prog.Eval(subj) == condition.True {
+			s.report.Excepted++
+			return
+		}
+	}
+	s.report.Matched++
+	s.correlate(e, s.window(subj), en)
+}
+
+// blame counts a record that could not be evaluated under the most telling
+// name that is not known.
+func (s *state) blame(subj *subject) {
+	for i, n := range s.r.reasons {
+		if !known[n](subj) {
+			s.reasons[i]++
+			return
+		}
+	}
+	s.reasons[len(s.reasons)-1]++
+}
+
+func (s *state) blameName(name string) {
+	i := slices.Index(s.r.reasons, name)
+	if i < 0 { // a key or field that the condition does not read
+		i = len(s.r.reasons)
+		s.r = withReason(s.r, name)
+		s.reasons = slices.Insert(s.reasons, i, 0)
+	}
+	s.reasons[i]++
+}
+
+// withReason copies the rule, because several engines may use one rule.
+func withReason(r *Rule, name string) *Rule {
+	c := *r
+	c.reasons = append(slices.Clip(r.reasons), name)
+	return &c
+}
+
+// window finds or makes the live state of the key in s.buf.
+func (s *state) window(subj *subject) *window {
+	if el, ok := s.byKey[string(s.buf)]; ok {
+		s.live.MoveToBack(el)
+		w := el.Value.(*window)
+		if subj.ev.Time-w.last > s.hold() { // dead, not yet swept
+			*w = window{key: w.key, born: subj.ev.Time, member: strings.Clone(MemberKey(subj.ev))}
+		}
+		return w
+	}
+	w := &window{key: string(s.buf), born: subj.ev.Time, member: strings.Clone(MemberKey(subj.ev))}
+	s.byKey[w.key] = s.live.PushBack(w)
+	return w
+}
+
+// hold is how long a key is kept after its last match.
+func (s *state) hold() int64 {
+	if s.r.Correlation.Type == "absence" {
+		return int64(s.r.Correlation.window)
+	}
+	return int64(max(s.r.Correlation.window, s.r.suppress))
+}
+
+// expire drops keys that can no longer matter. For absence that is the moment
+// of the alert.
+func (s *state) expire(e *Engine, now int64) {
+	absence, hold := s.r.Correlation.Type == "absence", s.hold()
+	for el := s.live.Front(); el != nil; el = s.live.Front() {
+		w := el.Value.(*window)
+		if now-w.last <= hold {
+			return
+		}
+		if absence {
+			s.silent(e, w)
+		}
+		s.live.Remove(el)
+		delete(s.byKey, w.key)
+	}
+}
+
+func (s *state) silent(e *Engine, w *window) {
+	at := w.last + int64(s.r.Correlation.window)
+	if left, ok := e.cfg.Leavers[w.member]; w.matches < s.threshold || ok && left.UnixNano() <= at && w.member != "" && len(s.keys) > 0 {
+		return // too little history, or the member is rightly silent
+	}
+	s.raise(e, w, at, int(w.matches), fmt.Sprintf("no matching record for %s after %s", short(s.r.Correlation.window), time.Unix(0, w.last).UTC().Format(time.RFC3339)), w.entries)
+}
+
+func (s *state) correlate(e *Engine, w *window, en entry) {
+	ev := e.subj.ev
+	c := &s.r.Correlation
+	late := en.time < w.last
+	w.last = max(w.last, en.time)
+	w.matches++
+	switch c.Type {
+	case "":
+		s.hit(e, w, s.entry(w, en, ev), "the condition holds")
+	case "absence":
+		w.entries = append(w.entries[:0], s.entry(w, en, ev))
+	case "count", "sum", "distinct":
+		s.slide(e, w, s.entry(w, en, ev), late)
+	case "first_seen":
+		s.firstSeen(e, w, en, ev)
+	case "sequence":
+		s.sequence(e, w, s.entry(w, en, ev))
+	}
+}
+
+// entry fills in what a finding will cite. Strings are cloned, or taken from
+// the entry before when they are equal, as they are inside a session.
+func (s *state) entry(w *window, en entry, ev *event.Event) entry {
+	var prev entry
+	if n := len(w.entries); n > 0 {
+		prev = w.entries[n-1]
+	}
+	keep := func(v, p string) string {
+		if v == p {
+			return p
+		}
+		return strings.Clone(v)
+	}
+	kind := ev.Kind.String()
+	if kind == "" {
+		kind = keep(ev.Name, prev.ref.Kind)
+	}
+	en.text = keep(en.text, prev.text)
+	en.ref = rules.EventRef{Index: ev.Index, Session: keep(ev.Session, prev.ref.Session), Prompt: keep(ev.Prompt, prev.ref.Prompt), Kind: kind}
+	return en
+}
+
+// slide keeps the entries of the window, ends included, and fires on its total.
+func (s *state) slide(e *Engine, w *window, en entry, late bool) {
+	w.entries = append(w.entries, en)
+	if late {
+		slices.SortStableFunc(w.entries, func(a, b entry) int { return cmp.Compare(a.time, b.time) })
+	}
+	w.sum += en.value
+	c := &s.r.Correlation
+	if c.Type == "distinct" {
+		if w.values == nil {
+			w.values = map[string]int64{}
+		}
+		w.values[en.text]++
+	}
+	for w.last-w.entries[0].time > int64(c.window) {
+		old := w.entries[0]
+		w.entries = w.entries[1:] // append moves the live ones when it needs room
+		w.sum -= old.value
+		if c.Type == "distinct" {
+			if w.values[old.text]--; w.values[old.text] == 0 {
+				delete(w.values, old.text)
+			}
+		}
+	}
+	if w.open > 0 && en.time <= w.openTill {
+		s.extend(e, w, en)
+		return
+	}
+	switch c.Type {
+	case "count":
+		if int64(len(w.entries)) < s.threshold {
+			return
+		}
+		s.open(e, w, en.time, len(w.entries), fmt.Sprintf("%d matches within %s (threshold %d)", len(w.entries), short(c.window), s.threshold), w.entries)
+	case "sum":
+		if w.sum <= s.threshold {
+			return
+		}
+		amount := func(n int64) string { return strconv.FormatInt(n, 10) }
+		what := "sum of " + c.Field.Value
+		if c.Field.Value == "cost_micros" {
+			what, amount = "estimated cost", dollars
+		}
+		s.open(e, w, en.time, len(w.entries), fmt.Sprintf("%s %s within %s (threshold %s)", what, amount(w.sum), short(c.window), amount(s.threshold)), w.entries)
+	case "distinct":
+		if int64(len(w.values)) < s.threshold {
+			return
+		}
+		s.open(e, w, en.time, len(w.entries), fmt.Sprintf("%d different values of %s within %s (threshold %d)", len(w.values), c.Field.Value, short(c.window), s.threshold), w.entries)
+	}
+}
+
+func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event) {
+	span := int64(s.r.Correlation.window)
+	if w.values == nil {
+		w.values = map[string]int64{}
+	}
+	last, ok := w.values[en.text]
+	if !ok {
+		en.text = strings.Clone(en.text)
+		if len(w.values)%256 == 255 { // keep only what the window still remembers
+			for v, t := range w.values {
+				if en.time-t > span {
+					delete(w.values, v)
+				}
+			}
+		}
+	}
+	w.values[en.text] = en.time
+	if ok && en.time-last <= span || en.time-w.born < span {
+		return
+	}
+	s.hit(e, w, s.entry(w, en, ev), fmt.Sprintf("first %s %q within %s", s.r.Correlation.Field.Value, en.text, short(s.r.Correlation.window)))
+}
+
+// sequence keeps, for each number of steps done, the attempt that started
+// last: it is the one that stays inside the window longest.
+func (s *state) sequence(e *Engine, w *window, en entry) {
+	steps := s.r.steps
+	if w.partial == nil {
+		w.partial = make([][]entry, len(steps))
+	}
+	for k := len(steps) - 1; k >= 0; k-- { // downwards, so that one event is one step
+		if steps[k].Eval(&e.subj) != condition.True {
+			continue
+		}
+		var sofar []entry
+		if k > 0 {
+			sofar = w.partial[k-1]
+			if sofar == nil || en.time-sofar[0].time > int64(s.r.Correlation.window) {
+				continue
+			}
+		}
+		done := append(slices.Clip(sofar), en)
+		if k < len(steps)-1 {
+			w.partial[k] = done
+			continue
+		}
+		if w.open > 0 && en.time <= w.openTill {
+			s.extend(e, w, en)
+		} else {
+			s.open(e, w, en.time, len(done), fmt.Sprintf("%d steps in order within %s", len(done), short(s.r.Correlation.window)), done)
+		}
+		w.partial = nil
+		return
+	}
+}
+
+// hit opens an incident with one event, or adds it to the open one.
+func (s *state) hit(e *Engine, w *window, en entry, reason string) {
+	if w.open > 0 && en.time <= w.openTill {
+		s.extend(e, w, en)
+		return
+	}
+	s.open(e, w, en.time, 1, reason, []entry{en})
+}
+
+func (s *state) open(e *Engine, w *window, at int64, count int, reason string, cited []entry) {
+	s.raise(e, w, at, count, reason, cited)
+	w.open, w.openTill = len(e.found), at+int64(s.r.suppress)
+}
+
+func (s *state) extend(e *Engine, w *window, en entry) {
+	f := &e.found[w.open-1]
+	f.Count++
+	if len(f.Events) < rules.MaxEventRefs {
+		f.Events = append(f.Events, cite(en))
+	}
+	w.openTill = max(w.openTill, en.time+int64(s.r.suppress))
+}
+
+func cite(en entry) rules.EventRef {
+	en.ref.Time = time.Unix(0, en.time).UTC().Format(time.RFC3339Nano)
+	return en.ref
+}
+
+// raise records a finding. Of many events it cites the last ones: the event
+// that crossed the threshold is always among them.
+func (s *state) raise(e *Engine, w *window, at int64, count int, reason string, cited []entry) {
+	f := rules.Finding{
+		Engine: "alert", Rule: s.r.ID.Value, Title: s.r.Title, Severity: s.r.severity, Member: w.member,
+		Time: time.Unix(0, at).UTC(), Reason: reason, Count: count, Facts: s.r.Facts, Topic: s.r.Topic.Value,
+	}
+	if len(s.keys) == 0 && s.r.Correlation.Type != "" {
+		f.Member = "" // joined over everybody: it concerns the organisation
+	}
+	for _, en := range cited[max(0, len(cited)-rules.MaxEventRefs):] {
+		f.Events = append(f.Events, cite(en))
+	}
+	e.found = append(e.found, f)
+	s.report.Alerts++
+}
+
+// short prints 24h as 24h, not as 24h0m0s.
+func short(d time.Duration) string {
+	if d%(24*time.Hour) == 0 && d > 24*time.Hour {
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	}
+	t := strings.TrimSuffix(d.String(), "0s")
+	if strings.HasSuffix(t, "h0m") {
+		t = strings.TrimSuffix(t, "0m")
+	}
+	return t
+}
+
+func dollars(micros int64) string {
+	return fmt.Sprintf("%d.%02d USD", micros/1_000_000, micros%1_000_000/10_000)
+}
