@@ -1,0 +1,547 @@
+package otlp
+
+import (
+	"encoding/binary"
+	"math"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sandtable-dev/sandtable/rules/event"
+)
+
+// sink is one wire form. The walk over the fields is the same for both.
+type sink interface {
+	text(key, v string)
+	int(key string, v int64)
+	double(key string, v float64)
+	bool(key string, v bool)
+	list(key string, v []string)
+}
+
+// sameResource reports that two events can share a resource block.
+func sameResource(a, b *event.Event) bool {
+	if a.Service != b.Service || a.ServiceVersion != b.ServiceVersion || a.OS != b.OS ||
+		a.DeploymentMode != b.DeploymentMode || a.Surface != b.Surface ||
+		(a.Has^b.Has)&(event.FServiceVersion|event.FSurface) != 0 {
+		return false
+	}
+	i, j := 0, 0
+	for {
+		for i < len(a.Extra) && !onResource(a.Extra[i].Key) {
+			i++
+		}
+		for j < len(b.Extra) && !onResource(b.Extra[j].Key) {
+			j++
+		}
+		if i == len(a.Extra) || j == len(b.Extra) {
+			return i == len(a.Extra) && j == len(b.Extra)
+		}
+		if a.Extra[i].Key != b.Extra[j].Key || !sameValue(a.Extra[i].Value, b.Extra[j].Value) {
+			return false
+		}
+		i, j = i+1, j+1
+	}
+}
+
+func sameValue(a, b any) bool {
+	_, al := a.([]string)
+	_, bl := b.([]string)
+	return !al && !bl && a == b // a list starts a new block; the product sends none there
+}
+
+func sameScope(a, b *event.Event) bool { return a.Scope == b.Scope && a.ScopeVersion == b.ScopeVersion }
+
+// runs calls each for every run of events that keep the relation.
+func runs(events []event.Event, same func(a, b *event.Event) bool, each func([]event.Event)) {
+	for len(events) > 0 {
+		n := 1
+		for n < len(events) && same(&events[n-1], &events[n]) {
+			n++
+		}
+		each(events[:n])
+		events = events[n:]
+	}
+}
+
+func (p *Profile) writeResource(e *event.Event, w sink) {
+	p.extraNamed(e, "host.arch", w)
+	writeText(w, "os.type", e.OS)
+	p.extraNamed(e, "os.version", w)
+	writeText(w, "service.name", e.Service)
+	if e.Has&event.FServiceVersion != 0 {
+		w.text("service.version", e.ServiceVersion)
+	}
+	writeText(w, "claude.deployment_mode", e.DeploymentMode)
+	if e.Has&event.FSurface != 0 {
+		w.text("cowork.surface", e.Surface)
+	}
+	for i := range e.Extra {
+		if k := e.Extra[i].Key; onResource(k) && k != "host.arch" && k != "os.version" {
+			p.extra(&e.Extra[i], w)
+		}
+	}
+}
+
+func (p *Profile) extraNamed(e *event.Event, key string, w sink) {
+	for i := range e.Extra {
+		if e.Extra[i].Key == key {
+			p.extra(&e.Extra[i], w)
+		}
+	}
+}
+
+func (p *Profile) extra(a *event.Attr, w sink) {
+	switch v := a.Value.(type) {
+	case string:
+		w.text(a.Key, v)
+	case int64:
+		p.int(a.Key, v, w)
+	case int:
+		p.int(a.Key, int64(v), w)
+	case float64:
+		p.double(a.Key, v, w)
+	case bool:
+		if p.Strings {
+			w.text(a.Key, strconv.FormatBool(v))
+		} else {
+			w.bool(a.Key, v)
+		}
+	case []string:
+		w.list(a.Key, v)
+	}
+}
+
+func (p *Profile) int(key string, v int64, w sink) {
+	if p.Strings {
+		w.text(key, strconv.FormatInt(v, 10))
+	} else {
+		w.int(key, v)
+	}
+}
+
+func (p *Profile) double(key string, v float64, w sink) {
+	if p.Strings {
+		w.text(key, strconv.FormatFloat(v, 'g', -1, 64))
+	} else {
+		w.double(key, v)
+	}
+}
+
+// writeText writes a text that has no bit for its presence.
+func writeText(w sink, key, v string) {
+	if v != "" {
+		w.text(key, v)
+	}
+}
+
+// writeRecord walks the attributes of a record in the order the product uses:
+// identity, event, then the event's own.
+func (p *Profile) writeRecord(e *event.Event, w sink) {
+	str := func(bit event.Field, key, v string) {
+		if e.Has&bit != 0 {
+			w.text(key, v)
+		}
+	}
+	num := func(bit event.Field, key string, v int64) {
+		if e.Has&bit != 0 {
+			p.int(key, v, w)
+		}
+	}
+	str(event.FUserID, "user.id", e.UserID)
+	str(event.FSession, "session.id", e.Session)
+	p.extraNamed(e, "app.version", w)
+	str(event.FOrganisation, "organization.id", e.Organisation)
+	str(event.FEmail, "user.email", e.Email)
+	str(event.FAccount, "user.account_uuid", e.Account)
+	writeText(w, "user.account_id", e.AccountID)
+	writeText(w, "terminal.type", e.Terminal)
+	writeText(w, "event.name", e.Name)
+	if e.Has&event.FTime != 0 {
+		w.text("event.timestamp", stamp(e.Time))
+	}
+	num(event.FSequence, "event.sequence", e.Sequence)
+	str(event.FPrompt, "prompt.id", e.Prompt)
+	if e.Has&event.FHostPaths != 0 {
+		w.list("workspace.host_paths", e.HostPaths)
+	}
+
+	if e.Kind != event.ToolResult {
+		str(event.FDecision, "decision", e.Decision)
+		str(event.FSource, "source", e.Source)
+	}
+	str(event.FTool, "tool_name", e.Tool)
+	str(event.FToolUse, "tool_use_id", e.ToolUse)
+	writeText(w, "tool_source", e.ToolSource)
+	writeText(w, "status", e.ConnStatus)
+	writeText(w, "from_mode", e.FromMode)
+	writeText(w, "to_mode", e.ToMode)
+	if e.Has&event.FSuccess != 0 {
+		w.text("success", strconv.FormatBool(e.Success))
+	}
+	if e.Has&event.FPromptLength != 0 { // a string in every release
+		w.text("prompt_length", strconv.FormatInt(e.PromptLength, 10))
+	}
+	if e.Has&event.FPromptText != 0 {
+		w.text("prompt", redact(e.PromptText, p.Content.UserPrompts))
+	}
+	writeText(w, "command_name", e.Command)
+	if e.Has&event.FResponseText != 0 { // surveys answer under the same key
+		w.text("response", redact(e.ResponseText, p.Content.AssistantResponses || e.Kind != event.AssistantResponse))
+	}
+	str(event.FModel, "model", e.Model)
+	num(event.FInputTokens, "input_tokens", e.InputTokens)
+	num(event.FOutputTokens, "output_tokens", e.OutputTokens)
+	num(event.FCacheRead, "cache_read_tokens", e.CacheRead)
+	num(event.FCacheWrite, "cache_creation_tokens", e.CacheWrite)
+	if e.Has&event.FCostUSD != 0 {
+		p.double("cost_usd", float64(e.CostMicros)/1e6, w)
+	}
+	num(event.FCostMicros, "cost_usd_micros", e.CostMicros)
+	num(event.FDuration, "duration_ms", e.Duration)
+	num(event.FStatus, "status_code", e.Status)
+	if e.Attempt != 0 {
+		p.int("attempt", e.Attempt, w)
+	}
+	str(event.FRequest, "request_id", e.Request)
+	writeText(w, "speed", e.Speed)
+	str(event.FQuerySource, "query_source", e.QuerySource)
+	writeText(w, "agent.name", e.Agent)
+	str(event.FSkill, "skill.name", e.Skill)
+	str(event.FPlugin, "plugin.name", e.Plugin)
+	writeText(w, "marketplace.name", e.Marketplace)
+	writeText(w, "plugin_id_hash", e.PluginHash)
+	str(event.FMCPServer, "mcp_server.name", e.MCPServerAttr)
+	str(event.FMCPTool, "mcp_tool.name", e.MCPToolAttr)
+	writeText(w, "error_type", e.ErrorType)
+	if p.Content.ToolDetails || e.Kind != event.ToolResult && e.Kind != event.MCPConnection {
+		str(event.FError, "error", e.Error)
+	}
+	if p.Content.ToolDetails {
+		str(event.FParameters, "tool_parameters", e.Parameters)
+		str(event.FInput, "tool_input", e.Input)
+	}
+	if e.Has&event.FInputSize != 0 { // sizes are strings in every release
+		w.text("tool_input_size_bytes", strconv.FormatInt(e.InputSize, 10))
+	}
+	if e.Has&event.FResultSize != 0 {
+		w.text("tool_result_size_bytes", strconv.FormatInt(e.ResultSize, 10))
+	}
+	if e.Kind == event.ToolResult {
+		str(event.FDecision, "decision", e.Decision)
+		str(event.FSource, "decision_source", e.Source)
+	}
+	if e.Kind == event.MCPConnection {
+		writeText(w, "server_scope", e.ServerScope)
+	} else {
+		writeText(w, "mcp_server_scope", e.ServerScope)
+	}
+	for i := range e.Extra {
+		k := e.Extra[i].Key
+		if k == "app.version" || onResource(k) || !p.Content.ToolDetails && isDetail(e.Kind, k) {
+			continue
+		}
+		p.extra(&e.Extra[i], w)
+	}
+	if p.RepeatResource {
+		p.writeResource(e, w)
+	}
+}
+
+func redact(s string, allowed bool) string {
+	if allowed {
+		return s
+	}
+	return event.Redacted
+}
+
+func stamp(ns int64) string {
+	return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+// body is what the product writes there; the desktop application leaves out the
+// prefix.
+func body(e *event.Event) string {
+	if e.Name == "" || e.Product == event.DesktopLogs {
+		return e.Name
+	}
+	return prefix + e.Name
+}
+
+// AppendJSON appends one export request as one line, without the newline.
+// Consecutive events with the same resource share a block. Times are written as
+// they are; the product's own are whole milliseconds.
+func (p Profile) AppendJSON(dst []byte, events []event.Event) []byte {
+	w := jsonSink{b: append(dst, `{"resourceLogs":[`...)}
+	comma := func(first *bool) {
+		if !*first {
+			w.b = append(w.b, ',')
+		}
+		*first = false
+	}
+	first := true
+	runs(events, sameResource, func(block []event.Event) {
+		comma(&first)
+		w.b = append(w.b, `{"resource":{"attributes":[`...)
+		w.more = false
+		p.writeResource(&block[0], &w)
+		w.b = append(w.b, `]},"scopeLogs":[`...)
+		first := true
+		runs(block, sameScope, func(scope []event.Event) {
+			comma(&first)
+			w.b = append(w.b, `{"scope":{`...)
+			if s := scope[0].Scope; s != "" {
+				w.b = appendString(append(w.b, `"name":`...), s)
+			}
+			if s := scope[0].ScopeVersion; s != "" {
+				if scope[0].Scope != "" {
+					w.b = append(w.b, ',')
+				}
+				w.b = appendString(append(w.b, `"version":`...), s)
+			}
+			w.b = append(w.b, `},"logRecords":[`...)
+			for i := range scope {
+				if i > 0 {
+					w.b = append(w.b, ',')
+				}
+				e := &scope[i]
+				w.b = append(w.b, '{')
+				if e.Has&event.FTime != 0 {
+					w.b = append(w.b, `"timeUnixNano":"`...)
+					w.b = append(strconv.AppendInt(w.b, e.Time, 10), `",`...)
+				}
+				if e.Has&event.FObserved != 0 {
+					w.b = append(w.b, `"observedTimeUnixNano":"`...)
+					w.b = append(strconv.AppendInt(w.b, e.Observed, 10), `",`...)
+				}
+				if s := body(e); s != "" {
+					w.b = append(w.b, `"body":{"stringValue":`...)
+					w.b = append(appendString(w.b, s), `},`...)
+				}
+				w.b = append(w.b, `"attributes":[`...)
+				w.more = false
+				p.writeRecord(e, &w)
+				w.b = append(w.b, `]}`...)
+			}
+			w.b = append(w.b, `]}`...)
+		})
+		w.b = append(w.b, `]}`...)
+	})
+	return append(w.b, `]}`...)
+}
+
+type jsonSink struct {
+	b    []byte
+	more bool
+}
+
+func (w *jsonSink) key(key, field string) {
+	if w.more {
+		w.b = append(w.b, ',')
+	}
+	w.more = true
+	w.b = appendString(append(w.b, `{"key":`...), key)
+	w.b = append(w.b, `,"value":{"`...)
+	w.b = append(w.b, field...)
+	w.b = append(w.b, `":`...)
+}
+
+func (w *jsonSink) text(key, v string) {
+	w.key(key, "stringValue")
+	w.b = append(appendString(w.b, v), `}}`...)
+}
+
+func (w *jsonSink) int(key string, v int64) {
+	w.key(key, "intValue")
+	w.b = append(strconv.AppendInt(w.b, v, 10), `}}`...)
+}
+
+func (w *jsonSink) double(key string, v float64) {
+	w.key(key, "doubleValue")
+	w.b = append(appendDouble(w.b, v), `}}`...)
+}
+
+func (w *jsonSink) bool(key string, v bool) {
+	w.key(key, "boolValue")
+	w.b = append(strconv.AppendBool(w.b, v), `}}`...)
+}
+
+func (w *jsonSink) list(key string, v []string) {
+	w.key(key, "arrayValue")
+	w.b = append(w.b, `{"values":[`...)
+	for i, s := range v {
+		if i > 0 {
+			w.b = append(w.b, ',')
+		}
+		w.b = appendString(append(w.b, `{"stringValue":`...), s)
+		w.b = append(w.b, '}')
+	}
+	w.b = append(w.b, `]}}}`...)
+}
+
+// appendDouble writes a number as the product's JavaScript exporter does: plain
+// digits in the range of money, an exponent outside it.
+func appendDouble(dst []byte, v float64) []byte {
+	switch {
+	case v != v:
+		return append(dst, `"NaN"`...)
+	case math.IsInf(v, 1):
+		return append(dst, `"Infinity"`...)
+	case math.IsInf(v, -1):
+		return append(dst, `"-Infinity"`...)
+	}
+	if a := math.Abs(v); a != 0 && (a < 1e-6 || a >= 1e21) {
+		return strconv.AppendFloat(dst, v, 'e', -1, 64)
+	}
+	return strconv.AppendFloat(dst, v, 'f', -1, 64)
+}
+
+const hexDigits = "0123456789abcdef"
+
+func appendString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= 0x20 && c != '"' && c != '\\' && c < utf8.RuneSelf {
+			i++
+			continue
+		}
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && n == 1 {
+				dst = append(append(dst, s[from:i]...), "\uFFFD"...)
+				from = i + 1
+			}
+			i += n
+			continue
+		}
+		dst = append(dst, s[from:i]...)
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+		i++
+		from = i
+	}
+	return append(append(dst, s[from:]...), '"')
+}
+
+// AppendProto appends the same request as protobuf.
+func (p Profile) AppendProto(dst []byte, events []event.Event) []byte {
+	var scratch [4][]byte // record, scope block, resource block, value
+	runs(events, sameResource, func(block []event.Event) {
+		res := protoSink{b: scratch[0][:0], field: 1, tmp: scratch[3]}
+		p.writeResource(&block[0], &res)
+		outer := appendBytes(scratch[2][:0], 1, res.b)
+		scratch[0], scratch[3] = res.b, res.tmp
+		runs(block, sameScope, func(scope []event.Event) {
+			head := scratch[0][:0]
+			if s := scope[0].Scope; s != "" {
+				head = appendText(head, 1, s)
+			}
+			if s := scope[0].ScopeVersion; s != "" {
+				head = appendText(head, 2, s)
+			}
+			inner := appendBytes(scratch[1][:0], 1, head)
+			scratch[0] = head
+			for i := range scope {
+				e := &scope[i]
+				w := protoSink{b: scratch[0][:0], field: 6, tmp: scratch[3]}
+				if e.Has&event.FTime != 0 {
+					w.b = binary.LittleEndian.AppendUint64(append(w.b, 1<<3|1), uint64(e.Time))
+				}
+				if s := body(e); s != "" {
+					w.tmp = appendText(w.tmp[:0], 1, s)
+					w.b = appendBytes(w.b, 5, w.tmp)
+				}
+				p.writeRecord(e, &w)
+				if e.Has&event.FObserved != 0 {
+					w.b = binary.LittleEndian.AppendUint64(append(w.b, 11<<3|1), uint64(e.Observed))
+				}
+				inner = appendBytes(inner, 2, w.b)
+				scratch[0], scratch[3] = w.b, w.tmp
+			}
+			outer = appendBytes(outer, 2, inner)
+			scratch[1] = inner
+		})
+		dst = appendBytes(dst, 1, outer)
+		scratch[2] = outer
+	})
+	return dst
+}
+
+type protoSink struct {
+	b, tmp, arr []byte
+	field       byte
+}
+
+func appendBytes(dst []byte, field byte, v []byte) []byte {
+	dst = binary.AppendUvarint(append(dst, field<<3|2), uint64(len(v)))
+	return append(dst, v...)
+}
+
+func appendText(dst []byte, field byte, v string) []byte {
+	v = clean(v)
+	dst = binary.AppendUvarint(append(dst, field<<3|2), uint64(len(v)))
+	return append(dst, v...)
+}
+
+// pair writes one attribute whose encoded value stands in w.tmp.
+func (w *protoSink) pair(key string) {
+	key = clean(key)
+	v := uint64(len(w.tmp))
+	n := 1 + uvarintLen(uint64(len(key))) + len(key) + 1 + uvarintLen(v) + len(w.tmp)
+	w.b = binary.AppendUvarint(append(w.b, w.field<<3|2), uint64(n))
+	w.b = appendText(w.b, 1, key)
+	w.b = appendBytes(w.b, 2, w.tmp)
+}
+
+func uvarintLen(x uint64) int {
+	n := 1
+	for ; x >= 0x80; x >>= 7 {
+		n++
+	}
+	return n
+}
+
+func (w *protoSink) text(key, v string) {
+	w.tmp = appendText(w.tmp[:0], 1, v)
+	w.pair(key)
+}
+
+func (w *protoSink) bool(key string, v bool) {
+	w.tmp = append(w.tmp[:0], 2<<3, 0)
+	if v {
+		w.tmp[1] = 1
+	}
+	w.pair(key)
+}
+
+func (w *protoSink) int(key string, v int64) {
+	w.tmp = binary.AppendUvarint(append(w.tmp[:0], 3<<3), uint64(v))
+	w.pair(key)
+}
+
+func (w *protoSink) double(key string, v float64) {
+	w.tmp = binary.LittleEndian.AppendUint64(append(w.tmp[:0], 4<<3|1), math.Float64bits(v))
+	w.pair(key)
+}
+
+func (w *protoSink) list(key string, v []string) {
+	w.arr = w.arr[:0]
+	for _, s := range v {
+		w.tmp = appendText(w.tmp[:0], 1, s)
+		w.arr = appendBytes(w.arr, 1, w.tmp)
+	}
+	w.tmp = appendBytes(w.tmp[:0], 5, w.arr)
+	w.pair(key)
+}

@@ -1,0 +1,839 @@
+package otlp
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/sandtable-dev/sandtable/rules/event"
+)
+
+// ErrJSON is what DecodeJSON's errors wrap.
+var ErrJSON = errors.New("no usable OTLP JSON")
+
+// DecodeJSON decodes one OTLP/JSON logs request, or several behind each other,
+// and appends to into. It also takes a bare resource block, a bare record, an
+// array of any of these, snake_case names and the older
+// instrumentationLibraryLogs.
+//
+// It fails only when nothing of the line is usable. A request cut short keeps
+// the records before the cut; a record that is broken in itself is skipped. Both
+// are counted in into.Bad. The strings of the events do not depend on line.
+func DecodeJSON(line []byte, into *Batch) error {
+	s := string(line)
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	s = strings.TrimPrefix(s, "\uFEFF")
+	p := scanner{s: s}
+	before, values := into.Records, 0
+	for p.peek() != 0 {
+		if c := p.peek(); c != '{' && c != '[' {
+			p.fail("not a JSON object")
+			break
+		}
+		p.top(into, 0)
+		if p.err != "" {
+			break
+		}
+		values++
+	}
+	if p.err != "" {
+		if values == 0 && into.Records == before {
+			return fmt.Errorf("%w: %s at byte %d", ErrJSON, p.err, p.i)
+		}
+		into.note("cut or broken JSON: " + p.err)
+	} else if values == 0 {
+		return fmt.Errorf("%w: empty", ErrJSON)
+	}
+	return nil
+}
+
+// top reads one top-level value.
+func (p *scanner) top(b *Batch, depth int) {
+	if p.peek() == '[' {
+		if depth >= 2 {
+			p.skip()
+			b.note("nested arrays")
+			return
+		}
+		for first := p.open('['); p.next(&first, ']'); {
+			p.top(b, depth+1)
+		}
+		return
+	}
+	if p.peek() != '{' {
+		p.skip()
+		b.note("not a JSON object")
+		return
+	}
+	start, known, empty := p.i, false, true
+	for first := p.open('{'); p.next(&first, '}'); empty = false {
+		switch p.key() {
+		case "resourceLogs", "resource_logs":
+			known = true
+			if !p.array(b, "resourceLogs") {
+				continue
+			}
+			for first := p.open('['); p.next(&first, ']'); {
+				p.resourceLogs(b)
+			}
+		case "resourceSpans", "resource_spans", "resourceMetrics", "resource_metrics", "resourceProfiles", "resource_profiles":
+			known = true
+			b.Other++
+			p.skip()
+		case "scopeLogs", "scope_logs", "instrumentationLibraryLogs", "instrumentation_library_logs":
+			p.i = start
+			p.resourceLogs(b)
+			return
+		case "logRecords", "log_records", "logs":
+			p.i = start
+			p.scopeLogs(b, &resource{})
+			return
+		case "timeUnixNano", "time_unix_nano", "attributes", "body":
+			p.i = start
+			p.record(b, &resource{})
+			return
+		default:
+			p.skip()
+		}
+	}
+	if !known && !empty && p.err == "" {
+		b.note("not an OTLP request")
+	}
+}
+
+// array reports that an array follows; anything else is skipped, and unless it
+// is null, noted.
+func (p *scanner) array(b *Batch, what string) bool {
+	c := p.peek()
+	if c == '[' {
+		return true
+	}
+	p.skip()
+	if c != 'n' {
+		b.note(what + " is not a list")
+	}
+	return false
+}
+
+// resourceLogs reads one resource block. The resource may stand behind the
+// records it belongs to; then they are read after it.
+func (p *scanner) resourceLogs(b *Batch) {
+	if p.peek() != '{' {
+		p.skip()
+		b.note("resource block is not an object")
+		return
+	}
+	var res resource
+	seen := false
+	var later []int
+	for first := p.open('{'); p.next(&first, '}'); {
+		switch p.key() {
+		case "resource":
+			seen = true
+			var r record
+			p.attributesOf(&r)
+			res = r.resourceOf()
+		case "scopeLogs", "scope_logs", "instrumentationLibraryLogs", "instrumentation_library_logs":
+			if !seen {
+				later = append(later, p.i)
+				p.skip()
+				continue
+			}
+			p.scopes(b, &res)
+		default:
+			p.skip()
+		}
+	}
+	p.revisit(later, func() { p.scopes(b, &res) })
+	if res.fault != "" {
+		b.note(res.fault)
+	}
+}
+
+// revisit reads again what was skipped at the given places, even when the
+// object around it turned out broken: what stands before the break counts.
+func (p *scanner) revisit(places []int, read func()) {
+	end, err := p.i, p.err
+	for _, at := range places {
+		p.i, p.err = at, ""
+		read()
+	}
+	p.i, p.err = end, err
+}
+
+func (p *scanner) scopes(b *Batch, res *resource) {
+	if !p.array(b, "scopeLogs") {
+		return
+	}
+	for first := p.open('['); p.next(&first, ']'); {
+		p.scopeLogs(b, res)
+	}
+}
+
+func (p *scanner) scopeLogs(b *Batch, res *resource) {
+	if p.peek() != '{' {
+		p.skip()
+		b.note("scope block is not an object")
+		return
+	}
+	own := *res
+	seen := false
+	var later []int
+	records := func() {
+		if !p.array(b, "logRecords") {
+			return
+		}
+		for first := p.open('['); p.next(&first, ']'); {
+			p.record(b, &own)
+		}
+	}
+	for first := p.open('{'); p.next(&first, '}'); {
+		switch p.key() {
+		case "scope", "instrumentationLibrary", "instrumentation_library":
+			seen = true
+			p.scope(&own)
+		case "logRecords", "log_records", "logs":
+			if !seen {
+				later = append(later, p.i)
+				p.skip()
+				continue
+			}
+			records()
+		default:
+			p.skip()
+		}
+	}
+	p.revisit(later, records)
+}
+
+func (p *scanner) scope(res *resource) {
+	if p.peek() != '{' {
+		p.skip()
+		return
+	}
+	for first := p.open('{'); p.next(&first, '}'); {
+		switch p.key() {
+		case "name":
+			if p.peek() == '"' {
+				res.ev.Scope = p.str()
+				if res.ev.Scope != "" {
+					res.ev.Has |= event.FScope
+				}
+				continue
+			}
+		case "version":
+			if p.peek() == '"' {
+				res.ev.ScopeVersion = p.str()
+				continue
+			}
+		}
+		p.skip()
+	}
+}
+
+// attributesOf reads an object of which only the attributes count.
+func (p *scanner) attributesOf(r *record) {
+	if p.peek() != '{' {
+		p.skip()
+		return
+	}
+	for first := p.open('{'); p.next(&first, '}'); {
+		if p.key() == "attributes" {
+			p.attributes(r)
+			continue
+		}
+		p.skip()
+	}
+}
+
+// record reads one log record. When it is broken inside but its brackets
+// balance, the reader goes on behind it.
+func (p *scanner) record(b *Batch, res *resource) {
+	p.peek()
+	start := p.i
+	var r record
+	r.start(res)
+	if p.peek() != '{' {
+		p.skip()
+		if p.err == "" {
+			r.fatal = "not an object"
+			r.finish(b)
+		}
+		return
+	}
+	for first := p.open('{'); p.next(&first, '}'); {
+		switch p.key() {
+		case "timeUnixNano", "time_unix_nano":
+			p.instant(&r, &r.time, &r.timed)
+		case "observedTimeUnixNano", "observed_time_unix_nano":
+			p.instant(&r, &r.observed, &r.observedT)
+		case "body":
+			if v := p.value(0); v.k == text {
+				r.body = v.s
+			}
+		case "eventName", "event_name":
+			if p.peek() == '"' {
+				r.eventName = p.str()
+			} else {
+				p.skip()
+			}
+		case "attributes":
+			p.attributes(&r)
+		default:
+			p.skip()
+		}
+	}
+	if p.err != "" {
+		why, at := p.err, p.i
+		p.i, p.err = start, ""
+		p.skip()
+		if p.err == "" && (p.peek() == ',' || p.peek() == ']' || p.peek() == '}' || p.peek() == 0) {
+			r.fatal = "broken record: " + why
+		} else { // the rest of the line cannot be told apart
+			p.i, p.err = at, why
+			r.fatal = "record cut or broken: " + why
+		}
+	}
+	r.finish(b)
+}
+
+func (p *scanner) instant(r *record, to *int64, set *bool) {
+	c := p.peek()
+	var raw string
+	switch {
+	case c == '"':
+		raw = p.str()
+	case c == 'n':
+		p.skip()
+		return
+	default:
+		at := p.i
+		p.skip()
+		raw = p.s[at:p.i]
+	}
+	if raw == "" {
+		return
+	}
+	u, err := strconv.ParseUint(raw, 10, 64)
+	if err != nil {
+		f, ferr := strconv.ParseFloat(raw, 64)
+		if ferr != nil || !(f >= 0 && f < math.MaxInt64) {
+			r.lose("time is not a number")
+			return
+		}
+		u = uint64(f)
+	}
+	r.instant(u, to, set)
+}
+
+func (p *scanner) attributes(r *record) {
+	if c := p.peek(); c != '[' {
+		p.skip()
+		if c != 'n' {
+			r.lose("attributes is not a list")
+		}
+		return
+	}
+	for first := p.open('['); p.next(&first, ']'); {
+		if p.peek() != '{' {
+			p.skip()
+			r.lose("attribute is not an object")
+			continue
+		}
+		var key string
+		var v value
+		for first := p.open('{'); p.next(&first, '}'); {
+			switch p.key() {
+			case "key":
+				if p.peek() != '"' {
+					p.skip()
+					continue
+				}
+				key = p.str()
+			case "value":
+				v = p.value(0)
+			default:
+				p.skip()
+			}
+		}
+		if p.err == "" {
+			r.attr(key, v)
+		}
+	}
+}
+
+// value reads one AnyValue.
+func (p *scanner) value(depth int) value {
+	switch c := p.peek(); {
+	case c == 'n':
+		p.skip()
+		return value{}
+	case c != '{':
+		p.skip()
+		return bad("value is not an object")
+	}
+	var v value
+	for first := p.open('{'); p.next(&first, '}'); {
+		k := p.key()
+		c := p.peek()
+		if c == 'n' {
+			p.skip()
+			continue
+		}
+		switch k {
+		case "stringValue", "string_value":
+			if c != '"' {
+				p.skip()
+				v = bad("stringValue is not a text")
+				continue
+			}
+			v = value{k: text, s: p.str()}
+		case "intValue", "int_value":
+			v = bad("intValue is not a number")
+			if raw, ok := p.scalar(); ok {
+				if i, err := strconv.ParseInt(raw, 10, 64); err == nil {
+					v = value{k: integer, i: i}
+				} else if f, err := strconv.ParseFloat(raw, 64); err == nil && f == math.Trunc(f) {
+					if i, ok := whole(f); ok {
+						v = value{k: integer, i: i}
+					}
+				}
+			}
+		case "doubleValue", "double_value":
+			v = bad("doubleValue is not a number")
+			if raw, ok := p.scalar(); ok {
+				if f, err := strconv.ParseFloat(raw, 64); err == nil {
+					v = value{k: double, f: f}
+				}
+			}
+		case "boolValue", "bool_value":
+			v = bad("boolValue is not true or false")
+			if raw, ok := p.scalar(); ok && (raw == "true" || raw == "false") {
+				v = value{k: boolean, b: raw == "true"}
+			}
+		case "bytesValue", "bytes_value":
+			if c != '"' {
+				p.skip()
+				v = bad("bytesValue is not a text")
+				continue
+			}
+			v = bad("bytesValue is not base64")
+			if s := p.str(); true {
+				if d, err := base64.StdEncoding.DecodeString(s); err == nil {
+					v = value{k: nested, s: base64.StdEncoding.EncodeToString(d)}
+				}
+			}
+		case "arrayValue", "array_value":
+			v = p.arrayValue(depth + 1)
+		case "kvlistValue", "kvlist_value":
+			v = p.kvlist(depth + 1)
+		default:
+			p.skip()
+		}
+	}
+	return v
+}
+
+// values walks the values field of an array or key-value list.
+func (p *scanner) values(each func()) bool {
+	if p.peek() != '{' {
+		p.skip()
+		return false
+	}
+	ok := true
+	for first := p.open('{'); p.next(&first, '}'); {
+		if p.key() != "values" || p.peek() == 'n' {
+			p.skip()
+			continue
+		}
+		if p.peek() != '[' {
+			p.skip()
+			ok = false
+			continue
+		}
+		for first := p.open('['); p.next(&first, ']'); {
+			each()
+		}
+	}
+	return ok
+}
+
+func (p *scanner) arrayValue(depth int) value {
+	if depth > maxValueDepth {
+		p.skip()
+		return bad("too deep")
+	}
+	var a gather
+	if !p.values(func() { a.add(p.value(depth)) }) {
+		return bad("not an arrayValue")
+	}
+	return a.value()
+}
+
+func (p *scanner) kvlist(depth int) value {
+	if depth > maxValueDepth {
+		p.skip()
+		return bad("too deep")
+	}
+	out := []byte{'{'}
+	fault := ""
+	ok := p.values(func() {
+		if p.peek() != '{' {
+			p.skip()
+			fault = "entry is not an object"
+			return
+		}
+		var key string
+		var v value
+		for first := p.open('{'); p.next(&first, '}'); {
+			switch k := p.key(); {
+			case k == "key" && p.peek() == '"':
+				key = p.str()
+			case k == "value":
+				v = p.value(depth)
+			default:
+				p.skip()
+			}
+		}
+		if v.k == broken {
+			fault = v.s
+		}
+		out = appendMember(out, key, v)
+	})
+	if !ok {
+		return bad("not a kvlistValue")
+	}
+	if fault != "" {
+		return bad(fault)
+	}
+	return value{k: nested, s: string(append(out, '}'))}
+}
+
+// gather collects an array: of strings only it stays a list, else it becomes
+// JSON text.
+type gather struct {
+	vs    []value
+	fault string
+	mixed bool
+}
+
+func (g *gather) add(v value) {
+	if v.k == broken {
+		g.fault = v.s
+	}
+	g.mixed = g.mixed || v.k != text
+	g.vs = append(g.vs, v)
+}
+
+func (g *gather) value() value {
+	if g.fault != "" {
+		return bad(g.fault)
+	}
+	if !g.mixed {
+		ss := make([]string, len(g.vs))
+		for i := range g.vs {
+			ss[i] = g.vs[i].s
+		}
+		return value{k: list, ss: ss}
+	}
+	out := []byte{'['}
+	for i, v := range g.vs {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = appendPlain(out, v)
+	}
+	return value{k: nested, s: string(append(out, ']'))}
+}
+
+func appendMember(out []byte, key string, v value) []byte {
+	if len(out) > 1 {
+		out = append(out, ',')
+	}
+	out = appendString(out, key)
+	return appendPlain(append(out, ':'), v)
+}
+
+// appendPlain writes a value as ordinary JSON, not as an AnyValue.
+func appendPlain(out []byte, v value) []byte {
+	switch v.k {
+	case text:
+		return appendString(out, v.s)
+	case integer:
+		return strconv.AppendInt(out, v.i, 10)
+	case double:
+		return appendDouble(out, v.f)
+	case boolean:
+		return strconv.AppendBool(out, v.b)
+	case nested:
+		if v.s == "" || v.s[0] != '{' && v.s[0] != '[' { // bytes
+			return appendString(out, v.s)
+		}
+		return append(out, v.s...)
+	case list:
+		out = append(out, '[')
+		for i, s := range v.ss {
+			if i > 0 {
+				out = append(out, ',')
+			}
+			out = appendString(out, s)
+		}
+		return append(out, ']')
+	}
+	return append(out, "null"...)
+}
+
+// scanner walks JSON text without building a tree. After a syntax error every
+// method is a no-op, so that callers test err once.
+type scanner struct {
+	s   string
+	i   int
+	err string
+}
+
+func (p *scanner) fail(why string) {
+	if p.err == "" {
+		p.err = why
+	}
+}
+
+// peek returns the next byte that is not white space, 0 at the end.
+func (p *scanner) peek() byte {
+	for ; p.i < len(p.s); p.i++ {
+		switch c := p.s[p.i]; c {
+		case ' ', '\t', '\n', '\r':
+		case 0:
+			return 1 // a NUL in the text is no end
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// open consumes the bracket the caller has seen.
+func (p *scanner) open(c byte) bool {
+	if p.err != "" {
+		return false
+	}
+	if p.peek() != c {
+		p.fail("bracket expected")
+		return false
+	}
+	p.i++
+	return true
+}
+
+// next reports whether another member follows, and consumes the comma before it
+// or the closing bracket.
+func (p *scanner) next(first *bool, end byte) bool {
+	if p.err != "" {
+		return false
+	}
+	c := p.peek()
+	if c == end {
+		p.i++
+		return false
+	}
+	if !*first {
+		if c != ',' {
+			p.fail("comma or closing bracket expected")
+			return false
+		}
+		p.i++
+		c = p.peek()
+	}
+	*first = false
+	if c == 0 {
+		p.fail("unexpected end")
+	}
+	return p.err == ""
+}
+
+// key consumes a member's name and colon.
+func (p *scanner) key() string {
+	if p.peek() != '"' {
+		p.fail("member name expected")
+		return ""
+	}
+	k := p.str()
+	if p.err != "" {
+		return ""
+	}
+	if p.peek() != ':' {
+		p.fail("colon expected")
+		return ""
+	}
+	p.i++
+	return k
+}
+
+// scalar consumes a string, number or literal and returns its text; another
+// value is skipped.
+func (p *scanner) scalar() (string, bool) {
+	switch c := p.peek(); c {
+	case '"':
+		s := p.str()
+		return s, p.err == ""
+	case '{', '[', 0:
+		p.skip()
+		return "", false
+	}
+	at := p.i
+	p.skip()
+	return p.s[at:p.i], p.err == ""
+}
+
+// skip consumes any value. It checks that brackets balance, not their kind, and
+// does not recurse, so that no depth of nesting costs more than its length.
+func (p *scanner) skip() {
+	if p.err != "" {
+		return
+	}
+	depth := 0
+	for {
+		switch p.peek() {
+		case 0:
+			p.fail("unexpected end")
+			return
+		case '"':
+			p.raw()
+			if p.err != "" {
+				return
+			}
+		case '{', '[':
+			depth++
+			p.i++
+			continue
+		case '}', ']':
+			if depth--; depth < 0 {
+				p.fail("value expected")
+				return
+			}
+			p.i++
+		case ',', ':':
+			if depth == 0 {
+				p.fail("value expected")
+				return
+			}
+			p.i++
+			continue
+		default:
+			for p.i < len(p.s) && !delimiter(p.s[p.i]) {
+				p.i++
+			}
+		}
+		if depth == 0 {
+			return
+		}
+	}
+}
+
+func delimiter(c byte) bool {
+	switch c {
+	case ' ', '\t', '\r', '\n', ',', ':', '{', '}', '[', ']', '"':
+		return true
+	}
+	return false
+}
+
+// raw consumes a string and returns its inside as written, and whether it holds
+// escapes.
+func (p *scanner) raw() (string, bool) {
+	p.i++
+	start, escaped := p.i, false
+	for {
+		n := strings.IndexByte(p.s[p.i:], '"')
+		if n < 0 {
+			p.i = len(p.s)
+			p.fail("unexpected end")
+			return "", false
+		}
+		part := p.s[p.i : p.i+n]
+		p.i += n + 1
+		if strings.IndexByte(part, '\\') < 0 {
+			return p.s[start : p.i-1], escaped
+		}
+		escaped = true
+		// An odd run of backslashes before the quote escapes it. The run may
+		// reach back over an earlier escaped quote only if that ended the run.
+		run := 0
+		for j := p.i - 2; j >= start && p.s[j] == '\\'; j-- {
+			run++
+		}
+		if run%2 == 0 {
+			return p.s[start : p.i-1], true
+		}
+	}
+}
+
+// str consumes a string; without escapes the result is a view into the text.
+func (p *scanner) str() string {
+	if p.err != "" {
+		return ""
+	}
+	s, escaped := p.raw()
+	if !escaped || p.err != "" {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for {
+		n := strings.IndexByte(s, '\\')
+		if n < 0 || n+1 >= len(s) {
+			return string(append(out, s...))
+		}
+		out = append(out, s[:n]...)
+		c := s[n+1]
+		s = s[n+2:]
+		switch c {
+		case 'b':
+			c = '\b'
+		case 'f':
+			c = '\f'
+		case 'n':
+			c = '\n'
+		case 'r':
+			c = '\r'
+		case 't':
+			c = '\t'
+		case '"', '\\', '/':
+		case 'u':
+			r, ok := hex4(s)
+			if !ok {
+				p.fail("bad escape")
+				return ""
+			}
+			s = s[4:]
+			if utf16.IsSurrogate(r) {
+				r2 := rune(-1)
+				if len(s) >= 6 && s[0] == '\\' && s[1] == 'u' {
+					r2, _ = hex4(s[2:])
+				}
+				if r = utf16.DecodeRune(r, r2); r != utf8.RuneError {
+					s = s[6:]
+				}
+			}
+			out = utf8.AppendRune(out, r)
+			continue
+		default:
+			p.fail("bad escape")
+			return ""
+		}
+		out = append(out, c)
+	}
+}
+
+func hex4(s string) (rune, bool) {
+	if len(s) < 4 {
+		return 0, false
+	}
+	u, err := strconv.ParseUint(s[:4], 16, 16)
+	return rune(u), err == nil
+}

@@ -1,0 +1,280 @@
+package otlp
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sandtable-dev/sandtable/rules/event"
+)
+
+// ErrProto is what DecodeProto's errors wrap.
+var ErrProto = errors.New("no usable OTLP protobuf")
+
+// DecodeProto decodes one ExportLogsServiceRequest (LogsData has the same form)
+// and appends to into, with the semantics of DecodeJSON. The strings of the
+// events do not depend on data.
+func DecodeProto(data []byte, into *Batch) error {
+	before := into.Records
+	m := message{s: string(data)}
+	for m.next() {
+		if m.field == 1 && m.wire == 2 {
+			protoResourceLogs(m.bytes, into)
+		}
+	}
+	if m.err != "" {
+		if into.Records == before {
+			return fmt.Errorf("%w: %s at byte %d", ErrProto, m.err, m.i)
+		}
+		into.note("cut or broken protobuf: " + m.err)
+	}
+	return nil
+}
+
+// message walks the fields of one protobuf message. A length that runs past the
+// end yields the part that is there, once, so that a cut request keeps its head.
+type message struct {
+	s   string
+	i   int
+	err string
+
+	field uint64
+	wire  uint8
+	n     uint64 // varint or fixed value
+	bytes string // length-delimited value
+	cut   bool   // bytes is only the head of the value
+}
+
+func (m *message) varint() (uint64, bool) {
+	var x uint64
+	for shift := uint(0); shift < 64 && m.i < len(m.s); shift += 7 {
+		c := m.s[m.i]
+		m.i++
+		x |= uint64(c&0x7f) << shift
+		if c < 0x80 {
+			return x, true
+		}
+	}
+	return 0, false
+}
+
+func (m *message) next() bool {
+	if m.err != "" || m.i >= len(m.s) {
+		return false
+	}
+	tag, ok := m.varint()
+	if !ok || tag>>3 == 0 {
+		m.err = "bad tag"
+		return false
+	}
+	m.field, m.wire, m.n, m.bytes = tag>>3, uint8(tag&7), 0, ""
+	rest := m.s[m.i:]
+	switch m.wire {
+	case 0:
+		if m.n, ok = m.varint(); !ok {
+			m.err = "bad varint"
+		}
+	case 1:
+		if len(rest) < 8 {
+			m.err = "unexpected end"
+			break
+		}
+		m.n = binary.LittleEndian.Uint64([]byte(rest[:8]))
+		m.i += 8
+	case 5:
+		if len(rest) < 4 {
+			m.err = "unexpected end"
+			break
+		}
+		m.n = uint64(binary.LittleEndian.Uint32([]byte(rest[:4])))
+		m.i += 4
+	case 2:
+		n, ok := m.varint()
+		if !ok {
+			m.err = "bad length"
+			break
+		}
+		if n > uint64(len(m.s)-m.i) {
+			m.bytes, m.cut, m.err = m.s[m.i:], true, "unexpected end"
+			m.i = len(m.s)
+			return true
+		}
+		m.bytes = m.s[m.i : m.i+int(n)]
+		m.i += int(n)
+	default:
+		m.err = "unknown wire type"
+	}
+	return m.err == ""
+}
+
+func clean(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+func protoResourceLogs(s string, b *Batch) {
+	var res resource
+	// The resource may stand behind its records, so it is looked for first.
+	for m := (message{s: s}); m.next(); {
+		if m.field == 1 && m.wire == 2 {
+			var r record
+			for a := (message{s: m.bytes}); a.next(); {
+				if a.field == 1 && a.wire == 2 {
+					protoAttr(&r, a.bytes)
+				}
+			}
+			res = r.resourceOf()
+		}
+	}
+	m := message{s: s}
+	for m.next() {
+		if m.wire == 2 && (m.field == 2 || m.field == 1000) {
+			protoScopeLogs(m.bytes, b, res)
+		}
+	}
+	if m.err != "" && !m.cut {
+		b.note("resource block: " + m.err)
+	}
+	if res.fault != "" {
+		b.note(res.fault)
+	}
+}
+
+func protoScopeLogs(s string, b *Batch, res resource) {
+	for m := (message{s: s}); m.next(); {
+		if m.field == 1 && m.wire == 2 {
+			for a := (message{s: m.bytes}); a.next(); {
+				switch {
+				case a.field == 1 && a.wire == 2:
+					res.ev.Scope = clean(a.bytes)
+					if res.ev.Scope != "" {
+						res.ev.Has |= event.FScope
+					}
+				case a.field == 2 && a.wire == 2:
+					res.ev.ScopeVersion = clean(a.bytes)
+				}
+			}
+		}
+	}
+	m := message{s: s}
+	for m.next() {
+		if m.field == 2 && m.wire == 2 {
+			protoRecord(m.bytes, m.cut, b, &res)
+		}
+	}
+	if m.err != "" && !m.cut {
+		b.note("scope block: " + m.err)
+	}
+}
+
+func protoRecord(s string, cut bool, b *Batch, res *resource) {
+	var r record
+	r.start(res)
+	m := message{s: s}
+	for m.next() {
+		switch {
+		case m.field == 1 && m.wire == 1:
+			r.instant(m.n, &r.time, &r.timed)
+		case m.field == 11 && m.wire == 1:
+			r.instant(m.n, &r.observed, &r.observedT)
+		case m.field == 5 && m.wire == 2:
+			if v := protoValue(m.bytes, 0); v.k == text {
+				r.body = v.s
+			}
+		case m.field == 6 && m.wire == 2:
+			protoAttr(&r, m.bytes)
+		case m.field == 12 && m.wire == 2:
+			r.eventName = clean(m.bytes)
+		}
+	}
+	if m.err != "" {
+		r.fatal = "broken record: " + m.err
+	} else if cut {
+		r.fatal = "record cut"
+	}
+	r.finish(b)
+}
+
+func protoAttr(r *record, s string) {
+	key, v, err := protoPair(s, 0)
+	if err != "" {
+		v = bad(err)
+	}
+	r.attr(key, v)
+}
+
+func protoPair(s string, depth int) (key string, v value, err string) {
+	m := message{s: s}
+	for m.next() {
+		switch {
+		case m.field == 1 && m.wire == 2:
+			key = clean(m.bytes)
+		case m.field == 2 && m.wire == 2:
+			v = protoValue(m.bytes, depth)
+		}
+	}
+	return key, v, m.err
+}
+
+func protoValue(s string, depth int) value {
+	if depth > maxValueDepth {
+		return bad("too deep")
+	}
+	var v value
+	m := message{s: s}
+	for m.next() {
+		switch {
+		case m.field == 1 && m.wire == 2:
+			v = value{k: text, s: clean(m.bytes)}
+		case m.field == 2 && m.wire == 0:
+			v = value{k: boolean, b: m.n != 0}
+		case m.field == 3 && m.wire == 0:
+			v = value{k: integer, i: int64(m.n)}
+		case m.field == 4 && m.wire == 1:
+			v = value{k: double, f: math.Float64frombits(m.n)}
+		case m.field == 5 && m.wire == 2:
+			var g gather
+			a := message{s: m.bytes}
+			for a.next() {
+				if a.field == 1 && a.wire == 2 {
+					g.add(protoValue(a.bytes, depth+1))
+				}
+			}
+			if a.err != "" {
+				return bad(a.err)
+			}
+			v = g.value()
+		case m.field == 6 && m.wire == 2:
+			out := []byte{'{'}
+			a := message{s: m.bytes}
+			for a.next() {
+				if a.field == 1 && a.wire == 2 {
+					key, x, err := protoPair(a.bytes, depth+1)
+					if err != "" {
+						return bad(err)
+					}
+					if x.k == broken {
+						return x
+					}
+					out = appendMember(out, key, x)
+				}
+			}
+			if a.err != "" {
+				return bad(a.err)
+			}
+			v = value{k: nested, s: string(append(out, '}'))}
+		case m.field == 7 && m.wire == 2:
+			v = value{k: nested, s: base64.StdEncoding.EncodeToString([]byte(m.bytes))}
+		}
+	}
+	if m.err != "" {
+		return bad(m.err)
+	}
+	return v
+}
