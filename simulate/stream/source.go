@@ -1,0 +1,698 @@
+// Package stream reads record streams from files, folders and standard input,
+// and writes them. Memory stays flat whatever the length of the input; what is
+// lost on the way is counted and named, never passed over.
+package stream
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/simulate/otlp"
+)
+
+// Reasons under which input is lost.
+const (
+	LostLine      = "line is not usable JSON"
+	LostLong      = "line over the length limit"
+	LostTail      = "cut at the end"
+	LostFrame     = "frame is not usable"
+	LostFrames    = "broken framing; the rest is not read"
+	LostCorrupt   = "damaged compression; the rest is not read"
+	LostExpansion = "decompression limit; the rest is not read"
+	LostFormat    = "not a known format"
+)
+
+// Options bounds the reading. The zero value means the defaults.
+type Options struct {
+	Stdin       io.Reader // what "-" reads; os.Stdin
+	MaxLine     int       // bytes of one line, frame or pretty-printed document; 64 MiB
+	MaxExpanded int64     // bytes one input may unpack to; 1 TiB
+	MaxRatio    int64     // bytes unpacked per byte read, once 64 MiB are unpacked; 2000
+}
+
+func (o *Options) defaults() {
+	if o.Stdin == nil {
+		o.Stdin = os.Stdin
+	}
+	if o.MaxLine <= 0 {
+		o.MaxLine = 64 << 20
+	}
+	if o.MaxExpanded <= 0 {
+		o.MaxExpanded = 1 << 40
+	}
+	if o.MaxRatio <= 0 {
+		o.MaxRatio = 2000
+	}
+}
+
+// Source is an ordered list of inputs.
+type Source struct {
+	opts   Options
+	names  []string
+	report []Input
+	used   bool // standard input was read
+}
+
+// Input is what became of one input.
+type Input struct {
+	Name     string
+	Format   string // e.g. "json lines", "zstd, protobuf frames"
+	SHA256   string // of the raw bytes, lower-case hex
+	Size     int64  // raw bytes
+	Requests int64  // requests read, of any signal
+	Records  int64  // records decoded to events
+	Bad      int64  // records that gave no event
+	Salvaged int64  // records, requests or resources that lost a part
+	Other    int64  // requests of another signal
+	Products [event.OfficeAgents + 1]int64
+	Lost     []Loss // by first occurrence
+	Reasons  []Loss // why records were bad or salvaged, at most 64 kinds
+}
+
+// Loss counts what was lost for one reason. Bytes is of unpacked data, as far as
+// it was read.
+type Loss struct {
+	Reason string
+	Count  int64
+	Bytes  int64
+}
+
+func (in *Input) lose(reason string, n int64) { in.Lost = count(in.Lost, reason, n) }
+
+func count(ls []Loss, reason string, n int64) []Loss {
+	for i := range ls {
+		if ls[i].Reason == reason {
+			ls[i].Count++
+			ls[i].Bytes += n
+			return ls
+		}
+	}
+	if len(ls) >= 64 {
+		return ls
+	}
+	return append(ls, Loss{Reason: reason, Count: 1, Bytes: n})
+}
+
+const mark = "\xef\xbb\xbf" // a byte order mark
+
+var suffixes = []string{".json", ".jsonl", ".ndjson", ".pb", ".bin", ".zst", ".gz"}
+
+// Open resolves the paths: a file, a folder (its record files, sorted by name),
+// a glob, or "-" for standard input, which may stand once. A path that matches
+// nothing is an error. No file is read yet.
+func Open(paths []string, opts Options) (*Source, error) {
+	opts.defaults()
+	s := &Source{opts: opts}
+	for _, p := range paths {
+		names, err := resolve(p)
+		if err != nil {
+			return nil, err
+		}
+		s.names = append(s.names, names...)
+	}
+	if len(s.names) == 0 {
+		return nil, errors.New("no input given")
+	}
+	stdin := 0
+	for _, n := range s.names {
+		if n == "-" {
+			stdin++
+		}
+	}
+	if stdin > 1 {
+		return nil, errors.New("standard input given twice")
+	}
+	return s, nil
+}
+
+func resolve(p string) ([]string, error) {
+	if p == "-" {
+		return []string{p}, nil
+	}
+	st, err := os.Stat(p)
+	switch {
+	case err == nil && st.IsDir():
+		entries, err := os.ReadDir(p) // sorted by name
+		if err != nil {
+			return nil, err
+		}
+		var names []string
+		for _, e := range entries {
+			if e.IsDir() {
+				continue
+			}
+			for _, suf := range suffixes {
+				if strings.HasSuffix(strings.ToLower(e.Name()), suf) {
+					names = append(names, filepath.Join(p, e.Name()))
+					break
+				}
+			}
+		}
+		if len(names) == 0 {
+			return nil, fmt.Errorf("%s: no record files in this folder", p)
+		}
+		return names, nil
+	case err == nil:
+		return []string{p}, nil
+	case !strings.ContainsAny(p, "*?["):
+		return nil, err
+	}
+	names, err := filepath.Glob(p)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p, err)
+	}
+	var files []string
+	for _, n := range names {
+		if st, err := os.Stat(n); err == nil && !st.IsDir() {
+			files = append(files, n)
+		}
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s: no file matches", p)
+	}
+	sort.Strings(files)
+	return files, nil
+}
+
+// Inputs lists the resolved inputs in reading order.
+func (s *Source) Inputs() []string { return append([]string(nil), s.names...) }
+
+// Report tells of the inputs read by the last Each, in order.
+func (s *Source) Report() []Input { return append([]Input(nil), s.report...) }
+
+// Each calls fn for every request that gave events or bad records, in input
+// order, with Event.Index counting decoded events over all inputs from 0. The
+// batch is valid during the call only. Damage in the input is reported, not an
+// error; Each fails when an input cannot be read, ctx ends or fn fails.
+//
+// Each may be called again, which reads the files again, but not standard input.
+func (s *Source) Each(ctx context.Context, fn func(b *otlp.Batch) error) error {
+	s.report = s.report[:0:0]
+	r := &reading{ctx: ctx, fn: fn, opts: s.opts}
+	defer r.close()
+	for _, name := range s.names {
+		if name == "-" && s.used {
+			return errors.New("standard input can be read only once")
+		}
+		s.report = append(s.report, Input{Name: name})
+		r.in = &s.report[len(s.report)-1]
+		f := io.Reader(s.opts.Stdin)
+		var closer io.Closer
+		if name == "-" {
+			s.used = true
+		} else {
+			file, err := os.Open(name)
+			if err != nil {
+				return err
+			}
+			f, closer = file, file
+		}
+		err := r.input(f)
+		if closer != nil {
+			closer.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return ctx.Err()
+}
+
+// reading is the state of one Each.
+type reading struct {
+	ctx   context.Context
+	fn    func(b *otlp.Batch) error
+	opts  Options
+	in    *Input
+	batch otlp.Batch
+	index int64
+	buf   []byte
+	frame *zstd.Decoder // for frames packed one by one
+}
+
+func (r *reading) close() {
+	if r.frame != nil {
+		r.frame.Close()
+	}
+}
+
+// raw counts and hashes what is read from the input itself, and tells the
+// input's own failures from those of the layers above.
+type raw struct {
+	r   io.Reader
+	h   io.Writer
+	n   int64
+	err error
+}
+
+func (t *raw) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	t.h.Write(p[:n])
+	t.n += int64(n)
+	if err != nil && err != io.EOF {
+		t.err = err
+	}
+	return n, err
+}
+
+var (
+	errExpansion = errors.New(LostExpansion)
+	zstdMagic    = []byte{0x28, 0xb5, 0x2f, 0xfd}
+)
+
+// bound stops a decompressor that gives far more than it takes.
+type bound struct {
+	r    io.Reader
+	src  *raw
+	opts *Options
+	n    int64
+}
+
+func (b *bound) Read(p []byte) (int, error) {
+	if b.n > b.opts.MaxExpanded || b.n > 64<<20 && b.n/b.opts.MaxRatio > b.src.n {
+		return 0, errExpansion
+	}
+	n, err := b.r.Read(p)
+	b.n += int64(n)
+	return n, err
+}
+
+// input reads one input through its layers of compression.
+func (r *reading) input(f io.Reader) error {
+	h := sha256.New()
+	src := &raw{r: f, h: h}
+	br := bufio.NewReaderSize(src, 256<<10)
+	var layers []string
+	for len(layers) < 2 {
+		head, _ := br.Peek(4)
+		if bytes.Equal(head, zstdMagic) {
+			zr, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
+			if err != nil {
+				return err
+			}
+			defer zr.Close()
+			layers = append(layers, "zstd")
+			br = bufio.NewReaderSize(&bound{r: zr, src: src, opts: &r.opts}, 256<<10)
+			continue
+		}
+		if len(head) >= 2 && head[0] == 0x1f && head[1] == 0x8b {
+			zr, err := gzip.NewReader(br)
+			if err != nil {
+				break // a file cut within its header is of no known format
+			}
+			layers = append(layers, "gzip")
+			br = bufio.NewReaderSize(&bound{r: zr, src: src, opts: &r.opts}, 256<<10)
+			continue
+		}
+		break
+	}
+	format, err := r.content(br)
+	r.in.Format = strings.Join(append(layers, format), ", ")
+	if err != nil {
+		switch {
+		case src.err != nil:
+			return src.err
+		case errors.Is(err, errStop):
+			return errors.Unwrap(err)
+		case errors.Is(err, errExpansion):
+			r.in.lose(LostExpansion, 0)
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			r.in.lose(LostTail, 0)
+		default:
+			r.in.lose(LostCorrupt, 0)
+		}
+	}
+	// The hash covers the whole file, also the part that was not decoded.
+	if _, err := io.Copy(io.Discard, src); err != nil {
+		return err
+	}
+	r.in.Size, r.in.SHA256 = src.n, hex.EncodeToString(h.Sum(nil))
+	return nil
+}
+
+// stop wraps what ends Each: the caller's error or the context's.
+type stop struct{ err error }
+
+var errStop = errors.New("stop")
+
+func (s stop) Error() string        { return s.err.Error() }
+func (s stop) Unwrap() error        { return s.err }
+func (s stop) Is(target error) bool { return target == errStop }
+
+// content recognises the form by its first bytes and reads it. A returned error
+// comes from a layer below or is a stop.
+func (r *reading) content(br *bufio.Reader) (string, error) {
+	head, err := br.Peek(4 << 10)
+	if len(head) == 0 {
+		if err == io.EOF {
+			err = nil
+		}
+		return "empty", err
+	}
+	if bytes.HasPrefix(head, []byte(mark)) {
+		br.Discard(len(mark))
+		head = head[len(mark):]
+		if len(head) == 0 {
+			return "empty", nil
+		}
+	}
+	if looksJSON(head) {
+		return r.json(br)
+	}
+	switch {
+	case head[0] == 0x0a:
+		return "protobuf", r.protobuf(br)
+	case len(head) >= 4 && int64(binary.BigEndian.Uint32(head)) <= int64(r.opts.MaxLine) && (len(head) == 4 || framed(head[4:])):
+		return "frames", r.frames(br)
+	}
+	// Perhaps lines behind a damaged first one.
+	if head[0] >= 0x20 || bytes.ContainsAny(head[:1], "\t\r") {
+		return "json lines", r.lines(br)
+	}
+	n, err := io.Copy(io.Discard, br)
+	r.in.lose(LostFormat, n)
+	return "unknown", err
+}
+
+func looksJSON(head []byte) bool {
+	t := bytes.TrimLeft(head, " \t\r\n")
+	if len(t) == 0 {
+		return true
+	}
+	if t[0] == '[' {
+		return len(t) == len(head) || head[0] != 0x0a || jsonNext(t[1:])
+	}
+	// A protobuf request may begin with the bytes of a line feed and a brace;
+	// what follows the brace tells them apart.
+	return t[0] == '{' && (head[0] != 0x0a || jsonNext(t[1:]))
+}
+
+func jsonNext(t []byte) bool {
+	t = bytes.TrimLeft(t, " \t\r\n")
+	return len(t) == 0 || strings.IndexByte("\"}{[]", t[0]) >= 0
+}
+
+// framed reports that a frame's content begins like one.
+func framed(p []byte) bool {
+	return p[0] == 0x0a || p[0] == '{' || bytes.HasPrefix(p, zstdMagic[:min(len(p), 4)])
+}
+
+// json reads JSON lines, or one document written over several lines. The first
+// line decides: the beginning of a value that does not end there means the
+// latter, as long as the whole then is a value.
+func (r *reading) json(br *bufio.Reader) (string, error) {
+	first, whole, err := r.line(br)
+	if err != nil && err != io.EOF {
+		return "json lines", r.tail(first, err)
+	}
+	for err == nil && len(bytes.TrimSpace(first)) == 0 && whole {
+		if first, whole, err = r.line(br); err != nil && err != io.EOF {
+			return "json lines", r.tail(first, err)
+		}
+	}
+	if !whole || err == io.EOF || !unfinished(first) {
+		if lerr := r.oneLine(first, whole, err == io.EOF); lerr != nil || err == io.EOF {
+			return "json lines", lerr
+		}
+		return "json lines", r.lines(br)
+	}
+	doc := append([]byte(nil), first...)
+	rest := io.LimitReader(br, int64(r.opts.MaxLine)-int64(len(doc)))
+	more, err := io.ReadAll(rest)
+	doc = append(doc, more...)
+	if len(doc) < r.opts.MaxLine && !lineBroken(doc) {
+		reason := LostLine
+		if !json.Valid(doc) && unfinished(doc) {
+			r.in.lose(LostTail, int64(len(doc)))
+			reason = ""
+		}
+		if derr := r.decode(doc, false, reason); derr != nil {
+			return "json document", derr
+		}
+		return "json document", err
+	}
+	// Not one document: the first line was damaged, the others count for themselves.
+	if lerr := r.lines(bufio.NewReaderSize(io.MultiReader(bytes.NewReader(doc), br), 64<<10)); lerr != nil {
+		return "json lines", lerr
+	}
+	return "json lines", err
+}
+
+// unfinished reports that line is the beginning of a JSON value.
+func unfinished(line []byte) bool {
+	d := json.NewDecoder(bytes.NewReader(line))
+	var v json.RawMessage
+	return errors.Is(d.Decode(&v), io.ErrUnexpectedEOF)
+}
+
+// lineBroken reports that a text is not JSON up to its end. A text that merely
+// stops early is a cut document, not a broken one.
+func lineBroken(doc []byte) bool {
+	d := json.NewDecoder(bytes.NewReader(doc))
+	for {
+		var v json.RawMessage
+		switch err := d.Decode(&v); {
+		case err == nil:
+		case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
+			return false
+		default:
+			return true
+		}
+	}
+}
+
+// line reads up to the next line feed into r.buf. whole is false when the line
+// was over the limit; then only its length is known, from the loss counted.
+func (r *reading) line(br *bufio.Reader) (line []byte, whole bool, err error) {
+	r.buf = r.buf[:0]
+	var over int64
+	for {
+		part, err := br.ReadSlice('\n')
+		if over == 0 && len(r.buf)+len(part) <= r.opts.MaxLine {
+			r.buf = append(r.buf, part...)
+		} else {
+			if over == 0 {
+				over = int64(len(r.buf))
+				r.buf = r.buf[:0]
+			}
+			over += int64(len(part))
+		}
+		if err == bufio.ErrBufferFull {
+			if cerr := r.ctx.Err(); cerr != nil {
+				return nil, false, stop{cerr}
+			}
+			continue
+		}
+		if over > 0 {
+			r.in.lose(LostLong, over)
+			return nil, false, err
+		}
+		return r.buf, true, err
+	}
+}
+
+func (r *reading) lines(br *bufio.Reader) error {
+	for {
+		line, whole, err := r.line(br)
+		if err != nil && err != io.EOF {
+			return r.tail(line, err)
+		}
+		if lerr := r.oneLine(line, whole, err == io.EOF); lerr != nil {
+			return lerr
+		}
+		if err == io.EOF {
+			return nil
+		}
+	}
+}
+
+// tail uses what a line holds when the layer below fails within it.
+func (r *reading) tail(line []byte, err error) error {
+	if errors.Is(err, errStop) {
+		return err
+	}
+	if derr := r.oneLine(line, true, true); derr != nil {
+		return derr
+	}
+	return err
+}
+
+func (r *reading) oneLine(line []byte, whole, last bool) error {
+	if !whole || len(bytes.TrimSpace(line)) == 0 {
+		return nil
+	}
+	reason := LostLine
+	if last && line[len(line)-1] != '\n' && unfinished(line) {
+		r.in.lose(LostTail, int64(len(line)))
+		reason = "" // counted; the records before the cut still count too
+	}
+	return r.decode(line, false, reason)
+}
+
+// frames reads requests that each stand behind their length, big-endian.
+func (r *reading) frames(br *bufio.Reader) error {
+	var head [4]byte
+	for {
+		n, err := io.ReadFull(br, head[:])
+		if err == io.EOF {
+			return nil
+		}
+		if err == io.ErrUnexpectedEOF {
+			r.in.lose(LostTail, int64(n))
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		size := int64(binary.BigEndian.Uint32(head[:]))
+		if size > int64(r.opts.MaxLine) {
+			r.in.lose(LostFrames, 4)
+			return nil
+		}
+		ok, err := r.read(br, size)
+		if err != nil || !ok {
+			return err
+		}
+		data := r.buf
+		if bytes.HasPrefix(data, zstdMagic) {
+			if r.frame == nil {
+				if r.frame, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(r.opts.MaxLine))); err != nil {
+					return stop{err}
+				}
+			}
+			out, derr := r.frame.DecodeAll(data, nil)
+			if derr != nil {
+				reason := LostFrame
+				if errors.Is(derr, zstd.ErrDecoderSizeExceeded) || errors.Is(derr, zstd.ErrWindowSizeExceeded) {
+					reason = LostExpansion
+				}
+				r.in.lose(reason, size)
+				continue
+			}
+			data = out
+		}
+		if err := r.decode(data, !looksJSON(data), LostFrame); err != nil {
+			return err
+		}
+	}
+}
+
+// read fills r.buf with size bytes. It grows with what is there, so that a false
+// length allocates nothing. False means the input ended within.
+func (r *reading) read(br *bufio.Reader, size int64) (bool, error) {
+	b := bytes.NewBuffer(r.buf[:0])
+	n, err := io.CopyN(b, br, size)
+	r.buf = b.Bytes()
+	if err == io.EOF {
+		r.in.lose(LostTail, n)
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// protobuf reads a bare request resource block by resource block, for a request
+// is nothing but its blocks one behind the other.
+func (r *reading) protobuf(br *bufio.Reader) error {
+	for {
+		tag, err := br.ReadByte()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		size, err := binary.ReadUvarint(br)
+		switch {
+		case err == io.EOF || err == io.ErrUnexpectedEOF:
+			r.in.lose(LostTail, 1)
+			return nil
+		case err != nil:
+			return err
+		case tag != 0x0a || size > uint64(r.opts.MaxLine):
+			n, err := io.Copy(io.Discard, br)
+			r.in.lose(LostFrames, n)
+			return err
+		}
+		b := bytes.NewBuffer(append(r.buf[:0], binary.AppendUvarint([]byte{tag}, size)...))
+		n, cerr := io.CopyN(b, br, int64(size))
+		r.buf = b.Bytes()
+		if cerr == io.EOF { // the head of a cut block still holds whole records
+			r.in.lose(LostTail, n)
+		}
+		reason := LostFrame
+		if cerr == io.EOF {
+			reason = ""
+		}
+		if err := r.decode(r.buf, true, reason); err != nil {
+			return err
+		}
+		if cerr == io.EOF {
+			return nil
+		}
+		if cerr != nil {
+			return cerr
+		}
+	}
+}
+
+// decode decodes one request and hands it on; an unusable one is counted under
+// reason, unless that is empty. The error is always a stop.
+func (r *reading) decode(data []byte, proto bool, reason string) error {
+	if err := r.ctx.Err(); err != nil {
+		return stop{err}
+	}
+	r.batch.Reset()
+	b := &r.batch
+	var err error
+	if proto {
+		err = otlp.DecodeProto(data, b)
+	} else {
+		err = otlp.DecodeJSON(data, b)
+	}
+	if err != nil {
+		if reason != "" {
+			r.in.lose(reason, int64(len(data)))
+		}
+		return nil
+	}
+	in := r.in
+	in.Requests++
+	in.Other += int64(b.Other)
+	in.Records += int64(len(b.Events))
+	for i := range b.Bad {
+		if b.Bad[i].Salvaged || b.Bad[i].Index < 0 {
+			in.Salvaged++
+		} else {
+			in.Bad++
+		}
+		in.Reasons = count(in.Reasons, b.Bad[i].Reason, 0)
+	}
+	for i := range b.Events {
+		b.Events[i].Index = r.index
+		r.index++
+		in.Products[b.Events[i].Product]++
+	}
+	if len(b.Events) == 0 && len(b.Bad) == 0 {
+		return nil
+	}
+	if err := r.fn(b); err != nil {
+		return stop{err}
+	}
+	return nil
+}

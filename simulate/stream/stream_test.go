@@ -1,0 +1,292 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/simulate/otlp"
+)
+
+func sample(from, n int) []event.Event {
+	p, _ := otlp.ProfileNamed("cowork-local-1p")
+	out := make([]event.Event, n)
+	for i := range out {
+		e := &out[i]
+		e.Kind = event.UserPrompt
+		e.Time = 1790000000000000000 + int64(from+i)*1e9
+		e.Session, e.Sequence = "11111111-0000-4000-8000-000000000001", int64(from+i)
+		e.Email = "rina@quarrel.example"
+		e.PromptText, e.PromptLength = fmt.Sprintf("prompt %d", from+i), 8
+		e.Has = event.FSession | event.FSequence | event.FEmail | event.FPromptText | event.FPromptLength
+		p.Stamp(e)
+	}
+	return out
+}
+
+func profile() otlp.Profile { p, _ := otlp.ProfileNamed("cowork-local-1p"); return p }
+
+// lines is three requests of two events each.
+func lines() []byte {
+	var b []byte
+	for i := 0; i < 3; i++ {
+		b = append(profile().AppendJSON(b, sample(2*i, 2)), '\n')
+	}
+	return b
+}
+
+func zip(t *testing.T, b []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := zstd.NewWriter(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(b)
+	w.Close()
+	return out.Bytes()
+}
+
+func gz(b []byte) []byte {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	w.Write(b)
+	w.Close()
+	return out.Bytes()
+}
+
+func framesOf(parts ...[]byte) []byte {
+	var b []byte
+	for _, p := range parts {
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(p))), p...)
+	}
+	return b
+}
+
+func run(t *testing.T, data []byte, opts Options) (int, Input) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "in.jsonl")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open([]string{path}, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err = s.Each(context.Background(), func(b *otlp.Batch) error {
+		for i := range b.Events {
+			if b.Events[i].Index != int64(n) {
+				t.Errorf("event %d has index %d", n, b.Events[i].Index)
+			}
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := s.Report()[0]
+	sum := sha256.Sum256(data)
+	if in.SHA256 != hex.EncodeToString(sum[:]) || in.Size != int64(len(data)) {
+		t.Errorf("hash or size of the raw bytes is wrong: %d of %d", in.Size, len(data))
+	}
+	if in.Records != int64(n) {
+		t.Errorf("report says %d records, read %d", in.Records, n)
+	}
+	return n, in
+}
+
+func lost(in Input, reason string) int64 {
+	for _, l := range in.Lost {
+		if l.Reason == reason {
+			return l.Count
+		}
+	}
+	return 0
+}
+
+func TestForms(t *testing.T) {
+	plain := lines()
+	each := bytes.SplitAfter(plain, []byte("\n"))[:3]
+	proto := func(i int) []byte { return profile().AppendProto(nil, sample(2*i, 2)) }
+	pretty := []byte("{\n  \"resourceLogs\": [\n    {\n \"scopeLogs\": [{\"logRecords\": [\n{\"timeUnixNano\": \"5000000\", \"body\": {\"stringValue\": \"claude_code.user_prompt\"}}\n]}]\n}\n]\n}\n")
+	for _, c := range []struct {
+		name, format string
+		data         []byte
+		want         int
+	}{
+		{"plain", "json lines", plain, 6},
+		{"no last newline", "json lines", bytes.TrimRight(plain, "\n"), 6},
+		{"byte order mark and blank lines", "json lines", append([]byte("\xef\xbb\xbf\n\r\n"), plain...), 6},
+		{"zstd", "zstd, json lines", zip(t, plain), 6},
+		{"gzip", "gzip, json lines", gz(plain), 6},
+		{"gzip of zstd", "gzip, zstd, json lines", gz(zip(t, plain)), 6},
+		{"two gzip members", "gzip, json lines", append(gz(plain), gz(plain)...), 12},
+		{"pretty", "json document", pretty, 1},
+		{"array of requests", "json lines", append(append([]byte("["), bytes.Join([][]byte{bytes.TrimSpace(each[0]), bytes.TrimSpace(each[1])}, []byte(","))...), ']'), 4},
+		{"protobuf", "protobuf", append(proto(0), proto(1)...), 4},
+		{"protobuf frames", "frames", framesOf(proto(0), proto(1), proto(2)), 6},
+		{"zstd frames of protobuf", "frames", framesOf(zip(t, proto(0)), zip(t, proto(1))), 4},
+		{"zstd frames of json", "frames", framesOf(zip(t, each[0]), zip(t, each[1])), 4},
+		{"zstd around protobuf frames", "zstd, frames", zip(t, framesOf(proto(0))), 2},
+		{"empty", "empty", nil, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n, in := run(t, c.data, Options{})
+			if n != c.want || in.Format != c.format || len(in.Lost) != 0 {
+				t.Errorf("%d events as %q, lost %v; want %d as %q", n, in.Format, in.Lost, c.want, c.format)
+			}
+		})
+	}
+}
+
+func TestDamage(t *testing.T) {
+	plain := lines()
+	each := bytes.SplitAfter(plain, []byte("\n"))[:3]
+	proto := profile().AppendProto(nil, sample(0, 2))
+	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+	for _, c := range []struct {
+		name, reason string
+		data         []byte
+		opts         Options
+		atLeast      int
+	}{
+		{"garbage line", LostLine, join(each[0], []byte("### not a record ###\n"), each[1], each[2]), Options{}, 6},
+		{"garbage first line", LostLine, join([]byte("oops\n"), plain), Options{}, 6},
+		{"cut first line", LostLine, join(each[0][len(each[0])/2:], each[1], each[2]), Options{}, 4},
+		{"first line without its end", LostLine, join([]byte(`{"resourceLogs":[{"resou`+"\n"), plain), Options{}, 6},
+		{"cut last line", LostTail, plain[:len(plain)-30], Options{}, 5},
+		{"cut gzip", LostTail, gz(plain)[:len(gz(plain))-12], Options{}, 0},
+		{"cut zstd", LostTail, zip(t, plain)[:len(zip(t, plain))-6], Options{}, 0},
+		{"cut protobuf", LostTail, proto[:len(proto)-3], Options{}, 1},
+		{"cut frame", LostTail, framesOf(proto, proto)[:len(proto)*2-1], Options{}, 2},
+		{"bad frame", LostFrame, framesOf(proto, []byte("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), proto), Options{}, 4},
+		{"false frame length", LostFrames, join(framesOf(proto), []byte{0xff, 0xff, 0xff, 0xff, 1, 2}), Options{}, 2},
+		{"long line", LostLong, join(each[0], bytes.Repeat([]byte("x"), 600<<10), []byte("\n"), each[1]), Options{MaxLine: 300 << 10}, 4},
+		{"bomb by size", LostExpansion, zip(t, join(plain, bytes.Repeat([]byte(" \n"), 4<<20))), Options{MaxExpanded: 1 << 20}, 6},
+		{"bomb by ratio", LostExpansion, zip(t, join(plain, bytes.Repeat([]byte{' '}, 80<<20))), Options{}, 6},
+		{"bomb in a frame", LostExpansion, framesOf(proto, zip(t, bytes.Repeat([]byte{' '}, 2<<20))), Options{MaxLine: 1 << 20}, 2},
+		{"unknown", LostFormat, []byte{0x02, 0xff, 0xee, 0x11, 0x11, 0x22}, Options{}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n, in := run(t, c.data, c.opts)
+			if n < c.atLeast || lost(in, c.reason) == 0 {
+				t.Errorf("%d events, lost %+v; want %d and %q", n, in.Lost, c.atLeast, c.reason)
+			}
+		})
+	}
+}
+
+func TestOtherSignalAndProducts(t *testing.T) {
+	n, in := run(t, append([]byte(`{"resourceSpans":[{}]}`+"\n"), lines()...), Options{})
+	if n != 6 || in.Other != 1 || in.Products[event.Cowork] != 6 {
+		t.Errorf("%d events, %+v", n, in)
+	}
+}
+
+func TestPathsAndIndex(t *testing.T) {
+	dir := t.TempDir()
+	for name, data := range map[string][]byte{"b.jsonl": lines(), "a.zst": zip(t, lines()), "readme.txt": []byte("no")} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Open([]string{dir, filepath.Join(dir, "*.jsonl"), "-"}, Options{Stdin: bytes.NewReader(lines())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last int64 = -1
+	each := func(b *otlp.Batch) error {
+		for i := range b.Events {
+			if b.Events[i].Index != last+1 {
+				t.Errorf("index %d after %d", b.Events[i].Index, last)
+			}
+			last = b.Events[i].Index
+		}
+		return nil
+	}
+	if err := s.Each(context.Background(), each); err != nil {
+		t.Fatal(err)
+	}
+	if last != 23 {
+		t.Errorf("last index %d, want 23", last)
+	}
+	var names []string
+	for _, in := range s.Report() {
+		names = append(names, filepath.Base(in.Name))
+	}
+	if got := strings.Join(names, " "); got != "a.zst b.jsonl b.jsonl -" {
+		t.Errorf("order %q", got)
+	}
+	last = -1
+	if err := s.Each(context.Background(), each); err == nil {
+		t.Error("standard input was read twice")
+	}
+	for _, bad := range []string{filepath.Join(dir, "none.json"), filepath.Join(dir, "*.pb"), t.TempDir()} {
+		if _, err := Open([]string{bad}, Options{}); err == nil {
+			t.Errorf("%s: no error", bad)
+		}
+	}
+}
+
+func TestStops(t *testing.T) {
+	s, err := Open([]string{"-"}, Options{Stdin: bytes.NewReader(lines())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	enough := errors.New("enough")
+	if err := s.Each(context.Background(), func(*otlp.Batch) error { return enough }); !errors.Is(err, enough) {
+		t.Errorf("got %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	s, _ = Open([]string{"-"}, Options{Stdin: bytes.NewReader(lines())})
+	if err := s.Each(ctx, func(*otlp.Batch) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWriter(t *testing.T) {
+	write := func() ([]byte, *Writer) {
+		var out bytes.Buffer
+		w := NewWriter(&out, profile())
+		for i := 0; i < 50; i++ {
+			if err := w.Write(sample(10*i, 10)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes(), w
+	}
+	a, w := write()
+	b, _ := write()
+	if !bytes.Equal(a, b) {
+		t.Error("the same events gave different bytes")
+	}
+	if n, in := run(t, a, Options{}); n != 500 || in.Requests != 50 {
+		t.Errorf("%d events in %d requests", n, in.Requests)
+	}
+	var plain []byte
+	for i := 0; i < 50; i++ {
+		plain = append(profile().AppendJSON(plain, sample(10*i, 10)), '\n')
+	}
+	sum := sha256.Sum256(plain)
+	if w.SHA256() != hex.EncodeToString(sum[:]) || w.PlainBytes() != int64(len(plain)) || w.PackedBytes() != int64(len(a)) || w.Events() != 500 {
+		t.Error("counters are wrong")
+	}
+}
