@@ -1,0 +1,359 @@
+package simulate
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sandtable-dev/sandtable/scenarios/org"
+)
+
+type op uint8
+
+const (
+	opPrompt op = iota
+	opRequest
+	opTool
+	opSubagent
+	opCompaction
+	opMode
+	opWait // nothing but time
+)
+
+// step is one thing a session tries to do. Gates may skip it or end the session
+// there; everything random was drawn when it was written, so a gate's answer
+// never shifts a later draw.
+type step struct {
+	op    op
+	early bool // the next tool call runs before this response has ended
+	write bool
+	gated bool          // a connector call: policy decides
+	wait  time.Duration // after the step before
+	dur   time.Duration // request or tool at work
+	ask   time.Duration // time a person takes to answer, if asked
+	id    string        // prompt.id, tool_use_id or request_id
+	tool  string
+
+	server, mcpTool, scope string
+	params, input, text    string
+	command                string // capability a built-in tool needs, or ""
+	length                 int64
+	result                 int64
+	model, query, agent    string
+	in, out, read, create  int64
+	status, attempt        int64
+	u, v                   float64 // decide the approval
+	force                  string  // approval a story needs: a decision source
+	fail, failText         string
+	noSource               bool // the result lacks decision_source
+	mark                   *mark
+}
+
+// script is what a session will try to do.
+type script struct {
+	session string
+	resume  bool
+	mode    bool
+	model   string
+	folders []string
+	local   string // local server connected at start
+	localID *mark
+	startup time.Duration
+	failed  int // index of a connection that fails, or -1
+	hookMS  int64
+	steps   []step
+}
+
+// writer writes one script from the session's own stream.
+type writer struct {
+	w      *world
+	s      *staff
+	r      *rand.Rand
+	day    time.Time
+	sc     *script
+	folder string
+	file   string
+	ctx    float64 // tokens the next request finds in the conversation
+	fresh  float64 // tokens added since the last request
+	mark   *mark
+}
+
+func (w *world) write(sp spec) *script {
+	s, n := sp.staff, &w.p.N
+	r := org.Stream(w.seed, "session", s.ID, sp.day, strconv.Itoa(sp.n))
+	day, _ := time.Parse(time.DateOnly, sp.day)
+	wr := &writer{w: w, s: s, r: r, day: day, sc: &script{session: uuid(r)}}
+	sc := wr.sc
+	sc.resume = r.Float64() < n.Resume.Value && sp.piece == nil
+	sc.mode = r.Float64() < n.ModeChange.Value
+	sc.model = w.models[pick(r, w.weights)]
+	sc.local = s.local
+	sc.startup = seconds(r, 0.9, 0.5, 10)
+	sc.hookMS = int64(lognormal(r, 40, 0.8)) + 3
+	sc.failed = -1
+	if r.Float64() < n.FailedConnect.Value && len(w.connectors) > 0 {
+		sc.failed = r.IntN(len(w.connectors))
+	}
+	root := s.home + s.sep + "Documents"
+	if r.Float64() < n.OnShare.Value {
+		root = s.mount
+	}
+	wr.folder = s.path(root, oneOf(r, s.persona.Folders))
+	sc.folders = []string{wr.folder}
+	if r.Float64() < n.SecondFolder.Value {
+		if f := s.path(root, oneOf(r, s.persona.Folders)); f != wr.folder {
+			sc.folders = append(sc.folders, f)
+		}
+	}
+	wr.fresh = n.ContextFirst.Value * (0.8 + 0.4*r.Float64())
+	wr.ctx = wr.fresh * n.ContextCached.Value
+	wr.fresh -= wr.ctx
+	wr.newFile()
+	if sp.piece != nil {
+		sp.piece.write(wr)
+		return sc
+	}
+	wr.life(min(max(int(lognormal(r, n.PromptsMedian.Value, n.PromptsSigma.Value)+0.5), 1), 25))
+	return sc
+}
+
+// path is a folder below root, spelled as the member's machine does.
+func (s *staff) path(root, rel string) string {
+	return root + s.sep + strings.ReplaceAll(rel, "/", s.sep)
+}
+
+func (wr *writer) newFile() {
+	wr.file = fill(wr.r, oneOf(wr.r, wr.s.persona.Files), "", "", wr.day)
+}
+
+// add appends a step under the current mark.
+func (wr *writer) add(st step) *step {
+	st.mark = wr.mark
+	wr.sc.steps = append(wr.sc.steps, st)
+	return &wr.sc.steps[len(wr.sc.steps)-1]
+}
+
+// life writes n ordinary prompts.
+func (wr *writer) life(n int) {
+	for i := range n {
+		wr.ordinary(i > 0)
+	}
+}
+
+func (wr *writer) ordinary(follow bool) {
+	r, n := wr.r, &wr.w.p.N
+	p := wr.s.persona
+	text := ""
+	switch u := r.Float64(); {
+	case u < p.Sensitive.Value && len(p.Secrets) > 0:
+		text = oneOf(r, p.Secrets)
+	case follow && u > 0.6:
+		text = oneOf(r, wr.w.p.Followups)
+	default:
+		text = oneOf(r, p.Prompts)
+		if r.Float64() < 0.4 {
+			wr.newFile()
+		}
+	}
+	wr.prompt(fill(r, text, wr.file, wr.folder, wr.day))
+	tools := min(int(lognormal(r, n.ToolsMedian.Value, n.ToolsSigma.Value)+0.5), 40)
+	wr.request()
+	for i := range tools {
+		// One response may ask for several calls; the next request follows all.
+		if i > 0 && r.Float64() >= n.Parallel.Value {
+			wr.request()
+		}
+		wr.anyTool()
+	}
+	if r.Float64() < n.Subagent.Value {
+		wr.subagent(1+r.IntN(4), wr.sc.model)
+	}
+	if tools > 0 {
+		wr.request()
+	}
+}
+
+// prompt writes a user prompt after the person has thought.
+func (wr *writer) prompt(text string) *step {
+	n := &wr.w.p.N
+	wait := seconds(wr.r, n.ThinkMedian.Value, n.ThinkSigma.Value, 5400)
+	if len(wr.sc.steps) == 0 {
+		wait = seconds(wr.r, 12, 0.8, 600)
+	}
+	if wait > time.Hour { // the cache has expired: all is written again
+		wr.fresh, wr.ctx = wr.fresh+wr.ctx, 0
+	}
+	wr.fresh += float64(len(text))/4 + 30
+	return wr.add(step{op: opPrompt, wait: wait, id: uuid(wr.r), text: text, length: int64(len([]rune(text)))})
+}
+
+// request writes one API request, now and then one that fails first.
+func (wr *writer) request() *step {
+	r, n := wr.r, &wr.w.p.N
+	if r.Float64() < n.APIError.Value {
+		code := [3]int64{429, 529, 500}[pick(r, []float64{6, 3, 1})]
+		attempt := int64(between(r, 1, 6))
+		if r.Float64() < n.Exhausted.Value {
+			attempt = 11
+		}
+		wr.add(step{op: opRequest, wait: time.Duration(between(r, 1, 40)) * time.Millisecond, dur: seconds(r, 12, 0.9, 240),
+			id: ident(r, "req_011", 21), model: wr.sc.model, query: "sdk", status: code, attempt: attempt})
+	}
+	st := step{op: opRequest, wait: time.Duration(between(r, 1, 60)) * time.Millisecond, dur: seconds(r, n.APIMedian.Value, n.APISigma.Value, 120),
+		id: ident(r, "req_011", 21), model: wr.sc.model, query: "sdk", early: r.Float64() < n.EarlyTool.Value,
+		in: int64(between(r, 2, 12)), out: int64(min(lognormal(r, n.OutputMedian.Value, n.OutputSigma.Value), 16000)) + 1,
+		read: int64(wr.ctx), create: int64(wr.fresh)}
+	if r.Float64() < n.ResponseText.Value {
+		st.text = oneOf(r, wr.w.p.Answers)
+		st.length = int64(len(st.text))
+	}
+	wr.ctx += wr.fresh
+	wr.fresh = float64(st.out)
+	if wr.ctx > n.CompactAt.Value {
+		after := 9000 + 19000*r.Float64()
+		wr.add(step{op: opCompaction, dur: seconds(r, 110, 0.2, 200), in: int64(wr.ctx), out: int64(after), wait: time.Millisecond})
+		wr.ctx, wr.fresh = 0, after
+	}
+	return wr.add(st)
+}
+
+// call fills in what every tool call has.
+func (wr *writer) call(st step) *step {
+	r, n := wr.r, &wr.w.p.N
+	st.op = opTool
+	st.id = ident(r, "toolu_01", 22)
+	st.wait = time.Duration(r.IntN(4)) * time.Millisecond // ties happen
+	if st.dur == 0 {
+		median := n.ToolMedian.Value
+		if st.server != "" {
+			median = n.MCPMedian.Value
+		}
+		st.dur = seconds(r, median, n.ToolSigma.Value, 300)
+	}
+	st.ask = seconds(r, n.DecideMedian.Value, n.DecideSigma.Value, 1800)
+	st.u, st.v = r.Float64(), r.Float64()
+	tokens := min(lognormal(r, n.ResultMedian.Value, n.ResultSigma.Value), 25000)
+	st.result = int64(tokens * 4)
+	wr.fresh += tokens + float64(len(st.input))/4
+	st.noSource = r.Float64() < n.NoDecisionCause.Value
+	if u := r.Float64(); u < n.ToolFailure.Value && st.fail == "" {
+		switch {
+		case st.server != "":
+			st.fail, st.failText = "McpToolCallError", "request timed out"
+		case st.tool == "Bash":
+			st.fail, st.failText = "ShellError", "exit status 1"
+		default:
+			st.fail, st.failText = "Error:ENOENT", "no such file or directory"
+		}
+	}
+	return wr.add(st)
+}
+
+func (wr *writer) anyTool() {
+	r, w := wr.r, wr.w
+	if len(wr.s.likes) > 0 && r.Float64() < w.p.N.MCPShare.Value {
+		c := w.connectors[wr.s.likes[r.IntN(len(wr.s.likes))]]
+		t := c.tools[r.IntN(len(c.tools))]
+		st := wr.mcp(c.name, t.Name, "claudeai")
+		st.gated, st.write = true, t.Write || !t.ReadOnly
+		return
+	}
+	tool := w.p.Tools[pick(r, w.p.toolWeights)].Name
+	switch tool {
+	case "Bash":
+		cmd := oneOf(r, w.p.Commands)
+		if r.Float64() < w.p.N.Upload.Value {
+			cmd = oneOf(r, w.p.Uploads) // ordinary members exchange files with partners too
+		}
+		wr.bash(fill(r, cmd, wr.file, wr.folder, wr.day))
+	case "WebSearch":
+		q := fill(r, oneOf(r, wr.s.persona.Prompts), wr.file, "", wr.day)
+		wr.call(step{tool: tool, command: "web_search", input: object(512, "query", q[:min(len(q), 60)]), dur: seconds(r, 2, 0.5, 30)})
+	case "WebFetch":
+		wr.call(step{tool: tool, input: object(512, "url", "https://docs.example.org/"+strings.ToLower(wr.s.persona.Name)+"/"+digits(r, 3), "prompt", "summarise"), dur: seconds(r, 3, 0.5, 30)})
+	case "Skill":
+		wr.call(step{tool: tool, params: object(0, "skill_name", oneOf(r, w.skills)), input: "{}"})
+	default:
+		p := wr.folder + wr.s.sep + wr.file
+		if tool == "Read" && r.Float64() < w.p.N.AppFolder.Value {
+			p = wr.s.home + wr.s.sep + "AppData" + wr.s.sep + "Claude" + wr.s.sep + "skills" + wr.s.sep + oneOf(r, w.p.Skills) + ".md"
+		}
+		if r.Float64() < 0.3 {
+			wr.newFile()
+		}
+		wr.fileCall(tool, p)
+	}
+}
+
+// fileCall writes a call of a built-in file tool on a path.
+func (wr *writer) fileCall(tool, path string) *step {
+	var in string
+	switch tool {
+	case "Write":
+		in = object(512, "file_path", path, "content", strings.Repeat(oneOf(wr.r, wr.w.p.Answers)+" ", between(wr.r, 2, 14)))
+	case "Edit":
+		in = object(512, "file_path", path, "old_string", oneOf(wr.r, wr.w.p.Followups), "new_string", oneOf(wr.r, wr.w.p.Answers))
+	case "Glob":
+		in = object(512, "pattern", "**/*.*", "path", parent(path))
+	case "Grep":
+		in = object(512, "pattern", "total", "path", parent(path))
+	default:
+		in = object(512, "file_path", path)
+	}
+	return wr.call(step{tool: tool, input: in})
+}
+
+func parent(path string) string {
+	if i := strings.LastIndexAny(path, `/\`); i > 0 {
+		return path[:i]
+	}
+	return path
+}
+
+// bash writes a shell call. tool_input cuts the command, full_command does not.
+func (wr *writer) bash(command string) *step {
+	name, _, _ := strings.Cut(command, " ")
+	return wr.call(step{tool: "Bash", params: object(0, "bash_command", name, "full_command", command, "description", "Run "+name),
+		input: object(512, "command", command), dur: seconds(wr.r, 0.6, 1.1, 300)})
+}
+
+// mcp writes a call of an MCP tool. The wire names user servers mcp_tool; the
+// real names stand in tool_parameters.
+func (wr *writer) mcp(server, tool, scope string) *step {
+	var in string
+	switch {
+	case strings.HasPrefix(tool, "search"), strings.HasPrefix(tool, "query"), strings.HasPrefix(tool, "list"), strings.HasPrefix(tool, "find"):
+		in = object(512, "query", strings.TrimSuffix(wr.file, parentExt(wr.file)))
+	case strings.HasPrefix(tool, "get"), strings.HasPrefix(tool, "read"):
+		in = object(512, "id", digits(wr.r, 8))
+	default:
+		in = object(512, "title", wr.file, "body", oneOf(wr.r, wr.w.p.Answers))
+	}
+	return wr.call(step{tool: "mcp_tool", server: server, mcpTool: tool, scope: scope, input: in,
+		params: object(0, "mcp_server_name", server, "mcp_tool_name", tool)})
+}
+
+func parentExt(f string) string {
+	if i := strings.LastIndexByte(f, '.'); i > 0 {
+		return f[i:]
+	}
+	return ""
+}
+
+// subagent writes one subagent with its requests.
+func (wr *writer) subagent(requests int, model string) {
+	r := wr.r
+	wr.call(step{tool: "Agent", params: object(0, "subagent_type", "general-purpose"), input: object(512, "description", "Look into "+wr.file, "subagent_type", "general-purpose"), dur: time.Millisecond})
+	read, create := 0.0, 9000+6000*r.Float64()
+	var total int64
+	for range requests {
+		st := wr.add(step{op: opRequest, wait: time.Duration(between(r, 1, 400)) * time.Millisecond, dur: seconds(r, wr.w.p.N.APIMedian.Value, wr.w.p.N.APISigma.Value, 60),
+			id: ident(r, "req_011", 21), model: model, query: "agent:builtin:general-purpose", agent: "general-purpose",
+			in: int64(between(r, 2, 12)), out: int64(lognormal(r, 400, 0.7)), read: int64(read), create: int64(create)})
+		read += create
+		create = lognormal(r, 2500, 0.6)
+		total = st.in + st.out + st.read + st.create
+	}
+	wr.add(step{op: opSubagent, wait: time.Millisecond, dur: time.Duration(requests) * 6 * time.Second, model: model, in: total, out: int64(between(r, 1, 10)), agent: "general-purpose"})
+}

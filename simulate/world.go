@@ -1,0 +1,319 @@
+package simulate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // zones must not depend on the machine
+
+	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/scenarios/org"
+)
+
+const (
+	scope      = "com.anthropic.claude_code.events"
+	wireDefect = "2.1.45" // release imitated by the defect old-desktop: before decisions were logged in hosted sessions
+)
+
+// staff is a member with what the simulation adds: habits and an installation.
+type staff struct {
+	*org.Member
+	persona  *persona
+	zone     *time.Location
+	activity float64
+	from     int  // first day of the period with access, -1 for none
+	settled  bool // had access before the period, so use does not ramp up
+	sep      string
+	home     string
+	mount    string // where a share appears on this machine
+	hooks    struct{ prompt, tool bool }
+	local    string // an idle local server, or ""
+	likes    []int  // connectors in use, indexes into world.connectors
+	plugins  []plugin
+	silent   bool
+	wire     string
+	logs     logs
+	base     event.Event // what every record of the installation carries
+}
+
+type plugin struct{ name, hash, market string }
+
+type connector struct {
+	name  string
+	tools []org.Tool
+}
+
+// world is everything that stays fixed during a run.
+type world struct {
+	o          Options
+	p          *profile
+	seed       uint64
+	begin, end time.Time // the period; end is exclusive
+	days       int
+	staff      []staff
+	connectors []connector
+	skills     []string
+	models     []string // priced model of each family
+	weights    []float64
+	holidays   map[string]bool
+	intensity  float64
+	manual     float64 // share of built-in calls a person is asked about
+	capture    capture
+	stories    []*instance
+	pieces     map[pieceKey][]*piece
+	unplaced   []Unplaced
+}
+
+func newWorld(o Options) (*world, error) {
+	s := o.Scenario
+	p, err := loadProfile(s.Behaviour.Profile)
+	if err != nil {
+		return nil, err
+	}
+	w := &world{o: o, p: p, seed: s.Seed, begin: s.Period.From.Time, end: s.Period.To.Time.AddDate(0, 0, 1),
+		days: s.Period.Days(), holidays: map[string]bool{}, intensity: s.Behaviour.Intensity,
+		capture: captured(s.Telemetry), pieces: map[pieceKey][]*piece{}}
+	if w.days < 1 {
+		return nil, fmt.Errorf("the period ends before it starts")
+	}
+	// The profile's share is of all decisions, but policy answers for connectors.
+	w.manual = p.N.ManualShare.Value / (1 - p.N.MCPShare.Value)
+	for _, h := range s.Behaviour.Holidays {
+		w.holidays[h.String()] = true
+	}
+	for _, f := range p.Models {
+		for _, m := range f.Names {
+			if _, ok := o.Prices.Cost(m, s.AsOf.Time, 1000, 1000, 0, 0); ok {
+				w.models, w.weights = append(w.models, m), append(w.weights, f.Weight)
+				break
+			}
+		}
+	}
+	if len(w.models) == 0 {
+		return nil, fmt.Errorf("no model of profile %s has a price on %s", p.Name, s.AsOf)
+	}
+	for _, c := range o.Directory.Config.Connectors {
+		if !c.Enabled {
+			continue
+		}
+		tools := c.Tools
+		if len(tools) == 0 {
+			for _, t := range p.ConnectorTools {
+				tools = append(tools, org.Tool{Name: t, Write: strings.HasPrefix(t, "create"), ReadOnly: !strings.HasPrefix(t, "create")})
+			}
+		}
+		w.connectors = append(w.connectors, connector{c.Name.Value, tools})
+	}
+	for _, k := range o.Directory.Config.Skills {
+		w.skills = append(w.skills, k.Name.Value)
+	}
+	w.skills = append(w.skills, p.Skills...)
+	organisation := uuid(org.Stream(w.seed, "organisation", o.Directory.Config.Organisation.Name))
+	w.staff = make([]staff, len(o.Directory.Members))
+	for i := range w.staff {
+		if err := w.hire(i, organisation); err != nil {
+			return nil, err
+		}
+	}
+	w.placeStories()
+	return w, nil
+}
+
+// hire fills in member i from the member's own stream.
+func (w *world) hire(i int, organisation string) error {
+	s, n := &w.staff[i], &w.p.N
+	s.Member = &w.o.Directory.Members[i]
+	s.persona = w.p.persona(s.Persona)
+	s.zone = time.UTC
+	if s.TimeZone != "" {
+		z, err := time.LoadLocation(s.TimeZone)
+		if err != nil {
+			return fmt.Errorf("member %s: time zone %q is not known", s.ID, s.TimeZone)
+		}
+		s.zone = z
+	}
+	r := org.Stream(w.seed, "member", s.ID)
+	// The mean stays 1 whatever the spread, so that sigma alone does not add use.
+	sigma := n.ActivitySigma.Value
+	s.activity = s.persona.Activity.Value * lognormal(r, 1, sigma) / lognormalMean(sigma)
+	login, _, _ := strings.Cut(s.Email, "@")
+	login = strings.ReplaceAll(login, ".", "")
+	os := "darwin"
+	s.sep, s.home, s.mount = "/", "/Users/"+login, "/Volumes/Company"
+	if r.Float64() < n.Windows.Value {
+		os, s.sep, s.home, s.mount = "windows", `\`, `C:\Users\`+login, `S:`
+	}
+	s.hooks.prompt = r.Float64() < n.HooksPrompt.Value
+	s.hooks.tool = r.Float64() < n.HooksTool.Value
+	if r.Float64() < n.LocalServer.Value {
+		s.local = oneOf(r, w.p.Servers)
+	}
+	if k := len(w.connectors); k > 0 {
+		for range between(r, 1, 3) {
+			if c := r.IntN(k); !slices.Contains(s.likes, c) {
+				s.likes = append(s.likes, c)
+			}
+		}
+	}
+	for _, pl := range w.o.Directory.Config.Plugins {
+		if u := r.Float64(); pl.Level == "required" || pl.Level == "installed" || pl.Level == "available" && u < 0.3 {
+			s.plugins = append(s.plugins, plugin{pl.Name.Value, hex64(org.Stream(w.seed, "plugin", pl.Name.Value))[:16], pl.Marketplace})
+		}
+	}
+	t := &w.o.Scenario.Telemetry
+	u := org.Stream(w.seed, "defects", s.ID)
+	s.silent = u.Float64() < n.SilentShare.Value && slices.Contains(t.Defects, "silent-exporter")
+	old := u.Float64() < n.OldShare.Value && slices.Contains(t.Defects, "old-desktop")
+	s.wire = cmp.Or(t.Wire, "2.1.187")
+	version := cmp.Or(s.Desktop, "1.15962.1")
+	if old {
+		s.wire, version = wireDefect, "1.1.3363"
+	}
+	s.logs = logsOf(s.wire)
+	s.base = event.Event{
+		Product: event.Cowork, Service: "cowork", ServiceVersion: version, Scope: scope, ScopeVersion: s.wire,
+		OS: os, Terminal: "non-interactive", DeploymentMode: "1p",
+		UserID: hex64(r), Email: s.Email, Account: s.Account, AccountID: s.ID, Organisation: organisation,
+		Has: event.FTime | event.FObserved | event.FSequence | event.FSession | event.FUserID | event.FEmail |
+			event.FAccount | event.FOrganisation | event.FHostPaths | event.FServiceVersion | event.FScope,
+	}
+	s.from = -1
+	for d := range w.days {
+		if w.o.Gate.MayUse(i, "cowork", noon(w.begin.AddDate(0, 0, d), s.zone)) {
+			s.from = d
+			break
+		}
+	}
+	s.settled = s.from == 0 && w.o.Gate.MayUse(i, "cowork", noon(w.begin.AddDate(0, 0, -1), s.zone))
+	return nil
+}
+
+func noon(day time.Time, zone *time.Location) time.Time {
+	return time.Date(day.Year(), day.Month(), day.Day(), 12, 0, 0, 0, zone).UTC()
+}
+
+// spec is a session somebody will try to open.
+type spec struct {
+	start int64 // ns, whole milliseconds
+	staff *staff
+	day   string // local day, names the stream
+	n     int    // number on that day
+	piece *piece
+}
+
+// plan hands out the sessions of the period in the order of their start.
+func (w *world) plan(ctx context.Context, order, jobs chan<- *future) {
+	defer close(order)
+	defer close(jobs)
+	var waiting []spec
+	// A local day begins up to a day before the UTC day of the same date, so
+	// the plan runs one local day ahead of what it hands out.
+	for d := -1; d <= w.days; d++ {
+		local := w.begin.AddDate(0, 0, d+1)
+		for i := range w.staff {
+			waiting = w.memberDay(waiting, &w.staff[i], local, d+1)
+		}
+		slices.SortFunc(waiting, func(a, b spec) int {
+			return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.staff.Index, b.staff.Index), cmp.Compare(a.n, b.n))
+		})
+		until := w.begin.AddDate(0, 0, d+1).UnixNano()
+		k := 0
+		for ; k < len(waiting) && waiting[k].start < until; k++ {
+			if waiting[k].start < w.begin.UnixNano() || waiting[k].start >= w.end.UnixNano() {
+				continue
+			}
+			f := &future{spec: waiting[k], steps: make(chan *script, 1)}
+			select {
+			case order <- f:
+			case <-ctx.Done():
+				return
+			}
+			jobs <- f // workers take from jobs until it is closed, so this cannot hang
+		}
+		waiting = slices.Delete(waiting, 0, k)
+	}
+}
+
+// memberDay adds the sessions of one member on one local day; d is the day of
+// the period, which may be one beyond it at either end because of time zones.
+func (w *world) memberDay(to []spec, s *staff, day time.Time, d int) []spec {
+	name := day.Format(time.DateOnly)
+	for k, pc := range w.pieces[pieceKey{s.Index, name}] {
+		to = append(to, spec{start: pc.start, staff: s, day: name, n: 100 + k, piece: pc})
+	}
+	at := noon(day, s.zone)
+	if at.Before(s.Joined) || !s.Left.IsZero() && !at.Before(s.Left) {
+		return to
+	}
+	n := &w.p.N
+	r := org.Stream(w.seed, "day", s.ID, name)
+	mean := n.Sessions.Value * s.activity * w.intensity
+	weekend := day.Weekday() == time.Saturday || day.Weekday() == time.Sunday
+	switch {
+	case w.holidays[name]:
+		mean *= n.Holiday.Value
+	case weekend:
+		mean *= n.Weekend.Value
+	case busy(s.persona.Busy, day):
+		mean *= n.Busy.Value
+	}
+	switch {
+	case s.from < 0 || d < s.from:
+		mean *= n.Curious.Value
+	case !s.settled:
+		mean *= min(1, n.RampStart.Value+(1-n.RampStart.Value)*float64(d-s.from)/n.RampDays.Value)
+	}
+	for k := range min(poisson(r, mean), 8) {
+		h := s.persona.Hours
+		// Two draws make the middle of the day likelier; lunch thins it out.
+		x := (r.Float64() + r.Float64()) / 2
+		if r.Float64() < 0.35 {
+			x = r.Float64()
+		}
+		hour := float64(h.From) + x*float64(h.To-h.From)
+		if hour >= 12 && hour < 13 && r.Float64() < 0.6 {
+			hour++
+		}
+		to = append(to, spec{start: clock(day, hour, s.zone), staff: s, day: name, n: k})
+	}
+	return to
+}
+
+// clock is an hour of a local day as whole milliseconds, in ns.
+func clock(day time.Time, hour float64, zone *time.Location) int64 {
+	t := time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, zone)
+	return t.UnixMilli()*1e6 + int64(hour*3600_000)*1e6
+}
+
+// busy reports a closing week (the turn of the month) or a release week (every
+// other week).
+func busy(kind string, day time.Time) bool {
+	switch kind {
+	case "close":
+		return day.Day() <= 4 || day.AddDate(0, 0, 3).Month() != day.Month()
+	case "release":
+		_, week := day.ISOWeek()
+		return week%2 == 0
+	}
+	return false
+}
+
+// since reports that release a is b or later; both are dotted numbers.
+func since(a, b string) bool {
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range bs {
+		if i >= len(as) {
+			return false
+		}
+		x, _ := strconv.Atoi(as[i])
+		y, _ := strconv.Atoi(bs[i])
+		if x != y {
+			return x > y
+		}
+	}
+	return true
+}
