@@ -1,0 +1,578 @@
+package assess
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/sandtable-dev/sandtable/scenarios/condition"
+	"github.com/sandtable-dev/sandtable/scenarios/platform"
+)
+
+// Request is what a run asks of the assessor beyond the inputs.
+type Request struct {
+	Inputs
+	Claims, Needs []Asked
+	Workloads     []WorkloadResult // posture and why are filled in
+	Scope         []ScopeLine
+	Assumptions   []string
+	// FindingIDs by variable: which findings made a violation variable what it is.
+	FindingIDs map[string][]string
+	Question   string // what page one answers, e.g. "May we use Cowork for claims?"
+	// Latest is the day whose facts the strip beside the answer looks at; not
+	// given means the last day any fact was verified.
+}
+
+// Assess holds the inputs against every obligation. It fills the parts of the
+// document that follow from inputs and facts; the caller adds the run's own
+// header, counters and evidence index.
+func (m *Model) Assess(rq Request) (*Assessment, error) {
+	s, err := m.newState(&rq.Inputs)
+	if err != nil {
+		return nil, err
+	}
+	fes := s.evaluate("")
+	posture := s.answerPosture(fes)
+	if !s.get("cowork_records").Known && len(s.get("org_kind").Set) == 0 && !s.get("otel_on").Known && !s.get("cowork_scope").Known {
+		posture = NotEvaluable
+	}
+	s.vals[m.varIndex["answer"]] = Text(posture)
+	a := &Assessment{
+		AsOf: s.asOf.String(), Scope: nn(rq.Scope), Assumptions: nn(rq.Assumptions), Workloads: rq.Workloads,
+		Obligations: []ObligationResult{}, Gaps: []Gap{}, Limitations: m.limits, Evidence: s.get("evidence_kind").Text,
+		Track: "advisory",
+	}
+	if rq.Exam {
+		a.Track = "exam"
+	}
+	forced := map[string]*frameworkEval{}
+	for i, fe := range fes {
+		fr := FrameworkResult{ID: fe.fw.Id.Value, Title: fe.fw.Title, Applicable: fe.applies != condition.False, Posture: fe.posture, Counts: map[string]int{}, GoodPractice: fe.fw.GoodPractice && fe.applies == condition.False}
+		switch fe.applies {
+		case condition.True:
+			fr.Why = fe.fw.AppliesWords
+		case condition.Unknown:
+			fr.Why = "Applicability assumed: not everything that decides it was declared. " + fe.fw.AppliesWords
+			a.Assumptions = append(a.Assumptions, fe.fw.Title+" is treated as applicable because its scope was not fully declared.")
+		default:
+			fr.Why = fe.fw.NotApplicableWords
+			f, err := m.ifItWere(rq, fe.fw)
+			if err != nil {
+				return nil, err
+			}
+			forced[fe.fw.Id.Value] = f
+		}
+		for _, v := range Verdicts() {
+			fr.Counts[v.Code()] = 0
+		}
+		for _, ob := range fes[i].obs {
+			fr.Counts[ob.verdict.Code()]++
+		}
+		a.Frameworks = append(a.Frameworks, fr)
+		for j := range fes[i].obs {
+			or := s.result(&fes[i].obs[j], rq.FindingIDs)
+			if f := forced[fe.fw.Id.Value]; f != nil && len(or.Gaps()) > 0 {
+				or.IfItWere = f.obs[j].verdict.String()
+			}
+			a.Obligations = append(a.Obligations, or.ObligationResult)
+		}
+	}
+	a.Claims = m.judge(s, m.claims, rq.Claims, "unverifiable")
+	a.Needs = m.judge(s, m.needs, rq.Needs, "verify")
+	a.Checks = m.runChecks(s)
+	for i := range m.gaps {
+		a.Gaps = append(a.Gaps, m.gap(s, &m.gaps[i], fes, forced))
+	}
+	for i := range a.Workloads {
+		m.workload(s, &a.Workloads[i], fes)
+	}
+	a.Answer = m.answer(s, rq, posture, fes, a)
+	a.Disputes = m.disputesUsed(fes)
+	for i, v := range m.vars {
+		if s.vals[i].Known && v.Name != "answer" {
+			a.Variables = append(a.Variables, VariableUse{Name: v.Name, Value: s.vals[i].format(v.Type), Class: v.Class, Origin: s.vals[i].Origin})
+		}
+	}
+	if err := m.changes(s, rq, a, fes); err != nil {
+		return nil, err
+	}
+	a.FactsUsed = m.factsUsed(s, a)
+	return a, nil
+}
+
+func nn[T any](x []T) []T {
+	if x == nil {
+		return []T{}
+	}
+	return x
+}
+
+// ifItWere evaluates framework fw as though its data were present.
+func (m *Model) ifItWere(rq Request, fw *Framework) (*frameworkEval, error) {
+	in := rq.Inputs
+	in.Vars = in.Vars.Clone()
+	for _, t := range fw.IfForced {
+		in.Vars[t.Value] = Bool(true).From("if it were")
+	}
+	s, err := m.newState(&in)
+	if err != nil {
+		return nil, err
+	}
+	for _, fe := range s.evaluate(fw.Id.Value) {
+		if fe.fw == fw {
+			return &fe, nil
+		}
+	}
+	return nil, fmt.Errorf("assess: framework %s is not in the model", fw.Id.Value)
+}
+
+type obligationOut struct {
+	ObligationResult
+	o *Obligation
+}
+
+func (o obligationOut) Gaps() []string { return o.o.Gaps }
+
+func (s *state) result(ev *obligationEval, findings map[string][]string) obligationOut {
+	o := ev.o
+	r := ObligationResult{
+		ID: o.Id.Value, Framework: o.framework.Id.Value, Citation: o.Citation, Title: o.Title, Demands: o.Demands, Weight: o.Weight,
+		Label: o.Label, Trail: o.Trail, Verdict: ev.verdict, CappedBy: ev.capped, Disputed: o.Dispute.Value, Text: o.Text,
+		Reasons: []string{}, Elements: []ElementResult{},
+	}
+	if ev.verdict == NotApplicable {
+		r.Reasons = append(r.Reasons, "Out of scope: "+lowerFirst(o.framework.NotApplicableWords))
+		if o.applies != nil && o.framework.applies.Eval(s) != condition.False {
+			r.Reasons = []string{"The condition under which this obligation applies does not hold: " + strings.Join(s.m.words(o.applies.Uses()), "; ") + "."}
+		}
+		return obligationOut{r, o}
+	}
+	r.DesignOnly = ev.verdict == Supported && s.sim
+	r.OnAttestation = ev.onAtt && ev.verdict == Supported
+	var remedies []string
+	for i, p := range o.parts {
+		e := ev.els[i]
+		er := ElementResult{
+			ID: o.Id.Value + "/" + p.el.Id.Value, Name: p.el.Name, Essential: p.essential, Source: p.el.Source, Aspect: p.el.Aspect,
+			State: e.state.String(), Evidence: s.evidence(p.el), Facts: texts(p.el.Facts), Note: e.because,
+		}
+		for _, v := range p.el.reads {
+			er.Findings = append(er.Findings, findings[v]...)
+		}
+		switch e.state {
+		case stateAbsentFixable, stateShort, stateUnattested, stateUnknown:
+			er.Remedy = p.el.Remedy
+		case stateAbsentUnfixable:
+			er.Remedy = strings.Join(p.el.UnfixableRemedy, ", or ") + ": " + lowerFirst(p.el.Remedy)
+		}
+		if er.Remedy != "" && p.essential {
+			remedies = append(remedies, er.Remedy)
+		}
+		r.Elements = append(r.Elements, er)
+		if p.essential && decides(ev.verdict, e.state) {
+			r.Reasons = append(r.Reasons, p.el.Name+": "+e.because+".")
+		}
+	}
+	if ev.capped != "" {
+		r.Reasons = append(r.Reasons, "No better than partly supported, because the record that "+s.m.title(ev.capped)+" must create is missing or unproven.")
+	}
+	if r.DesignOnly {
+		r.Reasons = append(r.Reasons, "Design only: simulated evidence shows how it is set up, not that it operated.")
+	}
+	if r.OnAttestation {
+		r.Reasons = append(r.Reasons, "On your attestation.")
+	}
+	r.Remedy = unique(remedies)
+	return obligationOut{r, o}
+}
+
+// decides reports that a state is one that made the verdict what it is.
+func decides(v Verdict, st elementState) bool {
+	switch v {
+	case GapNoConfiguration:
+		return st == stateAbsentUnfixable || st == stateAbsentFixable // a PLAT verdict still lists what can be closed
+	case GapYouCanClose:
+		return st == stateAbsentFixable
+	case NotAssessed:
+		return st == stateUnknown
+	case PartlySupported:
+		return st == stateShort
+	case NeedsAttestation:
+		return st == stateUnattested
+	}
+	return st == stateMet
+}
+
+func (m *Model) title(id string) string {
+	for _, fw := range m.Frameworks {
+		for _, o := range fw.Obligations {
+			if o.Id.Value == id {
+				return o.Citation + " (" + o.Title + ")"
+			}
+		}
+	}
+	return id
+}
+
+func (m *Model) words(names []string) []string {
+	var out []string
+	for _, n := range names {
+		if i, ok := m.varIndex[n]; ok {
+			out = append(out, m.vars[i].Means)
+		} else if i, ok := m.predIndex[n]; ok {
+			out = append(out, m.preds[i].Means)
+		}
+	}
+	return out
+}
+
+// evidence lists what an element read, with the class of each input.
+func (s *state) evidence(el *element) []string {
+	out := []string{}
+	for _, n := range el.reads {
+		if i, ok := s.m.varIndex[n]; ok {
+			v, class := s.vals[i], s.m.vars[i].Class
+			if s.m.vars[i].Group == "telemetry" && s.sim {
+				class = "E7, simulated"
+			}
+			line := fmt.Sprintf("%s = %s (%s)", n, v.format(s.m.vars[i].Type), class)
+			out = append(out, line)
+		} else if i, ok := s.m.predIndex[n]; ok {
+			switch {
+			case s.m.preds[i].Type == "int":
+				k, known := s.predInt(i)
+				out = append(out, fmt.Sprintf("%s = %s (dated fact)", n, Value{Known: known, Int: k}.format("int")))
+			default:
+				out = append(out, fmt.Sprintf("%s = %s (dated fact)", n, triWord(s.pred(i))))
+			}
+		}
+	}
+	return out
+}
+
+func triWord(t condition.Tri) string {
+	switch t {
+	case condition.True:
+		return "yes"
+	case condition.False:
+		return "no"
+	}
+	return "not settled"
+}
+
+func lowerFirst(s string) string {
+	if len(s) > 1 && s[1] >= 'a' && s[1] <= 'z' {
+		return strings.ToLower(s[:1]) + s[1:]
+	}
+	return s
+}
+
+func unique(ss []string) []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, s := range ss {
+		if s != "" && !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (m *Model) gap(s *state, g *gap, fes []frameworkEval, forced map[string]*frameworkEval) Gap {
+	out := Gap{ID: g.Id.Value, Title: g.Title, State: g.Otherwise, Summary: g.OtherwiseSummary, Closes: g.Closes, Facts: texts(g.Facts), Surfaces: []Surface{}, Frameworks: []GapFramework{}}
+	if o := first(s, g.States); o != nil {
+		out.State, out.Summary = o.State, o.Summary
+	}
+	for i := range g.Surfaces {
+		sf := &g.Surfaces[i]
+		r := Surface{ID: sf.Id, Name: sf.Name, State: "unknown", Text: "Not known from the facts and inputs of this run.", Facts: texts(sf.Facts)}
+		if o := first(s, sf.States); o != nil {
+			r.State, r.Text = o.State, o.Text
+		}
+		out.Surfaces = append(out.Surfaces, r)
+		out.Footnotes = append(out.Footnotes, s.footnotes(r.Facts)...)
+	}
+	out.Footnotes = unique(append(s.footnotes(out.Facts), out.Footnotes...))
+	for i := range fes {
+		fe, gf := &fes[i], GapFramework{ID: fes[i].fw.Id.Value, Title: fes[i].fw.Title, InScope: true, Obligations: []string{}}
+		if f := forced[gf.ID]; f != nil {
+			fe, gf.InScope, gf.IfItWere = f, false, true
+		}
+		worst := NotApplicable
+		for j := range fe.obs {
+			ob := &fe.obs[j]
+			for _, id := range ob.o.Gaps {
+				if id == g.Id.Value {
+					gf.Obligations = append(gf.Obligations, ob.o.Id.Value)
+					if verdictRank(ob.verdict) > verdictRank(worst) {
+						worst = ob.verdict
+					}
+				}
+			}
+		}
+		gf.Code, gf.Verdict = worst.Code(), worst.String()
+		var titles []string
+		for j := range fe.obs {
+			ob := &fe.obs[j]
+			for _, id := range ob.o.Gaps {
+				if id == g.Id.Value && ob.verdict == worst && worst != NotApplicable {
+					titles = append(titles, ob.o.Citation+" "+ob.o.Title)
+				}
+			}
+		}
+		switch {
+		case len(gf.Obligations) == 0:
+			gf.Text = "No obligation of this framework rests on it."
+		case worst == NotApplicable:
+			gf.Text = "No obligation that rests on it applies here."
+		default:
+			gf.Text = strings.Join(titles, "; ")
+		}
+		out.Frameworks = append(out.Frameworks, gf)
+	}
+	return out
+}
+
+// verdictRank orders verdicts worst first: PLAT > CFG > UNK > PART > ATT > SAT > NA.
+func verdictRank(v Verdict) int {
+	return map[Verdict]int{GapNoConfiguration: 6, GapYouCanClose: 5, NotAssessed: 4, PartlySupported: 3, NeedsAttestation: 2, Supported: 1}[v]
+}
+
+// workload judges one declared use by the frameworks its data classes switch on.
+func (m *Model) workload(s *state, w *WorkloadResult, fes []frameworkEval) {
+	by := map[string]string{"phi": "hipaa", "icfr": "sox", "chd": "pci-dss", "confidential": "soc2"}
+	var sub []frameworkEval
+	var names []string
+	for _, d := range w.Data {
+		for _, fe := range fes {
+			if fe.fw.Id.Value == by[d] && fe.applies != condition.False {
+				sub = append(sub, fe)
+				names = append(names, fe.fw.Title+": "+lowerFirst(PostureName(fe.posture)))
+			}
+		}
+	}
+	w.Posture = s.answerPosture(sub)
+	w.Why = strings.Join(unique(names), "; ")
+	if w.Why == "" {
+		w.Why = "No framework of this report binds the data declared for it."
+	}
+}
+
+func (m *Model) disputesUsed(fes []frameworkEval) []DisputeNote {
+	used := map[string]bool{}
+	for _, fe := range fes {
+		if fe.applies == condition.False {
+			continue
+		}
+		for _, ob := range fe.obs {
+			if ob.verdict != NotApplicable {
+				used[ob.o.Dispute.Value] = true
+			}
+		}
+	}
+	out := []DisputeNote{}
+	for _, d := range m.disputes {
+		if used[d.ID] {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+func (m *Model) answer(s *state, rq Request, posture string, fes []frameworkEval, a *Assessment) Answer {
+	an := Answer{Posture: posture, Because: []string{}}
+	q := rq.Question
+	if q == "" {
+		q = "May Cowork be used for the declared work?"
+	}
+	date := s.asOf.String()
+	switch posture {
+	case NotSupportable:
+		an.Text = fmt.Sprintf("%s No: not for in-scope data, on the facts of %s.", q, date)
+	case Verify:
+		an.Text = fmt.Sprintf("%s Not yet: on the facts of %s a deciding point is in doubt and must be verified first.", q, date)
+	case WithConditions:
+		an.Text = fmt.Sprintf("%s Only under the conditions listed, on the facts of %s.", q, date)
+	case Supportable:
+		an.Text = fmt.Sprintf("%s Yes, on the facts of %s and the evidence observed.", q, date)
+	default:
+		an.Text = fmt.Sprintf("%s It cannot be judged: no scope, configuration or stream was supplied.", q)
+	}
+	for _, fe := range fes {
+		if fe.applies == condition.False {
+			continue
+		}
+		var plat []string
+		for _, ob := range fe.obs {
+			if ob.verdict == GapNoConfiguration && ob.o.Weight == "req" {
+				plat = append(plat, ob.o.Citation+" ("+ob.o.Title+")")
+			}
+		}
+		if len(plat) > 0 {
+			an.Because = append(an.Because, fmt.Sprintf("%s: %s. No configuration closes %s.", fe.fw.Title, lowerFirst(PostureName(fe.posture)), strings.Join(plat, " and ")))
+		} else {
+			an.Because = append(an.Because, fe.fw.Title+": "+lowerFirst(PostureName(fe.posture))+".")
+		}
+	}
+	if len(an.Because) == 0 {
+		an.Because = append(an.Because, "No framework of this report binds the declared organisation and data.")
+	}
+	if posture == WithConditions || posture == Verify {
+		for _, fe := range fes {
+			for _, ob := range fe.obs {
+				switch ob.verdict {
+				case GapYouCanClose, NotAssessed, PartlySupported, NeedsAttestation, GapNoConfiguration:
+					an.Conditions = append(an.Conditions, fmt.Sprintf("%s %s: %s", ob.o.Citation, ob.o.Title, lowerFirst(ob.verdict.String())))
+				}
+			}
+		}
+		if len(an.Conditions) == 0 {
+			an.Conditions = []string{"Confirm the result on observed evidence; this run was simulated."}
+		}
+	}
+	return an
+}
+
+// changes compares the facts in force at as_of with those of the last day any
+// was verified, and tries each change alone to see whether it moves the answer.
+func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval) error {
+	latest := m.facts.LastVerified()
+	a.ChangedSince = []Change{}
+	a.Answer.LatestDate, a.Answer.LatestPosture = s.asOf.String(), a.Answer.Posture
+	if !latest.After(s.asOf) {
+		a.Answer.ChangedStrip = "No later fact is known to this fact set."
+		return nil
+	}
+	verdicts := func(in Inputs) (string, map[string]Verdict, error) {
+		ns, err := m.newState(&in)
+		if err != nil {
+			return "", nil, err
+		}
+		out := map[string]Verdict{}
+		nf := ns.evaluate("")
+		for _, fe := range nf {
+			for _, ob := range fe.obs {
+				out[ob.o.Id.Value] = ob.verdict
+			}
+		}
+		return ns.answerPosture(nf), out, nil
+	}
+	now := map[string]Verdict{}
+	for _, fe := range fes {
+		for _, ob := range fe.obs {
+			now[ob.o.Id.Value] = ob.verdict
+		}
+	}
+	in := rq.Inputs
+	in.Vars = in.Vars.Clone()
+	in.Vars["as_of"] = Text(latest.String())
+	posture, then, err := verdicts(in)
+	if err != nil {
+		return err
+	}
+	a.Answer.LatestDate, a.Answer.LatestPosture = latest.String(), posture
+	moved := map[string]bool{} // facts read by obligations whose verdict moves
+	var names []string
+	for _, fe := range fes {
+		for _, ob := range fe.obs {
+			id := ob.o.Id.Value
+			if then[id] == now[id] {
+				continue
+			}
+			names = append(names, fmt.Sprintf("%s (%s to %s)", ob.o.Citation, lowerFirst(now[id].String()), lowerFirst(then[id].String())))
+			for _, p := range ob.o.parts {
+				for _, f := range p.el.Facts {
+					moved[f.Value] = true
+				}
+			}
+		}
+	}
+	for _, c := range m.facts.Changes(s.asOf, latest) {
+		if !m.concerns(c, s.plan) {
+			continue
+		}
+		a.ChangedSince = append(a.ChangedSince, Change{Fact: c.Fact, From: c.From, To: c.To, Date: c.Date.String(), MovesAnswer: moved[c.Fact] && posture != a.Answer.Posture})
+	}
+	n := len(a.ChangedSince)
+	if posture == a.Answer.Posture {
+		a.Answer.ChangedStrip = fmt.Sprintf("On the latest facts (%s) the answer is the same. %d recorded facts have changed since %s", latest, n, s.asOf)
+	} else {
+		a.Answer.ChangedStrip = fmt.Sprintf("On the latest facts (%s) the answer would be: %s. %d recorded facts have changed since %s", latest, lowerFirst(AnswerName(posture)), n, s.asOf)
+	}
+	switch {
+	case len(names) == 0:
+		a.Answer.ChangedStrip += "; none moves a verdict for this configuration."
+	case len(names) > 6:
+		a.Answer.ChangedStrip += fmt.Sprintf(" and %d verdicts move, among them %s.", len(names), strings.Join(names[:6], ", "))
+	default:
+		a.Answer.ChangedStrip += "; verdicts that move: " + strings.Join(names, ", ") + "."
+	}
+	return nil
+}
+
+// concerns leaves out changes that say nothing about the run's plan.
+func (m *Model) concerns(c platform.Change, plan string) bool {
+	f, ok := m.facts.Fact(c.Fact)
+	if !ok {
+		return false
+	}
+	for i := range f.Records {
+		if v := f.Records[i].ValueFor(plan); v != platform.NotApplicable {
+			return true
+		}
+	}
+	return false
+}
+
+// factsUsed lists every fact the verdicts read or the document cites, so that
+// no id in it leads nowhere.
+func (m *Model) factsUsed(s *state, a *Assessment) []FactUse {
+	cite := func(ids []string) {
+		for _, id := range ids {
+			s.answer(id, "")
+		}
+	}
+	for _, o := range a.Obligations {
+		for _, e := range o.Elements {
+			cite(e.Facts)
+		}
+	}
+	for _, g := range a.Gaps {
+		cite(g.Facts)
+		for _, sf := range g.Surfaces {
+			cite(sf.Facts)
+		}
+	}
+	for _, list := range [][]PropositionResult{a.Claims, a.Needs} {
+		for _, p := range list {
+			cite(p.Facts)
+		}
+	}
+	for _, c := range a.Checks {
+		cite(c.Facts)
+	}
+	var out []FactUse
+	for _, id := range s.usedFacts() {
+		keys := []string{}
+		for k := range s.answers {
+			if strings.HasPrefix(k, id+"\x00") {
+				keys = append(keys, k)
+			}
+		}
+		sort.Strings(keys)
+		an := s.answers[keys[len(keys)-1]]
+		u := FactUse{ID: id, Value: an.Value.String(), Note: an.Reason, Sources: []string{}}
+		if r := an.Record; r != nil {
+			u.Statement, u.LastVerified, u.Confidence = r.Statement, r.LastVerified.String(), r.Confidence
+			u.From, u.To = r.Start(), r.End()
+			for _, src := range r.Sources {
+				u.Sources = append(u.Sources, fmt.Sprintf("[%s] %s (%s)", src.Key, m.facts.SourceTitle(src.Key), strings.ReplaceAll(src.Read, "_", " ")))
+			}
+		} else {
+			u.Statement = "No record of this fact fits the plan, mode and date."
+		}
+		out = append(out, u)
+	}
+	return out
+}

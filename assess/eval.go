@@ -1,0 +1,526 @@
+package assess
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/sandtable-dev/sandtable/scenarios/condition"
+	"github.com/sandtable-dev/sandtable/scenarios/platform"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
+)
+
+// Element states, worst first. The zero value is unknown.
+type elementState uint8
+
+const (
+	stateUnknown elementState = iota
+	stateAbsentUnfixable
+	stateAbsentFixable
+	stateShort
+	stateUnattested
+	stateMet
+	stateNoHit // a violation check that found nothing: left out of the verdict
+)
+
+var stateNames = [...]string{"unknown", "absent-unfixable", "absent-fixable", "short", "unattested", "met", "no-hit"}
+
+func (s elementState) String() string { return stateNames[s] }
+
+// severity orders states for "the worse of two": absent-unfixable,
+// absent-fixable, unknown, short, unattested, met.
+func (s elementState) severity() int {
+	switch s {
+	case stateAbsentUnfixable:
+		return 5
+	case stateAbsentFixable:
+		return 4
+	case stateUnknown:
+		return 3
+	case stateShort:
+		return 2
+	case stateUnattested:
+		return 1
+	}
+	return 0
+}
+
+func worse(a, b elementState) elementState {
+	if a.severity() >= b.severity() {
+		return a
+	}
+	return b
+}
+
+func parseState(s string) elementState {
+	switch s {
+	case "absent-fixable":
+		return stateAbsentFixable
+	case "short":
+		return stateShort
+	case "unattested":
+		return stateUnattested
+	case "no-effect":
+		return stateNoHit
+	}
+	return stateUnknown
+}
+
+// Attested is one human statement as given to the assessor.
+type Attested struct {
+	ID, Who, Role, Scope string
+	Date, Expires        source.Date
+	Answer               bool
+	For                  string // element a compensating control or addressable alternative stands in for (INV-9)
+}
+
+// Inputs are everything a verdict may rest on. AsOf and Plan are required;
+// every variable left out of Vars is unknown.
+type Inputs struct {
+	Vars         Vars
+	Attestations []Attested
+	Exam         bool // contested facts read the lesson's way, with a footnote
+}
+
+// state is one evaluation: the inputs by index and what was computed from them.
+type state struct {
+	m         *Model
+	in        *Inputs
+	vals      []Value
+	asOf      source.Date
+	plan      string
+	arr       []string
+	simulated bool // evidence that cannot show operation: simulated, or a period under 28 days
+	sim       bool // evidence_kind is simulated
+	predDone  []bool
+	predVal   []condition.Tri
+	predNum   []Value
+	answers   map[string]platform.Answer
+	inFact    map[*platform.Record]bool
+	elDone    map[*element]*elementEval
+}
+
+type elementEval struct {
+	state     elementState
+	predicate bool   // unknown because a platform predicate is unknown
+	because   string // in words
+	operating bool   // held back because simulated evidence shows no operation
+}
+
+const minOperatingDays = 28 // the lesson's four clean weeks; operating elements need at least as many
+
+func (m *Model) newState(in *Inputs) (*state, error) {
+	s := &state{
+		m: m, in: in, vals: make([]Value, len(m.vars)),
+		predDone: make([]bool, len(m.preds)), predVal: make([]condition.Tri, len(m.preds)), predNum: make([]Value, len(m.preds)),
+		answers: map[string]platform.Answer{}, inFact: map[*platform.Record]bool{}, elDone: map[*element]*elementEval{},
+	}
+	for name, v := range in.Vars {
+		i, ok := m.varIndex[name]
+		if !ok {
+			return nil, fmt.Errorf("assess: %q is not a variable of the vocabulary", name)
+		}
+		s.vals[i] = v
+	}
+	d, err := source.ParseDate(s.get("as_of").Text)
+	if err != nil {
+		return nil, fmt.Errorf("assess: as_of: %w", err)
+	}
+	s.asOf, s.plan, s.arr = d, s.get("plan").Text, s.get("arrangements").Set
+	if s.plan == "" {
+		return nil, fmt.Errorf("assess: no plan given")
+	}
+	if r := s.get("cowork_records"); r.Known && r.Int == 0 { // silence is not cleanliness: nothing observed, nothing known
+		for i, v := range m.vars {
+			if v.Group == "telemetry" && v.Name != "cowork_records" {
+				s.vals[i] = Value{}
+			}
+		}
+	}
+	s.sim = s.get("evidence_kind").Text != "observed"
+	s.simulated = s.sim || s.get("period_days").Int < minOperatingDays
+	return s, nil
+}
+
+func (s *state) get(name string) Value { return s.vals[s.m.varIndex[name]] }
+
+func (s *state) pred(i int) condition.Tri {
+	if !s.predDone[i] {
+		s.predDone[i] = true // predicates read only those above them, so no cycle
+		s.predVal[i] = s.m.preds[i].boolean.Eval(s)
+	}
+	return s.predVal[i]
+}
+
+func (s *state) predInt(i int) (int64, bool) {
+	if !s.predDone[i] {
+		s.predDone[i] = true
+		n, ok := s.m.preds[i].integer.Eval(s)
+		s.predNum[i] = Value{Known: ok, Int: n}
+	}
+	return s.predNum[i].Int, s.predNum[i].Known
+}
+
+func (s *state) answer(id, mode string) platform.Answer {
+	key := id + "\x00" + mode
+	a, ok := s.answers[key]
+	if !ok {
+		a = s.m.facts.At(id, platform.Query{AsOf: s.asOf, Plan: s.plan, Mode: mode, Arrangements: s.arr, Exam: s.in.Exam})
+		s.answers[key] = a
+	}
+	return a
+}
+
+// fact translates a dated fact into the three values (the only place that
+// does): a conditional one holds when its condition is proven; inside a change
+// interval the gap stands; age never improves anything (platform.Answer has
+// done that already).
+func (s *state) fact(id, mode string) condition.Tri {
+	if mode == "" && len(s.get("exec_modes").Set) == 1 {
+		mode = s.get("exec_modes").Set[0]
+	}
+	a := s.answer(id, mode)
+	gap := a.Fact != nil && a.Fact.YesIs == "gap"
+	switch a.Value {
+	case platform.Yes:
+		return condition.True
+	case platform.No, platform.NotApplicable:
+		return condition.False
+	case platform.Verify:
+		if gap {
+			return condition.True
+		}
+		return condition.False
+	case platform.Conditional:
+		prog := s.m.factConds[a.Record]
+		if prog == nil || s.inFact[a.Record] {
+			return condition.Unknown
+		}
+		s.inFact[a.Record] = true
+		t := prog.Eval(s)
+		s.inFact[a.Record] = false
+		if a.Conflict && t != condition.True {
+			return t // two sources disagree: tenant evidence decides, doubt stays doubt
+		}
+		if t == condition.Unknown { // unproven is false for a benefit, true for a gap
+			if gap {
+				return condition.True
+			}
+			return condition.False
+		}
+		return t
+	}
+	return condition.Unknown
+}
+
+func (s *state) factParam(id, name string) (int64, bool) {
+	mode := ""
+	if ms := s.get("exec_modes").Set; len(ms) == 1 {
+		mode = ms[0]
+	}
+	v, ok := s.answer(id, mode).Param(name)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	return n, err == nil
+}
+
+// att is true for a given attestation, false for one answered no, unknown for
+// one that is absent, dated after as_of or expired.
+func (s *state) att(id string) condition.Tri {
+	for _, a := range s.in.Attestations {
+		if a.ID != id || a.For != "" || !s.current(a) {
+			continue
+		}
+		if a.Answer {
+			return condition.True
+		}
+		return condition.False
+	}
+	return condition.Unknown
+}
+
+func (s *state) current(a Attested) bool {
+	expires := a.Expires
+	if !expires.Given() {
+		days := 365
+		if d := s.m.atts[a.ID]; d != nil {
+			days = d.ExpiresDays
+		}
+		expires = a.Date.Add(days)
+	}
+	return !a.Date.After(s.asOf) && !expires.Before(s.asOf)
+}
+
+// element computes the state of one element, once per evaluation.
+func (s *state) element(el *element) *elementEval {
+	if ev := s.elDone[el]; ev != nil {
+		return ev
+	}
+	ev := &elementEval{}
+	s.elDone[el] = ev
+	if el.att != nil {
+		switch s.att(el.att.Id) {
+		case condition.True:
+			ev.state, ev.because = stateMet, "attested, in date"
+			if el.Aspect == "O" && s.sim {
+				ev.state, ev.because, ev.operating = stateUnattested, "attested, but nothing operated in a simulated period", true
+			}
+		case condition.False:
+			ev.state, ev.because = stateAbsentFixable, "the attestation was answered no"
+		default:
+			ev.state, ev.because = stateUnattested, "no attestation in date and scope was given"
+		}
+		return ev
+	}
+	ev.state, ev.because = s.raw(el)
+	if ev.state == stateUnknown || ev.state == parseState(el.Unknown) {
+		ev.predicate = s.predicateUnknown(el)
+	}
+	if el.Aspect == "O" && s.simulated && !(el.Source != "telemetry" && s.get("evidence_kind").Text == "mixed") {
+		if w := worse(stateUnknown, ev.state); w != ev.state {
+			ev.state, ev.operating, ev.predicate = w, true, false
+			if s.sim {
+				ev.because = "simulated evidence cannot show that a control operated (in the rehearsal: " + ev.because + ")"
+			} else {
+				ev.because = fmt.Sprintf("the period is shorter than %d days (in it: %s)", minOperatingDays, ev.because)
+			}
+		}
+	}
+	if el.Aspect == "V" && ev.state == stateMet {
+		ev.state, ev.because = stateNoHit, "no hit among the records that could be evaluated"
+	}
+	for _, a := range s.in.Attestations { // INV-9: moves a closable gap to attestation, nothing else
+		if a.For == el.Id.Value && a.Answer && ev.state == stateAbsentFixable && s.current(a) {
+			ev.state, ev.because = stateUnattested, "a compensating control is attested by "+a.Role+"; its assessor must accept it"
+		}
+	}
+	return ev
+}
+
+func (s *state) raw(el *element) (elementState, string) {
+	if el.needs != nil {
+		switch el.needs.Eval(s) {
+		case condition.False:
+			return stateAbsentUnfixable, "nothing on this plan, arrangement and date supplies it"
+		case condition.Unknown:
+			return stateUnknown, "whether the platform supplies it is not settled"
+		}
+	}
+	switch el.met.Eval(s) {
+	case condition.True:
+		return stateMet, "shown"
+	case condition.Unknown:
+		st := parseState(el.Unknown)
+		return st, s.missing(el.met)
+	}
+	if el.short != nil {
+		switch el.short.Eval(s) {
+		case condition.True:
+			return stateShort, "there in part"
+		case condition.Unknown:
+			return parseState(el.Unknown), s.missing(el.short)
+		}
+	}
+	if el.otherwiseIf != nil && el.otherwiseIf.Eval(s) == condition.True {
+		return parseState(el.OtherwiseThen), "it rests on a statement by people"
+	}
+	if el.Otherwise == "absent-fixable" {
+		return stateAbsentFixable, "not in place"
+	}
+	return parseState(el.Otherwise), "not measured"
+}
+
+// missing names the inputs that were not supplied.
+func (s *state) missing(p *condition.Program[state]) string {
+	var names []string
+	for _, n := range p.Uses() {
+		if i, ok := s.m.varIndex[n]; ok && !s.vals[i].Known {
+			names = append(names, strings.ReplaceAll(n, "_", " "))
+		} else if i, ok := s.m.predIndex[n]; ok && s.m.preds[i].Type == "bool" && s.pred(i) == condition.Unknown {
+			names = append(names, s.m.preds[i].Means)
+		}
+	}
+	for _, c := range p.Calls() {
+		if c.Func == "att" && s.att(c.Args[0]) == condition.Unknown {
+			names = append(names, "attestation "+strings.ReplaceAll(c.Args[0], "_", " "))
+		}
+	}
+	if len(names) == 0 {
+		return "an input is missing"
+	}
+	return "not known: " + strings.Join(names, "; ")
+}
+
+func (s *state) predicateUnknown(el *element) bool {
+	for _, n := range el.reads {
+		if i, ok := s.m.predIndex[n]; ok && strings.HasPrefix(n, "p_") && s.m.preds[i].Type == "bool" && s.pred(i) == condition.Unknown {
+			return true
+		}
+	}
+	return false
+}
+
+type obligationEval struct {
+	o       *Obligation
+	verdict Verdict
+	raw     Verdict // before the cap
+	capped  string
+	els     []*elementEval
+	onAtt   bool
+	verify  bool // an essential element is unknown because a platform predicate is
+}
+
+// obligation applies the combination rules of the verdict model, cap excluded.
+func (s *state) obligation(o *Obligation, frameworkApplies bool) obligationEval {
+	ev := obligationEval{o: o, els: make([]*elementEval, len(o.parts))}
+	for i, p := range o.parts {
+		ev.els[i] = s.element(p.el)
+	}
+	if !frameworkApplies || o.applies != nil && o.applies.Eval(s) == condition.False {
+		ev.verdict, ev.raw = NotApplicable, NotApplicable
+		return ev
+	}
+	var has [len(stateNames)]bool
+	for i, p := range o.parts {
+		if p.essential {
+			has[ev.els[i].state] = true
+			if ev.els[i].state == stateUnknown && ev.els[i].predicate {
+				ev.verify = true
+			}
+			if p.el.att != nil && ev.els[i].state == stateMet {
+				ev.onAtt = true
+			}
+		}
+	}
+	switch {
+	case has[stateAbsentUnfixable]:
+		ev.verdict = GapNoConfiguration
+	case has[stateAbsentFixable]:
+		ev.verdict = GapYouCanClose
+	case has[stateUnknown]:
+		ev.verdict = NotAssessed
+	case has[stateShort]:
+		ev.verdict = PartlySupported
+	case has[stateUnattested]:
+		ev.verdict = NeedsAttestation
+	default:
+		ev.verdict = Supported
+	}
+	ev.raw = ev.verdict
+	return ev
+}
+
+type frameworkEval struct {
+	fw      *Framework
+	applies condition.Tri
+	obs     []obligationEval
+	posture string
+}
+
+// evaluate computes every obligation and posture. force makes one framework
+// apply whatever its scope says ("if it were").
+func (s *state) evaluate(force string) []frameworkEval {
+	out := make([]frameworkEval, len(s.m.Frameworks))
+	byID := map[string]*obligationEval{}
+	for i, fw := range s.m.Frameworks {
+		fe := frameworkEval{fw: fw, applies: fw.applies.Eval(s), obs: make([]obligationEval, len(fw.Obligations))}
+		if fw.Id.Value == force {
+			fe.applies = condition.True
+		}
+		for j, o := range fw.Obligations {
+			fe.obs[j] = s.obligation(o, fe.applies != condition.False)
+			byID[o.Id.Value] = &fe.obs[j]
+		}
+		out[i] = fe
+	}
+	for i := range out {
+		for j := range out[i].obs {
+			ob := &out[i].obs[j]
+			if ob.verdict != Supported && ob.verdict != NeedsAttestation {
+				continue // already at or below the cap
+			}
+			for _, c := range ob.o.CappedBy {
+				switch byID[c.Value].raw {
+				case GapNoConfiguration, GapYouCanClose, NotAssessed:
+					ob.verdict, ob.capped = PartlySupported, c.Value
+				}
+			}
+		}
+		out[i].posture = s.posture(&out[i])
+	}
+	return out
+}
+
+func (s *state) posture(fe *frameworkEval) string {
+	if fe.applies == condition.False {
+		return ""
+	}
+	var sat, open, plat, notReady bool
+	for _, ob := range fe.obs {
+		switch ob.verdict {
+		case GapNoConfiguration:
+			notReady = true
+			plat = plat || ob.o.Weight == "req"
+		case GapYouCanClose, NotAssessed:
+			notReady = true
+		case PartlySupported, NeedsAttestation:
+			open = true
+		case Supported:
+			sat = true
+		}
+	}
+	switch {
+	case plat:
+		return DoNotPlace
+	case notReady || s.sim:
+		return NotReady
+	case open || !sat:
+		return SubjectToAttest
+	}
+	return EvidenceSupports
+}
+
+// answerPosture maps postures to the answer.
+func (s *state) answerPosture(fes []frameworkEval) string {
+	verify, open := false, false
+	for _, fe := range fes {
+		if fe.posture == DoNotPlace {
+			return NotSupportable
+		}
+		for _, ob := range fe.obs {
+			switch ob.verdict {
+			case GapYouCanClose, NotAssessed, PartlySupported, NeedsAttestation, GapNoConfiguration:
+				open = true
+			}
+			if ob.verify && ob.o.Weight == "req" && ob.verdict != NotApplicable {
+				verify = true
+			}
+		}
+	}
+	switch {
+	case verify:
+		return Verify
+	case open || s.sim:
+		return WithConditions
+	}
+	return Supportable
+}
+
+// usedFacts lists every fact the run looked at, sorted.
+func (s *state) usedFacts() []string {
+	seen := map[string]bool{}
+	for k := range s.answers {
+		id, _, _ := strings.Cut(k, "\x00")
+		seen[id] = true
+	}
+	ids := make([]string, 0, len(seen))
+	for id := range seen {
+		ids = append(ids, id)
+	}
+	sort.Strings(ids)
+	return slices.Compact(ids)
+}

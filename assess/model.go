@@ -1,0 +1,521 @@
+package assess
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/sandtable-dev/sandtable/scenarios/condition"
+	"github.com/sandtable-dev/sandtable/scenarios/platform"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
+)
+
+//go:embed frameworks/*.yaml
+var embedded embed.FS
+
+// Model is the assessor's data, compiled: vocabulary, predicates, attestations,
+// elements, frameworks, headline gaps, propositions and checks. It is read-only
+// after load and safe for concurrent use.
+type Model struct {
+	vars       []variable
+	varIndex   map[string]int
+	preds      []predicate
+	predIndex  map[string]int
+	atts       map[string]*attestation
+	attOrder   []string
+	elements   map[string]*element
+	Frameworks []*Framework
+	gaps       []gap
+	claims     []proposition
+	needs      []proposition
+	checks     []check
+	disputes   []DisputeNote
+	limits     []string
+	facts      *platform.Catalogue
+	factConds  map[*platform.Record]*condition.Program[state]
+	env        *condition.Env[state]
+	files      []InputFile
+}
+
+// InputFile is a data file as used, for the bundle.
+type InputFile struct {
+	Name string
+	Data []byte
+}
+
+type variable struct {
+	Name    string `yaml:"name,required"`
+	Type    string `yaml:"type,required,enum=bool|int|number|string|set"`
+	Group   string `yaml:"group,required,enum=scope|configuration|telemetry|external|rollout"`
+	Class   string `yaml:"class,required"`
+	Means   string `yaml:"means,required"`
+	Unknown string `yaml:"unknown"`
+}
+
+type predicate struct {
+	Name    string        `yaml:"name,required"`
+	Means   string        `yaml:"means,required"`
+	Type    string        `yaml:"type,required,enum=bool|int"`
+	Facts   []source.Text `yaml:"facts"`
+	Value   source.Text   `yaml:"value,required"`
+	boolean *condition.Program[state]
+	integer *condition.IntProgram[state]
+}
+
+type attestation struct {
+	Id          string `yaml:"id,required"`
+	Aspect      string `yaml:"aspect,required,enum=D|O"`
+	Says        string `yaml:"says,required"`
+	ExpiresDays int    `yaml:"expires_days,required"`
+}
+
+type element struct {
+	Id              source.Text   `yaml:"id,required"`
+	Name            string        `yaml:"name,required"`
+	Demands         string        `yaml:"demands,required"`
+	Source          string        `yaml:"source,required,enum=platform|config|telemetry|attestation"`
+	Aspect          string        `yaml:"aspect,required,enum=D|O|R|V"`
+	Classes         []string      `yaml:"classes"`
+	Needs           source.Text   `yaml:"needs"`
+	Met             source.Text   `yaml:"met,required"`
+	Short           source.Text   `yaml:"short"`
+	Otherwise       string        `yaml:"otherwise,required,enum=absent-fixable|unknown|short|unattested"`
+	OtherwiseIf     source.Text   `yaml:"otherwise_if"`
+	OtherwiseThen   string        `yaml:"otherwise_then,enum=absent-fixable|unknown|short|unattested"`
+	Unknown         string        `yaml:"unknown,required,enum=unknown|short|unattested|no-effect"`
+	Remedy          string        `yaml:"remedy,required" advice:"every element says what would supply it"`
+	UnfixableRemedy []string      `yaml:"unfixable_remedy,enum=change plan|change arrangement|keep data out|wait|different product"`
+	Facts           []source.Text `yaml:"facts"`
+
+	needs, met, short, otherwiseIf *condition.Program[state]
+	att                            *attestation
+	reads                          []string // variables and predicates read, sorted
+}
+
+// Framework is one set of obligations.
+type Framework struct {
+	Id                 source.Text   `yaml:"id,required"`
+	Title              string        `yaml:"title,required"`
+	TextStatus         string        `yaml:"text_status"`
+	Authority          string        `yaml:"authority"`
+	Applies            source.Text   `yaml:"applies,required"`
+	AppliesWords       string        `yaml:"applies_words,required"`
+	NotApplicableWords string        `yaml:"not_applicable_words,required"`
+	IfForced           []source.Text `yaml:"if_forced"`
+	GoodPractice       bool          `yaml:"good_practice"`
+	Obligations        []*Obligation `yaml:"obligations,required"`
+	applies            *condition.Program[state]
+}
+
+// Obligation is one row of a framework.
+type Obligation struct {
+	Id        source.Text   `yaml:"id,required"`
+	Citation  string        `yaml:"citation,required"`
+	Title     string        `yaml:"title,required"`
+	Demands   string        `yaml:"demands,required"`
+	Evidence  string        `yaml:"evidence"`
+	Weight    string        `yaml:"weight,required,enum=req|adv"`
+	Label     string        `yaml:"label,required"`
+	Trail     bool          `yaml:"trail"`
+	Text      string        `yaml:"text,required,enum=seen|known|inferred"`
+	Dispute   source.Text   `yaml:"dispute"`
+	Applies   source.Text   `yaml:"applies"`
+	Elements  []source.Text `yaml:"elements,required"`
+	CappedBy  []source.Text `yaml:"capped_by"`
+	Ceiling   []string      `yaml:"ceiling,enum=SAT|PART|CFG|PLAT|ATT|UNK|NA"`
+	Gaps      []string      `yaml:"gaps,enum=audit-log|computer-use|data-residency"`
+	framework *Framework
+	applies   *condition.Program[state]
+	parts     []part
+}
+
+type part struct {
+	el        *element
+	essential bool
+}
+
+var loadModel = sync.OnceValues(func() (*Model, error) {
+	facts, err := platform.Facts()
+	if err != nil {
+		return nil, err
+	}
+	return Load(embedded, facts)
+})
+
+// Default is the shipped model over the shipped facts.
+func Default() (*Model, error) { return loadModel() }
+
+// Load reads and compiles every file under frameworks/ of fsys. All faults are
+// returned at once: unknown facts, elements, attestations or variables, cyclic
+// caps, elements without a remedy, conditions that do not compile.
+func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
+	m := &Model{
+		varIndex: map[string]int{}, predIndex: map[string]int{}, atts: map[string]*attestation{}, elements: map[string]*element{},
+		facts: facts, factConds: map[*platform.Record]*condition.Program[state]{},
+	}
+	names, err := fs.Glob(fsys, "frameworks/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	sort.Strings(names)
+	var ps source.Problems
+	files := map[string]*source.File{}
+	for _, n := range names {
+		data, err := fs.ReadFile(fsys, n)
+		if err != nil {
+			return nil, err
+		}
+		m.files = append(m.files, InputFile{Name: n, Data: data})
+		f, err := source.Parse(n, data)
+		if err != nil {
+			ps = appendErr(ps, err)
+			continue
+		}
+		files[n] = f
+	}
+	decode := func(name string, v any) {
+		f := files["frameworks/"+name]
+		if f == nil {
+			ps.Add(source.Pos{File: "frameworks/" + name}, "the model needs it", "the file is missing or unreadable")
+			return
+		}
+		delete(files, "frameworks/"+name)
+		if err := f.Decode(v); err != nil {
+			ps = appendErr(ps, err)
+		}
+	}
+	var vocab struct {
+		Version   int        `yaml:"version"`
+		Variables []variable `yaml:"variables,required"`
+	}
+	var preds struct {
+		Predicates []predicate `yaml:"predicates,required"`
+	}
+	var atts struct {
+		Attestations []attestation `yaml:"attestations,required"`
+	}
+	var elems struct {
+		Elements []*element `yaml:"elements,required"`
+	}
+	var disputes struct {
+		Disputes []struct {
+			Id       string `yaml:"id,required"`
+			Question string `yaml:"question,required"`
+			SideA    string `yaml:"side_a,required"`
+			SideB    string `yaml:"side_b,required"`
+			Ours     string `yaml:"ours,required"`
+		} `yaml:"disputes,required"`
+	}
+	var props propositionFile
+	decode("vocabulary.yaml", &vocab)
+	decode("predicates.yaml", &preds)
+	decode("attestations.yaml", &atts)
+	decode("elements.yaml", &elems)
+	decode("disputes.yaml", &disputes)
+	decode("propositions.yaml", &props)
+	rest := make([]string, 0, len(files))
+	for n := range files {
+		rest = append(rest, n)
+	}
+	sort.Strings(rest)
+	for _, n := range rest {
+		fw := &Framework{}
+		if err := files[n].Decode(fw); err != nil {
+			ps = appendErr(ps, err)
+		}
+		m.Frameworks = append(m.Frameworks, fw)
+	}
+	if ps.Err() != nil {
+		return nil, ps.Err()
+	}
+	order := []string{"hipaa", "sox", "pci-dss", "soc2"}
+	sort.SliceStable(m.Frameworks, func(i, j int) bool {
+		return rank(order, m.Frameworks[i].Id.Value) < rank(order, m.Frameworks[j].Id.Value)
+	})
+
+	for _, d := range disputes.Disputes {
+		m.disputes = append(m.disputes, DisputeNote{d.Id, d.Question, d.SideA, d.SideB, d.Ours})
+	}
+	m.vars, m.preds = vocab.Variables, preds.Predicates
+	for i := range atts.Attestations {
+		a := &atts.Attestations[i]
+		m.atts[a.Id] = a
+		m.attOrder = append(m.attOrder, a.Id)
+	}
+	m.buildEnv()
+	m.compilePredicates(&ps)
+	m.compileFacts(&ps)
+	m.compileElements(elems.Elements, &ps)
+	m.compileFrameworks(&ps)
+	m.compilePropositions(&props, &ps)
+	if err := ps.Err(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func rank(order []string, s string) int {
+	if i := slices.Index(order, s); i >= 0 {
+		return i
+	}
+	return len(order)
+}
+
+func appendErr(ps source.Problems, err error) source.Problems {
+	if more, ok := source.AsProblems(err); ok {
+		return append(ps, more...)
+	}
+	ps.Add(source.Pos{}, "", "%v", err)
+	return ps
+}
+
+// buildEnv declares the vocabulary. Getters read the run's state by index.
+func (m *Model) buildEnv() {
+	e := condition.NewEnv[state](1)
+	for i, v := range m.vars {
+		m.varIndex[v.Name] = i
+		switch v.Type {
+		case "bool":
+			e.Bool(v.Name, v.Means, func(s *state) (bool, bool) { return s.vals[i].Bool, s.vals[i].Known })
+		case "int":
+			e.Int(v.Name, v.Means, func(s *state) (int64, bool) { return s.vals[i].Int, s.vals[i].Known })
+		case "number":
+			e.Number(v.Name, v.Means, func(s *state) (float64, bool) { return s.vals[i].Number, s.vals[i].Known })
+		case "string":
+			e.String(v.Name, v.Means, func(s *state) (string, bool) { return s.vals[i].Text, s.vals[i].Known })
+		case "set":
+			e.List(v.Name, v.Means, func(s *state) ([]string, bool) { return s.vals[i].Set, s.vals[i].Known })
+		}
+	}
+	for i, p := range m.preds {
+		m.predIndex[p.Name] = i
+		if p.Type == "int" {
+			e.Int(p.Name, p.Means, func(s *state) (int64, bool) { return s.predInt(i) })
+		} else {
+			e.Bool(p.Name, p.Means, func(s *state) (bool, bool) { t := s.pred(i); return t == condition.True, t != condition.Unknown })
+		}
+	}
+	factArgs := func(args []string) error {
+		if _, ok := m.facts.Fact(args[0]); !ok {
+			return fmt.Errorf("%q is not a fact id", args[0])
+		}
+		if len(args) > 1 && !slices.Contains([]string{"local", "cloud", "third_party"}, args[1]) {
+			return fmt.Errorf("%q is not an execution mode (local, cloud, third_party)", args[1])
+		}
+		return nil
+	}
+	e.FuncBool("fact", "fact(id[, mode]): a dated platform fact, for the plan and arrangements of the run", 1, 2, factArgs,
+		func(s *state, args []string) condition.Tri {
+			mode := ""
+			if len(args) > 1 {
+				mode = args[1]
+			}
+			return s.fact(args[0], mode)
+		})
+	e.FuncInt("fact_param", "fact_param(id, name): a number of the record in force", 2, 2,
+		func(args []string) error { return factArgs(args[:1]) },
+		func(s *state, args []string) (int64, bool) { return s.factParam(args[0], args[1]) })
+	e.FuncBool("att", "att(id): an attestation in date and in scope", 1, 1,
+		func(args []string) error {
+			if m.atts[args[0]] == nil {
+				return fmt.Errorf("%q is not an attestation id", args[0])
+			}
+			return nil
+		},
+		func(s *state, args []string) condition.Tri { return s.att(args[0]) })
+	m.env = e
+}
+
+func (m *Model) compilePredicates(ps *source.Problems) {
+	for i := range m.preds {
+		p := &m.preds[i]
+		var uses []string
+		if p.Type == "int" {
+			prog, errs := m.env.CompileInt(p.Value)
+			*ps = append(*ps, errs...)
+			if prog != nil {
+				p.integer, uses = prog, prog.Uses()
+			}
+		} else {
+			p.boolean = m.compile(p.Value, ps)
+			if p.boolean != nil {
+				uses = p.boolean.Uses()
+			}
+		}
+		for _, u := range uses {
+			if j, ok := m.predIndex[u]; ok && j >= i {
+				ps.Add(p.Value.At, "move the predicate it reads above it", "predicate %s reads %s, which stands below it", p.Name, u)
+			}
+		}
+		m.checkFacts(p.Facts, ps)
+	}
+}
+
+func (m *Model) compile(t source.Text, ps *source.Problems) *condition.Program[state] {
+	if t.Value == "" {
+		return nil
+	}
+	p, errs := m.env.Compile(t)
+	*ps = append(*ps, errs...)
+	return p
+}
+
+func (m *Model) checkFacts(ids []source.Text, ps *source.Problems) {
+	for _, id := range ids {
+		if _, ok := m.facts.Fact(id.Value); !ok {
+			ps.Add(id.At, adviceNearest(id.Value, m.facts.IDs()), "%q is not a fact id", id.Value)
+		}
+	}
+}
+
+func adviceNearest(s string, all []string) string {
+	if g := source.Nearest(s, all); g != "" {
+		return fmt.Sprintf("did you mean %q?", g)
+	}
+	return ""
+}
+
+// compileFacts compiles the machine conditions of conditional facts.
+func (m *Model) compileFacts(ps *source.Problems) {
+	for _, id := range m.facts.IDs() {
+		f, _ := m.facts.Fact(id)
+		for i := range f.Records {
+			r := &f.Records[i]
+			if r.Condition.Value != "" {
+				m.factConds[r] = m.compile(r.Condition, ps)
+			}
+		}
+	}
+}
+
+func (m *Model) compileElements(els []*element, ps *source.Problems) {
+	for _, el := range els {
+		if m.elements[el.Id.Value] != nil {
+			ps.Add(el.Id.At, "", "element %q is defined twice", el.Id.Value)
+		}
+		m.elements[el.Id.Value] = el
+		el.needs, el.met, el.short = m.compile(el.Needs, ps), m.compile(el.Met, ps), m.compile(el.Short, ps)
+		el.otherwiseIf = m.compile(el.OtherwiseIf, ps)
+		if el.needs != nil && len(el.UnfixableRemedy) == 0 {
+			ps.Add(el.Needs.At, "say which of change plan, change arrangement, keep data out, wait, different product applies", "element %q can be absent with no configuration to close it, but has no unfixable_remedy", el.Id.Value)
+		}
+		if el.OtherwiseIf.Value != "" && el.OtherwiseThen == "" {
+			ps.Add(el.OtherwiseIf.At, "", "otherwise_if needs otherwise_then")
+		}
+		m.checkFacts(el.Facts, ps)
+		for _, p := range []*condition.Program[state]{el.needs, el.met, el.short, el.otherwiseIf} {
+			if p != nil {
+				el.reads = append(el.reads, p.Uses()...)
+			}
+		}
+		slices.Sort(el.reads)
+		el.reads = slices.Compact(el.reads)
+		if el.Aspect == "R" {
+			for _, r := range m.closure(el.reads) {
+				if i, ok := m.varIndex[r]; ok && m.vars[i].Group == "telemetry" {
+					ps.Add(el.Id.At, "a record element must not rest on telemetry (INV-1)", "record element %q reads telemetry variable %s", el.Id.Value, r)
+				}
+			}
+		}
+	}
+	for _, id := range m.attOrder {
+		a := m.atts[id]
+		name := "attested-" + strings.ReplaceAll(id, "_", "-")
+		m.elements[name] = &element{
+			Id: source.Text{Value: name}, Name: "Attested: " + a.Says, Demands: "A named person states, with date and scope: " + a.Says + ".",
+			Source: "attestation", Aspect: a.Aspect, Classes: []string{"E6"}, Remedy: "do it, then have it attested by the person who owns it", att: a,
+		}
+	}
+}
+
+// closure follows predicates down to variables.
+func (m *Model) closure(names []string) []string {
+	seen := map[string]bool{}
+	var out []string
+	var walk func([]string)
+	walk = func(ns []string) {
+		for _, n := range ns {
+			if seen[n] {
+				continue
+			}
+			seen[n] = true
+			out = append(out, n)
+			if i, ok := m.predIndex[n]; ok {
+				if p := m.preds[i].boolean; p != nil {
+					walk(p.Uses())
+				} else if p := m.preds[i].integer; p != nil {
+					walk(p.Uses())
+				}
+			}
+		}
+	}
+	walk(names)
+	return out
+}
+
+func (m *Model) compileFrameworks(ps *source.Problems) {
+	byID := map[string]*Obligation{}
+	for _, fw := range m.Frameworks {
+		fw.applies = m.compile(fw.Applies, ps)
+		for _, t := range fw.IfForced {
+			if _, ok := m.varIndex[t.Value]; !ok {
+				ps.Add(t.At, "", "%q is not a variable", t.Value)
+			}
+		}
+		for _, o := range fw.Obligations {
+			o.framework = fw
+			if byID[o.Id.Value] != nil {
+				ps.Add(o.Id.At, "", "obligation %q is defined twice", o.Id.Value)
+			}
+			byID[o.Id.Value] = o
+			o.applies = m.compile(o.Applies, ps)
+			for _, t := range o.Elements {
+				name, essential := strings.CutSuffix(t.Value, "*")
+				el := m.elements[name]
+				if el == nil {
+					ps.Add(t.At, adviceNearest(name, m.elementNames()), "element %q is not defined", name)
+					continue
+				}
+				if o.Trail && essential && el.Source == "telemetry" {
+					ps.Add(t.At, "make it non-essential: telemetry never carries a formal audit trail (INV-1)", "formal-trail obligation %s has essential telemetry element %s", o.Id.Value, name)
+				}
+				o.parts = append(o.parts, part{el, essential})
+			}
+			if o.Dispute.Value != "" && !slices.ContainsFunc(m.disputes, func(d DisputeNote) bool { return d.ID == o.Dispute.Value }) {
+				ps.Add(o.Dispute.At, "", "dispute %q is not defined", o.Dispute.Value)
+			}
+		}
+	}
+	for _, fw := range m.Frameworks {
+		for _, o := range fw.Obligations {
+			for _, c := range o.CappedBy {
+				capper := byID[c.Value]
+				switch {
+				case capper == nil:
+					ps.Add(c.At, "", "obligation %q is not defined", c.Value)
+				case len(capper.CappedBy) > 0:
+					ps.Add(c.At, "cap by the first obligation of the chain instead", "%s is capped by %s, which is itself capped: caps are one level deep, so that no cycle can arise", o.Id.Value, c.Value)
+				}
+			}
+		}
+	}
+}
+
+func (m *Model) elementNames() []string {
+	ns := make([]string, 0, len(m.elements))
+	for n := range m.elements {
+		ns = append(ns, n)
+	}
+	sort.Strings(ns)
+	return ns
+}
+
+// Files are the data files as used, for the bundle's inputs.
+func (m *Model) Files() []InputFile { return m.files }
+
+// Attestations lists the ids a scenario may attest.
+func (m *Model) Attestations() []string { return m.attOrder }

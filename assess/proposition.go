@@ -1,0 +1,229 @@
+package assess
+
+import (
+	"strings"
+
+	"github.com/sandtable-dev/sandtable/scenarios/condition"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
+)
+
+// propositionFile is propositions.yaml.
+type propositionFile struct {
+	Gaps        []gap         `yaml:"gaps,required"`
+	Claims      []proposition `yaml:"claims,required"`
+	Needs       []proposition `yaml:"needs,required"`
+	Checks      []check       `yaml:"checks,required"`
+	Limitations []string      `yaml:"limitations,required"`
+}
+
+// outcome is one rule of a list; the first that holds decides.
+type outcome struct {
+	When    source.Text `yaml:"when,required"`
+	State   string      `yaml:"state,enum=open|partial|closed|unattested|absent|present|not_an_audit_surface"`
+	Verdict string      `yaml:"verdict,enum=true|false|unverifiable|possible|impossible|verify"`
+	Because string      `yaml:"because"`
+	Text    string      `yaml:"text"`
+	Summary string      `yaml:"summary"`
+	prog    *condition.Program[state]
+}
+
+type gap struct {
+	Id               source.Text   `yaml:"id,required,enum=audit-log|computer-use|data-residency"`
+	Title            string        `yaml:"title,required"`
+	Question         string        `yaml:"question"`
+	States           []outcome     `yaml:"states,required"`
+	Otherwise        string        `yaml:"otherwise,required,enum=unknown|open"`
+	OtherwiseSummary string        `yaml:"otherwise_summary,required"`
+	Surfaces         []surface     `yaml:"surfaces,required"`
+	Closes           []string      `yaml:"closes,required"`
+	Facts            []source.Text `yaml:"facts,required"`
+}
+
+type surface struct {
+	Id     string        `yaml:"id,required"`
+	Name   string        `yaml:"name,required"`
+	Kind   string        `yaml:"kind"`
+	States []outcome     `yaml:"states,required"`
+	Facts  []source.Text `yaml:"facts"`
+}
+
+type proposition struct {
+	Id               source.Text   `yaml:"id,required"`
+	Text             string        `yaml:"text,required"`
+	Rules            []outcome     `yaml:"rules,required"`
+	Otherwise        string        `yaml:"otherwise,enum=unverifiable|verify"`
+	OtherwiseBecause string        `yaml:"otherwise_because"`
+	SayInstead       string        `yaml:"say_instead"`
+	Remedies         []string      `yaml:"remedies"`
+	Facts            []source.Text `yaml:"facts"`
+}
+
+type check struct {
+	Id           source.Text   `yaml:"id,required"`
+	Title        string        `yaml:"title,required"`
+	Needs        []source.Text `yaml:"needs"`
+	Fail         []outcome     `yaml:"fail"`
+	Verify       []outcome     `yaml:"verify"`
+	NotEvaluable []outcome     `yaml:"not_evaluable"`
+	Facts        []source.Text `yaml:"facts"`
+}
+
+func (m *Model) compilePropositions(pf *propositionFile, ps *source.Problems) {
+	rules := func(os []outcome) {
+		for i := range os {
+			os[i].prog = m.compile(os[i].When, ps)
+		}
+	}
+	for i := range pf.Gaps {
+		g := &pf.Gaps[i]
+		rules(g.States)
+		m.checkFacts(g.Facts, ps)
+		for j := range g.Surfaces {
+			rules(g.Surfaces[j].States)
+			m.checkFacts(g.Surfaces[j].Facts, ps)
+		}
+	}
+	for _, list := range [][]proposition{pf.Claims, pf.Needs} {
+		for i := range list {
+			rules(list[i].Rules)
+			m.checkFacts(list[i].Facts, ps)
+		}
+	}
+	for i := range pf.Checks {
+		c := &pf.Checks[i]
+		rules(c.Fail)
+		rules(c.Verify)
+		rules(c.NotEvaluable)
+		m.checkFacts(c.Facts, ps)
+		for _, n := range c.Needs {
+			if _, ok := m.varIndex[n.Value]; !ok {
+				ps.Add(n.At, "", "%q is not a variable", n.Value)
+			}
+		}
+	}
+	m.gaps, m.claims, m.needs, m.checks, m.limits = pf.Gaps, pf.Claims, pf.Needs, pf.Checks, pf.Limitations
+}
+
+// Proposition names what a scenario may ask for: claims, needs.
+func (m *Model) ClaimIDs() []string { return ids(m.claims) }
+func (m *Model) NeedIDs() []string  { return ids(m.needs) }
+
+func ids(ps []proposition) []string {
+	out := make([]string, len(ps))
+	for i, p := range ps {
+		out[i] = p.Id.Value
+	}
+	return out
+}
+
+func first(s *state, os []outcome) *outcome {
+	for i := range os {
+		if os[i].prog.Eval(s) == condition.True {
+			return &os[i]
+		}
+	}
+	return nil
+}
+
+func all(s *state, os []outcome) (because []string, unknown bool) {
+	for i := range os {
+		switch os[i].prog.Eval(s) {
+		case condition.True:
+			because = append(because, os[i].Because)
+		case condition.Unknown:
+			unknown = true
+		}
+	}
+	return because, unknown
+}
+
+// Asked is a claim or need as the scenario states it.
+type Asked struct {
+	ID, Who, Text string
+	With          map[string]string
+}
+
+func (m *Model) judge(s *state, list []proposition, asked []Asked, safe string) []PropositionResult {
+	out := []PropositionResult{}
+	for _, a := range asked {
+		for i := range list {
+			p := &list[i]
+			if p.Id.Value != a.ID {
+				continue
+			}
+			r := PropositionResult{ID: a.ID, Who: a.Who, Text: a.Text, Verdict: p.Otherwise, SayInstead: p.SayInstead, Remedies: p.Remedies, Facts: texts(p.Facts)}
+			if r.Text == "" {
+				r.Text = p.Text
+			}
+			if r.Verdict == "" {
+				r.Verdict = safe
+			}
+			if o := first(s, p.Rules); o != nil {
+				r.Verdict, r.Reasons = o.Verdict, []string{o.Because}
+			} else if p.OtherwiseBecause != "" {
+				r.Reasons = []string{p.OtherwiseBecause}
+			} else {
+				r.Reasons = []string{"The facts and inputs of this run do not settle it."}
+			}
+			for k, v := range a.With {
+				r.Text = strings.ReplaceAll(r.Text, "{"+k+"}", v)
+			}
+			if r.Verdict == "possible" || r.Verdict == "true" {
+				r.SayInstead = ""
+			}
+			r.Footnotes = s.footnotes(r.Facts)
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// footnotes of contested facts among ids.
+func (s *state) footnotes(ids []string) []string {
+	var out []string
+	for _, id := range ids {
+		if a := s.answer(id, ""); a.Fact != nil && a.Fact.Contested && a.Fact.Footnote != "" {
+			out = append(out, a.Fact.Footnote)
+		}
+	}
+	return out
+}
+
+func texts(ts []source.Text) []string {
+	out := make([]string, len(ts))
+	for i, t := range ts {
+		out[i] = t.Value
+	}
+	return out
+}
+
+func (m *Model) runChecks(s *state) []CheckResult {
+	out := make([]CheckResult, 0, len(m.checks))
+	for i := range m.checks {
+		c := &m.checks[i]
+		r := CheckResult{ID: c.Id.Value, Title: c.Title, Result: "pass", Reasons: []string{}, Facts: texts(c.Facts)}
+		var missing []string
+		for _, n := range c.Needs {
+			if v := s.get(n.Value); !v.Known {
+				missing = append(missing, "not known: "+m.vars[m.varIndex[n.Value]].Means)
+			}
+		}
+		fails, failUnknown := all(s, c.Fail)
+		verify, _ := all(s, c.Verify)
+		notEval, _ := all(s, c.NotEvaluable)
+		switch {
+		case len(fails) > 0:
+			r.Result, r.Reasons = "fail", fails
+		case len(missing) > 0:
+			r.Result, r.Reasons = "not_evaluable", missing
+		case len(notEval) > 0:
+			r.Result, r.Reasons = "not_evaluable", notEval
+		case failUnknown:
+			r.Result, r.Reasons = "not_evaluable", []string{"An input is missing."}
+		case len(verify) > 0:
+			r.Result, r.Reasons = "verify", verify
+		}
+		out = append(out, r)
+	}
+	return out
+}
