@@ -1,0 +1,971 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sandtable-dev/sandtable/assess"
+)
+
+// Input is the assessment and what the engines say beside it. The lines hold
+// words and figures ready to print: amounts, shares and pseudonyms are made by
+// whoever owns them.
+type Input struct {
+	Assessment *assess.Assessment
+	Spend      []SpendLine
+	Rules      []assess.RuleRow
+	Matrix     []MatrixLine
+	Findings   []FindingLine
+	Adoption   []AdoptionLine
+	Phases     []PhaseLine
+	Digest     string // SHA-256 of assessment.json
+}
+
+// SpendLine is one group's limit and how the number was reached.
+type SpendLine struct {
+	Group, LimitPerMember string
+	Formula               []string
+	Spent                 string
+	Members, Blocked      int
+	Because               string
+}
+
+// MatrixLine is what one group may do, and why.
+type MatrixLine struct{ Group, What, Level, Because, Flag string }
+
+// FindingLine is one finding; Member is already a pseudonym.
+type FindingLine struct {
+	ID, Severity, Title, Member, Time, Reason string
+	Count                                     int
+	Events                                    string // "e123, e456"
+}
+
+// AdoptionLine is one week.
+type AdoptionLine struct {
+	Week            string
+	Sessions        int64
+	Active, Enabled int
+	Share           string
+}
+
+// PhaseLine is one phase of the rollout.
+type PhaseLine struct{ Name, From, To, Groups, Status, Because string }
+
+// Limits on what is listed. Each place that cuts says how many there were.
+const (
+	maxBecause  = 4
+	maxActions  = 5
+	maxFindings = 40
+)
+
+// notSupplied is printed where an input was left out: an empty cell would read
+// as "nothing to report".
+const notSupplied = "Not supplied"
+
+type builder struct {
+	in    Input
+	a     *assess.Assessment
+	doc   *Document
+	facts map[string]assess.FactUse
+	fw    map[string]assess.FrameworkResult
+}
+
+// Build lays the assessment out as a document. It never fails: what is missing
+// is named in its place.
+func Build(in Input) *Document {
+	a := in.Assessment
+	if a == nil {
+		a = &assess.Assessment{}
+	}
+	b := &builder{in: in, a: a, doc: &Document{}, facts: map[string]assess.FactUse{}, fw: map[string]assess.FrameworkResult{}}
+	for _, f := range a.FactsUsed {
+		b.facts[f.ID] = f
+	}
+	for _, f := range a.Frameworks {
+		b.fw[f.ID] = f
+	}
+	b.meta()
+	b.cover()
+	b.summary()
+	b.conditions()
+	b.scope()
+	for _, g := range a.Gaps {
+		b.gap(g)
+	}
+	b.causes()
+	b.obligations()
+	b.propositions()
+	b.rollout()
+	b.matrix()
+	b.spend()
+	b.rules()
+	b.findings()
+	b.adoption()
+	b.stillAsked()
+	b.evidence()
+	b.disputes()
+	b.limitations()
+	b.glossary()
+	b.signOff()
+	b.appendixChains()
+	b.appendixGaps()
+	b.appendixFacts()
+	return b.doc
+}
+
+func (b *builder) add(s Section) {
+	if s.Level == 0 {
+		s.Level = 1
+	}
+	b.doc.Sections = append(b.doc.Sections, s)
+}
+
+func (b *builder) meta() {
+	a := b.a
+	m := &b.doc.Meta
+	m.Title = or(a.Title, "Readiness for Claude Cowork")
+	m.Organisation = or(a.Organisation.Name, notSupplied)
+	m.AsOf = a.AsOf
+	m.Period = "Not stated"
+	if a.Period.From != "" {
+		m.Period = fmt.Sprintf("%s to %s (%s)", a.Period.From, a.Period.To, count(a.Period.Days, "day"))
+	}
+	switch a.Evidence {
+	case "observed":
+		m.Evidence = "Observed: taken from the streams and files supplied"
+	case "mixed":
+		m.Simulated = true
+		m.Evidence = "Mixed: part observed, part simulated; simulated records prove rules, not operation"
+		m.Banner = "Partly simulated evidence: it can show that a rule fires, not that a control operated"
+		m.Fictional = "Part of this report rests on simulated records. The members and incidents in those records are fictional."
+	default: // an unknown kind is read as the weaker one
+		m.Simulated = true
+		m.Evidence = "Simulated: design only; no control was observed in operation"
+		m.Banner = "Simulated evidence: it can show that a rule fires, not that a control operated"
+		m.Fictional = "The company and its incidents are fictional. Every event in this report was simulated."
+	}
+	m.Profile = or(join(", ", words(a.Track), "fact set "+or(a.FactSet, "not named")), notSupplied)
+	m.Client = or(a.Client, notSupplied)
+	m.Preparer = or(a.Preparer, notSupplied)
+	m.Label = a.Label
+	m.Digest = b.in.Digest
+}
+
+func (b *builder) cover() {
+	m := b.doc.Meta
+	blocks := []Block{}
+	if m.Simulated {
+		blocks = append(blocks, Strip{Title: firstWords(m.Banner), Text: m.Fictional})
+	}
+	pairs := []KeyValue{
+		{"Organisation", m.Organisation},
+		{"As of", or(m.AsOf, "Not stated")},
+		{"Period", m.Period},
+		{"Evidence", join(". ", m.Evidence, b.a.EvidenceNote)},
+		{"Platform profile", m.Profile},
+		{"Client", m.Client},
+		{"Preparer", m.Preparer},
+		{"Status", or(m.Label, "Draft")},
+	}
+	if m.Digest != "" {
+		pairs = append(pairs, KeyValue{"Digest of the assessment", "SHA-256 " + m.Digest})
+	}
+	blocks = append(blocks, KeyValues{pairs},
+		Paragraph{Text: "A readiness aid for management. It is not an audit and not legal advice; see the limitations before relying on it.", Small: true})
+	b.add(Section{ID: "cover", Title: m.Title, Blocks: blocks})
+}
+
+// --- the answer -------------------------------------------------------------
+
+func (b *builder) summary() {
+	a := b.a
+	blocks := []Block{Lead{or(a.Answer.Text, "No answer: the assessment did not give one.")}}
+	blocks = append(blocks, StatusRow{Status: answerStatus(a.Answer.Posture), Title: "May we use it?",
+		Text: fmt.Sprintf("As of %s. %s", or(a.AsOf, "a date not stated"), b.alreadyHolds())})
+	if n := len(a.Answer.Because); n > 0 {
+		items := a.Answer.Because
+		if n > maxBecause {
+			items = append(slices.Clone(items[:maxBecause]), fmt.Sprintf("And %d more, listed under %q.", n-maxBecause, "Conditions of the answer"))
+		}
+		blocks = append(blocks, Heading{"Because"}, Bullets{items})
+	}
+	blocks = append(blocks, b.changedStrip())
+	if len(a.Frameworks) > 0 {
+		blocks = append(blocks, Heading{"Posture per framework"}, b.tally())
+	}
+	if len(a.Gaps) > 0 {
+		blocks = append(blocks, Heading{"Headline gaps"})
+		for _, g := range a.Gaps {
+			blocks = append(blocks, StatusRow{Status: stateStatus(g.State), Title: g.Title, Text: firstSentence(g.Summary)})
+		}
+	}
+	acts := b.actions()
+	if len(acts) > 0 {
+		note := ""
+		if len(acts) > maxActions {
+			note = fmt.Sprintf("%d of %d actions shown, most often named first; all stand under the findings by cause.", maxActions, len(acts))
+			acts = acts[:maxActions]
+		}
+		t := Table{Head: []string{"Action", "Verdict it bears on"}, Widths: []int{60, 40}, Note: note}
+		for i, x := range acts {
+			t.Rows = append(t.Rows, []Cell{{Text: fmt.Sprintf("%d. %s", i+1, x.text)}, {Status: verdictStatus(x.worst), Text: b.named(x.obligations)}})
+		}
+		blocks = append(blocks, Heading{"What to do first"}, t)
+	}
+	b.add(Section{ID: "summary", Title: "Executive summary", NewPage: true, OnePage: true, Blocks: blocks})
+}
+
+// alreadyHolds gives what is supported a line of its own: a summary of gaps alone
+// would be as slanted as one without them.
+func (b *builder) alreadyHolds() string {
+	total, held, design := 0, 0, 0
+	for _, o := range b.a.Obligations {
+		if o.Verdict == assess.NotApplicable {
+			continue
+		}
+		total++
+		if o.Verdict == assess.Supported {
+			held++
+			if o.DesignOnly {
+				design++
+			}
+		}
+	}
+	s := fmt.Sprintf("%d of %s in scope %s supported by evidence", held, count(total, "obligation"), isAre(held))
+	if design > 0 {
+		s += fmt.Sprintf(", %d of them in design only", design)
+	}
+	return s + "."
+}
+
+func (b *builder) changedStrip() Strip {
+	ans := b.a.Answer
+	s := Strip{Title: "What the latest verified facts would change", Text: ans.ChangedStrip}
+	if s.Text == "" {
+		s.Text = "Not evaluated: no later facts were compared."
+		if ans.LatestDate != "" {
+			s.Text = fmt.Sprintf("Nothing in this answer, by the facts last verified on %s.", ans.LatestDate)
+		}
+	}
+	if ans.LatestPosture != "" && ans.LatestDate != "" {
+		s.Items = []string{fmt.Sprintf("Answer with the facts of %s: %s.", ans.LatestDate, strings.ToLower(assess.AnswerName(ans.LatestPosture)))}
+	}
+	return s
+}
+
+func (b *builder) tally() Tally {
+	var t Tally
+	for _, f := range b.a.Frameworks {
+		r := TallyRow{Title: f.Title, Status: postureStatus(f)}
+		if !f.Applicable {
+			r.Text = f.Why
+			t.Rows = append(t.Rows, r)
+			continue
+		}
+		for _, v := range assess.Verdicts() {
+			r.Total += f.Counts[v.Code()]
+		}
+		var said []string
+		for _, v := range assess.Verdicts() {
+			n := f.Counts[v.Code()]
+			if n == 0 {
+				continue
+			}
+			r.Counts = append(r.Counts, Count{verdictStatus(v), n})
+			said = append(said, fmt.Sprintf("%s %d of %d", strings.ToLower(v.String()), n, r.Total))
+		}
+		r.Text = or(strings.Join(said, "; "), "no obligation was assessed")
+		if f.GoodPractice {
+			r.Text += " (good practice, not a duty)"
+		}
+		t.Rows = append(t.Rows, r)
+	}
+	return t
+}
+
+// action is a remedy and the obligations whose verdict waits for it.
+type action struct {
+	text        string
+	worst       assess.Verdict
+	obligations []assess.ObligationResult
+}
+
+// actions collects the remedies of the essential elements that hold a verdict
+// back, most often named first.
+func (b *builder) actions() []action {
+	byText := map[string]*action{}
+	var order []string
+	for _, o := range b.a.Obligations {
+		seen := map[string]bool{} // an obligation counts once, however many elements share the remedy
+		for _, e := range deciding(o, assess.GapNoConfiguration, assess.GapYouCanClose, assess.NotAssessed) {
+			if e.Remedy == "" || seen[e.Remedy] {
+				continue
+			}
+			seen[e.Remedy] = true
+			x := byText[e.Remedy]
+			if x == nil {
+				x = &action{text: e.Remedy, worst: o.Verdict}
+				byText[e.Remedy] = x
+				order = append(order, e.Remedy)
+			}
+			x.worst = worse(x.worst, o.Verdict)
+			x.obligations = append(x.obligations, o)
+		}
+	}
+	out := make([]action, 0, len(order))
+	for _, k := range order {
+		out = append(out, *byText[k])
+	}
+	slices.SortStableFunc(out, func(x, y action) int { return len(y.obligations) - len(x.obligations) })
+	return out
+}
+
+// named says how many obligations of which frameworks, with the denominators.
+func (b *builder) named(os []assess.ObligationResult) string {
+	var parts []string
+	for _, f := range b.a.Frameworks {
+		n, of := 0, 0
+		for _, o := range os {
+			if o.Framework == f.ID {
+				n++
+			}
+		}
+		for _, o := range b.a.Obligations {
+			if o.Framework == f.ID {
+				of++
+			}
+		}
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d of %d", f.Title, n, of))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (b *builder) conditions() {
+	a := b.a
+	var blocks []Block
+	if len(a.Answer.Because) > 0 {
+		blocks = append(blocks, Heading{"The answer rests on"}, Bullets{a.Answer.Because})
+	}
+	if len(a.Answer.Conditions) > 0 {
+		blocks = append(blocks, Heading{"Conditions"}, Bullets{a.Answer.Conditions})
+	}
+	if len(a.ChangedSince) > 0 {
+		t := Table{Head: []string{"What changed after the as-of date", "From", "To", "Date", "Moves the answer"}, Widths: []int{38, 18, 18, 13, 13}}
+		for _, c := range a.ChangedSince {
+			t.Rows = append(t.Rows, []Cell{{Text: b.factWords(c.Fact)}, {Text: c.From}, {Text: c.To}, {Text: c.Date}, {Text: yesNo(c.MovesAnswer)}})
+		}
+		blocks = append(blocks, Heading{"Facts that differ at the last verified date"}, t)
+	}
+	if len(blocks) > 0 {
+		b.add(Section{ID: "conditions", Title: "Conditions of the answer", NewPage: true, Blocks: blocks})
+	}
+}
+
+func (b *builder) scope() {
+	a := b.a
+	o := a.Organisation
+	origin := func(s string) string { return or(s, "declared by you") }
+	t := Table{Head: []string{"Item", "Value", "Where it comes from"}, Widths: []int{30, 46, 24}}
+	for _, l := range a.Scope {
+		t.Rows = append(t.Rows, []Cell{{Text: l.Item}, {Text: or(l.Value, notSupplied)}, {Text: origin(l.Origin)}})
+	}
+	blocks := []Block{
+		Paragraph{Text: "Scope is declared by you unless the last column says otherwise. It was not verified, and every verdict depends on it."},
+		KeyValues{[]KeyValue{
+			{"Plan", words(or(o.Plan, notSupplied))},
+			{"Declared as", list(o.Kind)},
+			{"Seats", strconv.Itoa(o.Seats)},
+			{"Execution modes", list(o.Modes)},
+			{"Arrangements", list(o.Arrangements)},
+			{"Telemetry goes to", list(o.Destinations)},
+		}},
+	}
+	if len(t.Rows) > 0 {
+		blocks = append(blocks, t)
+	}
+	if len(a.Workloads) > 0 {
+		w := Table{Head: []string{"Workload", "Data", "Groups", "Result", "Why"}, Widths: []int{18, 17, 16, 19, 30}}
+		for _, x := range a.Workloads {
+			w.Rows = append(w.Rows, []Cell{{Text: x.Name}, {Text: list(x.Data)}, {Text: list(x.Groups)}, {Status: anyPosture(x.Posture)}, {Text: x.Why}})
+		}
+		blocks = append(blocks, Heading{"Workloads"}, w)
+	}
+	if len(a.Assumptions) > 0 {
+		blocks = append(blocks, Heading{"Assumptions"}, Bullets{a.Assumptions})
+	}
+	blocks = append(blocks, Heading{"What was read"}, KeyValues{b.figures()})
+	b.add(Section{ID: "scope", Title: "Scope and assumptions", NewPage: true, Blocks: blocks})
+}
+
+func (b *builder) figures() []KeyValue {
+	c := b.a.Counters
+	left := c.OtherProducts + c.AfterAsOf + c.OutsidePeriod + c.BadRecords + c.Duplicates
+	return []KeyValue{
+		{"Records", fmt.Sprintf("%s read; %s events, %s of them from Cowork", num(c.Records), num(c.Events), num(c.CoworkEvents))},
+		{"Left out", fmt.Sprintf("%s: %s from other products, %s after the as-of date, %s outside the period, %s unreadable, %s duplicates",
+			num(left), num(c.OtherProducts), num(c.AfterAsOf), num(c.OutsidePeriod), num(c.BadRecords), num(c.Duplicates))},
+		{"Members heard", fmt.Sprintf("%d of %d with Cowork (%s in the organisation). Silence is not cleanliness: of the others nothing is known.", c.MembersHeard, c.MembersWithCowork, count(c.Members, "member"))},
+		{"Activity", fmt.Sprintf("%s sessions, %s prompts", num(c.Sessions), num(c.Prompts))},
+		{"Engines", fmt.Sprintf("%d findings, %d alerts, %s denied attempts, %d members blocked by a limit", c.Findings, c.Alerts, num(c.Denied), c.BlockedMembers)},
+	}
+}
+
+// --- gaps and causes --------------------------------------------------------
+
+func (b *builder) gap(g assess.Gap) {
+	blocks := []Block{StatusRow{Status: stateStatus(g.State), Title: "State as of " + or(b.a.AsOf, "a date not stated")}}
+	if g.ID == "audit-log" {
+		// The one sentence that is true at every date leads the page.
+		blocks = append(blocks, Strip{Title: "Telemetry is not an audit log", Text: "No amount of telemetry lifts an obligation that asks for a formal audit trail."})
+	}
+	if g.Summary != "" {
+		blocks = append(blocks, Paragraph{Text: g.Summary})
+	}
+	if len(g.Frameworks) > 0 {
+		t := Table{Head: []string{"Framework", "In scope", "Verdict", "What it means here"}, Widths: []int{19, 12, 24, 45}}
+		for _, f := range g.Frameworks {
+			in, text := "Yes", f.Text
+			if !f.InScope {
+				in = "No"
+				if f.IfItWere && !strings.HasPrefix(strings.ToLower(text), "if it were") {
+					text = "If it were: " + text
+				}
+			}
+			st := Status{Word: f.Verdict, Shape: shapeOfCode(f.Code)}
+			if !f.InScope && f.IfItWere {
+				st.Word = "If it were: " + f.Verdict
+			}
+			if f.Verdict == "" {
+				st = verdictStatus(assess.NotAssessed)
+			}
+			t.Rows = append(t.Rows, []Cell{{Text: f.Title}, {Text: in}, {Status: st}, {Text: join(" ", text, hits(len(f.Obligations)))}})
+		}
+		blocks = append(blocks, Heading{"In each framework"}, t)
+	}
+	if len(g.Surfaces) > 0 {
+		t := Table{Head: []string{"Surface", "State", "What it holds and what it leaves out"}, Widths: []int{25, 20, 55}}
+		for _, s := range g.Surfaces {
+			t.Rows = append(t.Rows, []Cell{{Text: s.Name}, {Status: stateStatus(s.State)}, {Text: s.Text}})
+		}
+		blocks = append(blocks, Heading{"Each surface apart"}, t)
+	}
+	if len(g.Closes) > 0 {
+		blocks = append(blocks, Heading{"What it would take to close it"}, Bullets{g.Closes})
+	}
+	for _, f := range g.Footnotes {
+		blocks = append(blocks, Paragraph{Text: f, Small: true})
+	}
+	b.add(Section{ID: "gap-" + g.ID, Title: "Headline gap: " + g.Title, NewPage: true, Blocks: blocks})
+}
+
+func hits(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("(%s hit.)", count(n, "obligation"))
+}
+
+// cause is an element and the obligations that it decides.
+type cause struct {
+	name        string
+	worst       assess.Verdict
+	element     assess.ElementResult
+	obligations []assess.ObligationResult
+}
+
+// deciding returns the essential elements whose state gives the obligation its
+// verdict, if that verdict is among those asked for.
+func deciding(o assess.ObligationResult, among ...assess.Verdict) []assess.ElementResult {
+	if !slices.Contains(among, o.Verdict) {
+		return nil
+	}
+	state := map[assess.Verdict]string{
+		assess.GapNoConfiguration: "absent-unfixable", assess.GapYouCanClose: "absent-fixable",
+		assess.NotAssessed: "unknown", assess.PartlySupported: "short", assess.NeedsAttestation: "unattested",
+	}[o.Verdict]
+	var out []assess.ElementResult
+	for _, e := range o.Elements {
+		if e.Essential && e.State == state {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (b *builder) causes() {
+	type key struct {
+		name  string
+		state string
+	}
+	byKey := map[key]*cause{}
+	var list []*cause
+	var capped []assess.ObligationResult
+	for _, o := range b.a.Obligations {
+		els := deciding(o, assess.GapNoConfiguration, assess.GapYouCanClose, assess.NotAssessed, assess.PartlySupported, assess.NeedsAttestation)
+		if len(els) == 0 && o.CappedBy != "" {
+			capped = append(capped, o)
+		}
+		for _, e := range els {
+			k := key{elementSlug(e), e.State}
+			c := byKey[k]
+			if c == nil {
+				c = &cause{name: or(e.Name, words(elementSlug(e))), worst: o.Verdict, element: e}
+				byKey[k] = c
+				list = append(list, c)
+			}
+			c.worst = worse(c.worst, o.Verdict)
+			c.obligations = append(c.obligations, o)
+		}
+	}
+	slices.SortStableFunc(list, func(x, y *cause) int {
+		if d := rank(x.worst) - rank(y.worst); d != 0 {
+			return d
+		}
+		return len(y.obligations) - len(x.obligations)
+	})
+	b.add(Section{ID: "causes", Title: "Findings by cause", NewPage: true, Blocks: []Block{
+		Paragraph{Text: fmt.Sprintf("%s explain%s the open verdicts. An obligation stands under each cause that decides it, so closing one cause may not be enough; the appendix has the whole chain.",
+			title(count(len(list), "cause")), plural(len(list), "s", ""))}}})
+	for _, c := range list {
+		var obl []string
+		for _, o := range c.obligations {
+			obl = append(obl, join(" ", o.Citation, strings.ToLower(first(o.Title))+rest(o.Title)))
+		}
+		e := c.element
+		kv := []KeyValue{
+			{"Condition", join(". ", stateWords(e.State), strings.Join(e.Evidence, "; "))},
+			{"Criterion", strings.Join(obl, "; ") + "."},
+		}
+		if e.Note != "" {
+			kv = append(kv, KeyValue{"Cause", e.Note})
+		}
+		kv = append(kv, KeyValue{"Effect", fmt.Sprintf("Decides %s: %s.", count(len(c.obligations), "obligation"), b.named(c.obligations))},
+			KeyValue{"Recommendation", or(e.Remedy, remedyOf(c.obligations))})
+		b.add(Section{ID: "cause-" + elementSlug(e) + "-" + e.State, Title: c.name, Level: 2, Blocks: []Block{
+			StatusRow{Status: verdictStatus(c.worst)}, KeyValues{kv}}})
+	}
+	if len(capped) > 0 {
+		t := Table{Head: []string{"Obligation", "Verdict", "Why"}, Widths: []int{35, 25, 40}}
+		for _, o := range capped {
+			t.Rows = append(t.Rows, []Cell{{Text: join(": ", o.Citation, o.Title)}, {Status: verdictStatus(o.Verdict)}, {Text: strings.Join(o.Reasons, " ")}})
+		}
+		b.add(Section{ID: "cause-capped", Title: "Held back by another obligation", Level: 2, Blocks: []Block{
+			Paragraph{Text: "These presuppose a record that another obligation must create first."}, t}})
+	}
+}
+
+func remedyOf(os []assess.ObligationResult) string {
+	for _, o := range os {
+		if len(o.Remedy) > 0 {
+			return strings.Join(o.Remedy, "; ")
+		}
+	}
+	return "None recorded."
+}
+
+func (b *builder) obligations() {
+	b.add(Section{ID: "obligations", Title: "Obligations per framework", NewPage: true, Blocks: []Block{
+		Paragraph{Text: "Standards are paraphrased; the official texts prevail. Verdicts are indicative and made for management, not findings of an auditor or assessor."}}})
+	for _, f := range b.a.Frameworks {
+		if !f.Applicable {
+			b.add(Section{ID: "obligations-" + f.ID, Title: f.Title, Level: 2, Blocks: []Block{
+				StatusRow{Status: Status{"Not in scope", Dash}, Text: or(f.Why, "No reason was given.")}}})
+			continue
+		}
+		t := Table{Head: []string{"Obligation", "Citation", "Verdict", "Why"}, Widths: []int{27, 18, 20, 35}}
+		for _, o := range b.a.Obligations {
+			if o.Framework != f.ID {
+				continue
+			}
+			st := verdictStatus(o.Verdict)
+			switch {
+			case o.DesignOnly:
+				st.Word += ", design only"
+			case o.OnAttestation:
+				st.Word += ", on attestation"
+			}
+			why := strings.Join(o.Reasons, " ")
+			if o.Disputed != "" {
+				why = join(" ", why, "Practitioners disagree; see the disputed points.")
+			}
+			t.Rows = append(t.Rows, []Cell{{Text: join(". ", o.Title, o.Demands)}, {Text: join(" - ", o.Citation, o.Label)}, {Status: st}, {Text: why}})
+		}
+		b.add(Section{ID: "obligations-" + f.ID, Title: f.Title, Level: 2, Blocks: []Block{
+			StatusRow{Status: postureStatus(f), Text: f.Why}, t}})
+	}
+}
+
+// --- what people say and do --------------------------------------------------
+
+func (b *builder) propositions() {
+	if len(b.a.Needs)+len(b.a.Claims) == 0 {
+		return
+	}
+	var blocks []Block
+	each := func(heading string, ps []assess.PropositionResult) {
+		if len(ps) == 0 {
+			return
+		}
+		blocks = append(blocks, Heading{heading})
+		t := Table{Head: []string{"Said", "Judged", "Why, and what to say or do instead"}, Widths: []int{30, 17, 53}}
+		for _, p := range ps {
+			why := strings.Join(p.Reasons, " ")
+			if p.SayInstead != "" {
+				why = join(" ", why, "Say instead: "+p.SayInstead)
+			}
+			if len(p.Remedies) > 0 {
+				why = join(" ", why, "Instead: "+strings.Join(p.Remedies, "; ")+".")
+			}
+			if len(p.Footnotes) > 0 {
+				why = join(" ", why, "Note: "+strings.Join(p.Footnotes, " "))
+			}
+			t.Rows = append(t.Rows, []Cell{{Text: join(": ", p.Who, "“"+p.Text+"”")}, {Status: propositionStatus(p.Verdict)}, {Text: why}})
+		}
+		blocks = append(blocks, t)
+	}
+	each("What people want", b.a.Needs)
+	each("What people claim", b.a.Claims)
+	b.add(Section{ID: "propositions", Title: "What people want and claim", NewPage: true, Blocks: blocks})
+}
+
+func (b *builder) rollout() {
+	var blocks []Block
+	if len(b.in.Phases) > 0 {
+		t := Table{Head: []string{"Phase", "From", "To", "Groups", "Status", "Because"}, Widths: []int{15, 12, 12, 18, 15, 28}}
+		for _, p := range b.in.Phases {
+			t.Rows = append(t.Rows, texts(p.Name, p.From, p.To, p.Groups, words(p.Status), p.Because))
+		}
+		blocks = append(blocks, Heading{"Phases"}, t)
+	}
+	if len(b.a.Checks) > 0 {
+		t := Table{Head: []string{"Check", "Result", "Why"}, Widths: []int{34, 18, 48}}
+		for _, c := range b.a.Checks {
+			t.Rows = append(t.Rows, []Cell{{Text: c.Title}, {Status: checkStatus(c.Result)}, {Text: strings.Join(c.Reasons, " ")}})
+		}
+		blocks = append(blocks, Heading{"Checks"}, t)
+	}
+	if len(blocks) > 0 {
+		b.add(Section{ID: "rollout", Title: "Rollout checks", NewPage: true, Blocks: blocks})
+	}
+}
+
+func (b *builder) matrix() {
+	if len(b.in.Matrix) == 0 {
+		return
+	}
+	t := Table{Head: []string{"What", "Level", "Because", "Mark"}, Widths: []int{28, 17, 40, 15}}
+	group := ""
+	for i, m := range b.in.Matrix {
+		if m.Group != group || i == 0 {
+			group = m.Group
+			t.Rows = append(t.Rows, []Cell{{Text: or(group, "Everyone")}})
+		}
+		t.Rows = append(t.Rows, texts(m.What, words(m.Level), m.Because, m.Flag))
+	}
+	b.add(Section{ID: "matrix", Title: "Who may do what", Blocks: []Block{t}})
+}
+
+func (b *builder) spend() {
+	if len(b.in.Spend) == 0 {
+		return
+	}
+	t := Table{Head: []string{"Group", "Limit for each member", "Spent", "Members", "Blocked"}, Widths: []int{32, 22, 18, 14, 14}}
+	blocks := []Block{Paragraph{Text: "A group limit caps each member. It is not a pool that the group shares: the arithmetic below gives the team's budget, and the limit is the number to enter for each member."}}
+	var how []Block
+	for _, s := range b.in.Spend {
+		t.Rows = append(t.Rows, texts(s.Group, or(s.LimitPerMember, "None set"), s.Spent, strconv.Itoa(s.Members), fmt.Sprintf("%d of %d", s.Blocked, s.Members)))
+		if len(s.Formula) > 0 || s.Because != "" {
+			how = append(how, Heading{s.Group})
+		}
+		if len(s.Formula) > 0 {
+			how = append(how, Bullets{s.Formula})
+		}
+		if s.Because != "" {
+			how = append(how, Paragraph{Text: s.Because})
+		}
+	}
+	b.add(Section{ID: "spend", Title: "Spend limits", Blocks: append(append(blocks, t), how...)})
+}
+
+func (b *builder) rules() {
+	if len(b.in.Rules) == 0 {
+		return
+	}
+	t := Table{Head: []string{"Rule", "What it catches", "Severity", "Reached", "Evaluable", "Matched", "Alerts"}, Widths: []int{19, 27, 10, 11, 13, 11, 9},
+		Note: "Reached: events of the kind the rule reads. Evaluable: those that carried every field it needs. A rule that reached nothing is unproven, not clean."}
+	for _, r := range b.in.Rules {
+		catches := r.Catches
+		if r.WhyNot != "" {
+			catches = join(" ", catches, "Not evaluable: "+r.WhyNot)
+		}
+		t.Rows = append(t.Rows, texts(or(r.Title, r.ID), catches, title(r.Severity), num(r.Reached),
+			fmt.Sprintf("%s of %s", num(r.Evaluable), num(r.Reached)), num(r.Matched), strconv.Itoa(r.Alerts)))
+	}
+	b.add(Section{ID: "rules", Title: "Alert rules", Blocks: []Block{t}})
+}
+
+func (b *builder) findings() {
+	fs := slices.Clone(b.in.Findings)
+	slices.SortStableFunc(fs, func(x, y FindingLine) int { return severityRank(x.Severity) - severityRank(y.Severity) })
+	total := max(len(fs), b.a.Counters.Findings)
+	if total == 0 {
+		if b.a.Counters.Events > 0 {
+			b.add(Section{ID: "findings", Title: "Findings of the run", NewPage: true, Blocks: []Block{
+				Paragraph{Text: fmt.Sprintf("No finding in %s events. That is what the rules in force could see, not proof that nothing happened.", num(b.a.Counters.Events))}}})
+		}
+		return
+	}
+	fs = fs[:min(len(fs), maxFindings)]
+	blocks := []Block{Paragraph{Text: fmt.Sprintf("%d of %d shown, most severe first. The whole list is in the bundle.", len(fs), total)}}
+	if len(fs) > 0 {
+		t := Table{Head: []string{"Severity", "Finding", "Member", "Time", "Events"}, Widths: []int{10, 46, 13, 15, 16},
+			Note: "Members are pseudonyms. Event numbers are positions in the stream."}
+		for _, f := range fs {
+			ev := f.Events
+			if f.Count > 0 {
+				ev = join(": ", strconv.Itoa(f.Count), ev)
+			}
+			t.Rows = append(t.Rows, []Cell{{Text: title(f.Severity)}, {Text: join(". ", f.Title, f.Reason)}, {Text: f.Member, Mono: true}, {Text: f.Time}, {Text: ev, Mono: true}})
+		}
+		blocks = append(blocks, t)
+	}
+	b.add(Section{ID: "findings", Title: "Findings of the run", NewPage: true, Blocks: blocks})
+}
+
+func (b *builder) adoption() {
+	if len(b.in.Adoption) == 0 {
+		return
+	}
+	t := Table{Head: []string{"Week", "Sessions", "Active members", "Enabled members", "Share"}, Widths: []int{24, 17, 20, 20, 19},
+		Note: "Adoption says who used it, never whether use was in order."}
+	for _, l := range b.in.Adoption {
+		t.Rows = append(t.Rows, texts(l.Week, num(l.Sessions), fmt.Sprintf("%d of %d", l.Active, l.Enabled), strconv.Itoa(l.Enabled), l.Share))
+	}
+	b.add(Section{ID: "adoption", Title: "Adoption", Blocks: []Block{t}})
+}
+
+// --- evidence ----------------------------------------------------------------
+
+func (b *builder) stillAsked() {
+	type ask struct {
+		element     assess.ElementResult
+		obligations []assess.ObligationResult
+	}
+	var order []*ask
+	byKey := map[string]*ask{}
+	for _, o := range b.a.Obligations {
+		if o.Verdict == assess.NotApplicable {
+			continue
+		}
+		for _, e := range o.Elements {
+			if e.State != "unattested" && e.State != "unknown" {
+				continue
+			}
+			k := elementSlug(e)
+			if byKey[k] == nil {
+				byKey[k] = &ask{element: e}
+				order = append(order, byKey[k])
+			}
+			byKey[k].obligations = append(byKey[k].obligations, o)
+		}
+	}
+	slices.SortStableFunc(order, func(x, y *ask) int { return len(y.obligations) - len(x.obligations) })
+	var blocks []Block
+	if len(order) > 0 {
+		t := Table{Head: []string{"Evidence", "State", "Asked for by", "What to supply"}, Widths: []int{27, 16, 25, 32}}
+		for _, x := range order {
+			t.Rows = append(t.Rows, []Cell{{Text: or(x.element.Name, words(elementSlug(x.element)))}, {Status: elementStatus(x.element.State)},
+				{Text: b.named(x.obligations)}, {Text: or(x.element.Remedy, x.element.Note)}})
+		}
+		blocks = append(blocks, t)
+	}
+	v := Table{Head: []string{"Value not supplied", "Class of evidence", "Would come from"}, Widths: []int{45, 25, 30}}
+	for _, x := range b.a.Variables {
+		if x.Value == "" || x.Value == "unknown" {
+			v.Rows = append(v.Rows, []Cell{{Text: x.Name, Mono: true}, {Text: x.Class}, {Text: x.Origin}})
+		}
+	}
+	if len(v.Rows) > 0 {
+		v.Note = "Names as in the evidence vocabulary. What was not supplied counts as unknown, never as in order."
+		blocks = append(blocks, Heading{"Values that no input supplied"}, v)
+	}
+	if len(blocks) == 0 {
+		blocks = []Block{Paragraph{Text: "Nothing is open in what this assessment asked for. An auditor may ask for more."}}
+	}
+	b.add(Section{ID: "still-asked", Title: "What the auditor will still ask for", NewPage: true, Blocks: blocks})
+}
+
+func (b *builder) evidence() {
+	blocks := []Block{Paragraph{Text: "No evidence file was given."}}
+	if len(b.a.Evidences) > 0 {
+		t := Table{Head: []string{"No.", "What", "Class", "Period", "Size", "SHA-256"}, Widths: []int{8, 27, 17, 16, 10, 22}}
+		for _, e := range b.a.Evidences {
+			size := ""
+			if e.Size > 0 {
+				size = num(e.Size) + " B"
+			}
+			t.Rows = append(t.Rows, []Cell{{Text: e.ID, Mono: true}, {Text: join(". ", e.What, e.Note)}, {Text: classWords(e.Class)}, {Text: e.Period}, {Text: size}, {Text: e.SHA256, Mono: true}})
+		}
+		blocks = []Block{Paragraph{Text: "Files are named by their hash; their content is not copied here."}, t}
+	}
+	b.add(Section{ID: "evidence", Title: "Evidence index", Blocks: blocks})
+}
+
+func (b *builder) disputes() {
+	if len(b.a.Disputes) == 0 {
+		return
+	}
+	t := Table{Head: []string{"Question", "One side", "The other side", "How it was read here"}, Widths: []int{22, 26, 26, 26}}
+	for _, d := range b.a.Disputes {
+		t.Rows = append(t.Rows, texts(d.Question, d.SideA, d.SideB, d.Ours))
+	}
+	b.add(Section{ID: "disputes", Title: "Disputed points", Blocks: []Block{
+		Paragraph{Text: "Practitioners disagree on these. They are shown, not averaged away."}, t}})
+}
+
+// limits is what every report must say, whatever the assessment adds.
+var limits = []string{
+	"This is a readiness aid for management, prepared from the inputs supplied. Those inputs were not verified independently.",
+	"It is not an audit, examination, review or attestation, and it is not a risk analysis, an assessor's report or a SOC report. Only a licensed accounting firm issues SOC reports; only a qualified assessor or the entity's own questionnaire validates PCI DSS; registered auditors opine on financial reporting controls; no government body attests a company's standing under HIPAA.",
+	"It is not legal advice. Which rules apply, and what a contract covers, is a question for counsel.",
+	"Scope is declared by you. Regulators, laws and contracts other than the frameworks named here are not covered.",
+	"It describes one point in time. Platform facts carry dates and sources and may have changed since.",
+	"Telemetry is not an audit log, and the absence of alerts is not the absence of incidents.",
+	"Standards are paraphrased; the official texts prevail.",
+	"It is meant for the client named on the cover. No third party may rely on it, and no vendor or standards body endorses it.",
+}
+
+func (b *builder) limitations() {
+	items := slices.Clone(limits)
+	if b.doc.Meta.Simulated {
+		items = append(items, "Simulated evidence shows what rules and settings would do. It is no evidence that any control operated.")
+	}
+	for _, l := range b.a.Limitations {
+		if !slices.Contains(items, l) {
+			items = append(items, l)
+		}
+	}
+	b.add(Section{ID: "limitations", Title: "Limitations and restricted use", NewPage: true, Blocks: []Block{Bullets{items}}})
+}
+
+var meanings = map[assess.Verdict]string{
+	assess.Supported:          "Every essential element is met by evidence of a kind that may carry it, in date. It does not state that the law or standard is met.",
+	assess.PartlySupported:    "The essential elements exist but fall short in coverage, completeness, time or scope, or the record they presuppose is missing.",
+	assess.GapYouCanClose:     "An essential element is absent, and a documented setting, a licence already held or a process of yours would supply it.",
+	assess.GapNoConfiguration: "An essential element is absent, and nothing on the present plan and profile supplies it. Change the plan, keep the data out, wait for the vendor or use another product. Dated, not permanent.",
+	assess.NeedsAttestation:   "The element is a human or organisational fact that no tool can observe. Somebody must state it and sign.",
+	assess.NotAssessed:        "Inputs are missing, the window is too short or the check could not run. Missing data never counts in favour.",
+	assess.NotApplicable:      "The scoping rule says so; the reason is printed.",
+}
+
+func (b *builder) glossary() {
+	t := Table{Head: []string{"Verdict", "What it means"}, Widths: []int{32, 68}}
+	for _, v := range assess.Verdicts() {
+		t.Rows = append(t.Rows, []Cell{{Status: verdictStatus(v)}, {Text: meanings[v]}})
+	}
+	b.add(Section{ID: "glossary", Title: "The seven verdicts", Blocks: []Block{t}})
+}
+
+func (b *builder) signOff() {
+	t := Table{Head: []string{"Role", "Name", "Signature", "Date"}, Widths: []int{34, 24, 26, 16}, WriteIn: true,
+		Note: "Left blank on purpose: no tool signs for a person."}
+	for _, r := range []string{"Preparer", "Technical reviewer", "Data owner", "CISO", "Privacy or security officer (HIPAA)", "Controller or SOX lead", "Executive sponsor (PCI DSS)", "System owner (SOC 2)"} {
+		t.Rows = append(t.Rows, texts(r, "", "", ""))
+	}
+	b.add(Section{ID: "sign-off", Title: "Sign-off", NewPage: true, Blocks: []Block{t}})
+}
+
+// --- appendices: the only place where ids and codes are printed ----------------
+
+func (b *builder) appendixChains() {
+	if len(b.a.Obligations) == 0 {
+		return
+	}
+	b.add(Section{ID: "appendix-chains", Title: "Appendix A: obligation chains", NewPage: true, Blocks: []Block{
+		Paragraph{Text: "From each verdict to its elements, their evidence and the facts behind them. Essential elements decide; the others are observations."}}})
+	for _, f := range b.a.Frameworks {
+		t := Table{Head: []string{"Element", "State", "Evidence", "Facts and findings"}, Widths: []int{28, 17, 29, 26}}
+		for _, o := range b.a.Obligations {
+			if o.Framework != f.ID {
+				continue
+			}
+			head := fmt.Sprintf("%s - %s (%s)", o.ID, o.Verdict, o.Verdict.Code())
+			if o.CappedBy != "" {
+				head += ", capped by " + o.CappedBy
+			}
+			if o.IfItWere != "" {
+				head += "; if it were in scope: " + o.IfItWere
+			}
+			t.Rows = append(t.Rows, []Cell{{Text: head, Mono: true}})
+			for _, e := range o.Elements {
+				id := elementSlug(e)
+				if !e.Essential {
+					id += " (observation)"
+				}
+				t.Rows = append(t.Rows, []Cell{{Text: id, Mono: true}, {Status: elementStatus(e.State)}, {Text: join(". ", strings.Join(e.Evidence, "; "), e.Note)},
+					{Text: strings.Join(append(slices.Clone(e.Facts), e.Findings...), ", "), Mono: true}})
+			}
+			if len(o.Elements) == 0 {
+				t.Rows = append(t.Rows, []Cell{{Text: "-"}, {}, {Text: strings.Join(o.Reasons, " ")}, {}})
+			}
+		}
+		if len(t.Rows) > 0 {
+			b.add(Section{ID: "appendix-chains-" + f.ID, Title: f.Title, Level: 2, Blocks: []Block{t}})
+		}
+	}
+}
+
+func (b *builder) appendixGaps() {
+	t := Table{Head: []string{"Item", "Obligations hit", "Facts"}, Widths: []int{30, 35, 35}}
+	for _, g := range b.a.Gaps {
+		t.Rows = append(t.Rows, []Cell{{Text: g.Title}}, []Cell{{Text: "The gap as a whole"}, {}, mono(g.Facts)})
+		for _, s := range g.Surfaces {
+			t.Rows = append(t.Rows, []Cell{{Text: s.Name}, {}, mono(s.Facts)})
+		}
+		for _, f := range g.Frameworks {
+			t.Rows = append(t.Rows, []Cell{{Text: f.Title}, mono(f.Obligations), {}})
+		}
+	}
+	for i, ps := range [][]assess.PropositionResult{b.a.Needs, b.a.Claims} {
+		if len(ps) == 0 {
+			continue
+		}
+		t.Rows = append(t.Rows, []Cell{{Text: []string{"Needs", "Claims"}[i]}})
+		for _, p := range ps {
+			t.Rows = append(t.Rows, []Cell{{Text: p.ID, Mono: true}, {}, mono(p.Facts)})
+		}
+	}
+	if len(b.a.Checks) > 0 {
+		t.Rows = append(t.Rows, []Cell{{Text: "Rollout checks"}})
+		for _, c := range b.a.Checks {
+			t.Rows = append(t.Rows, []Cell{{Text: c.ID, Mono: true}, {}, mono(c.Facts)})
+		}
+	}
+	if len(t.Rows) > 0 {
+		b.add(Section{ID: "appendix-gaps", Title: "Appendix B: facts behind gaps, needs, claims and checks", NewPage: true, Blocks: []Block{t}})
+	}
+}
+
+func (b *builder) appendixFacts() {
+	if len(b.a.FactsUsed) == 0 {
+		return
+	}
+	t := Table{Head: []string{"Fact", "Statement", "In force", "Last verified", "Sources"}, Widths: []int{22, 33, 13, 12, 20}}
+	for _, f := range b.a.FactsUsed {
+		t.Rows = append(t.Rows, []Cell{{Text: f.ID, Mono: true}, {Text: join(" ", f.Statement, paren(join(", ", f.Value, f.Confidence)), f.Note)},
+			{Text: f.From + " to " + or(f.To, "now known")}, {Text: or(f.LastVerified, "Never")}, {Text: strings.Join(f.Sources, ", ")}})
+	}
+	b.add(Section{ID: "appendix-facts", Title: "Appendix C: facts used", NewPage: true, Blocks: []Block{
+		Paragraph{Text: fmt.Sprintf("%s of the fact set %s, as in force on %s.", title(count(len(t.Rows), "fact")), or(b.a.FactSet, "in use"), or(b.a.AsOf, "the as-of date"))}, t}})
+}
+
+func (b *builder) factWords(id string) string {
+	if f, ok := b.facts[id]; ok && f.Statement != "" {
+		return f.Statement
+	}
+	return words(id)
+}

@@ -1,0 +1,566 @@
+package pdf
+
+import (
+	"strings"
+
+	"github.com/sandtable-dev/sandtable/reports"
+)
+
+// box is the smallest piece that is never broken: a line of text, a table row.
+type box struct {
+	h, gap  float64 // height, and space before it unless it starts a page
+	keep    bool    // must not be the last on its page
+	newPage bool
+	cover   bool
+	head    *box // drawn again when this box starts a page: a table's head
+	mark    *mark
+	place   string // section, for error messages
+	draw    func(p *painter, y float64)
+}
+
+type mark struct {
+	title string
+	level int
+}
+
+type placed struct {
+	box   *box
+	y     float64
+	again bool
+}
+
+type page struct {
+	boxes []placed
+	cover bool
+}
+
+const bodyH = pageH - top - bottom
+
+// paginate puts boxes on pages. A chain of boxes that keep together moves to
+// the next page as one, unless it is longer than a page.
+func paginate(boxes []box) []page {
+	var pages []page
+	y := 0.0
+	fresh := func(b *box) {
+		pages = append(pages, page{cover: b.cover})
+		y = top
+		if b.cover {
+			y = bandH + 10
+		}
+	}
+	for i := range boxes {
+		b := &boxes[i]
+		atTop := len(pages) > 0 && len(pages[len(pages)-1].boxes) == 0
+		if len(pages) == 0 || (b.newPage && !atTop) {
+			fresh(b)
+		} else {
+			need := b.gap + b.h
+			for j := i; boxes[j].keep && j+1 < len(boxes) && !boxes[j+1].newPage; j++ {
+				need += boxes[j+1].gap + boxes[j+1].h
+			}
+			if need > bodyH { // too long to keep together: only the box itself must fit
+				need = b.gap + b.h
+			}
+			if y+need > pageH-bottom && !atTop {
+				fresh(b)
+			}
+		}
+		pg := &pages[len(pages)-1]
+		if len(pg.boxes) > 0 {
+			y += b.gap
+		} else if b.head != nil {
+			pg.boxes = append(pg.boxes, placed{b.head, y, true})
+			y += b.head.h
+		}
+		pg.boxes = append(pg.boxes, placed{b, y, false})
+		y += b.h
+	}
+	return pages
+}
+
+// composer turns blocks into boxes. scale shrinks type and spacing together.
+type composer struct {
+	*faceSet
+	scale float64
+	place string
+	out   []box
+}
+
+// Sizes in points.
+const (
+	sizeBody, sizeSmall, sizeTable = 9.4, 7.8, 8.0
+	sizeH1, sizeH2, sizeH3         = 17.0, 11.5, 9.6
+	sizeLead                       = 13.5
+)
+
+func (c *composer) document(d *reports.Document) []box {
+	var all []box
+	for _, s := range d.Sections {
+		c.scale = 1
+		boxes := c.section(s)
+		// A page that is meant to be one page is set smaller before it is broken.
+		for s.OnePage && height(boxes) > bodyH && c.scale > 0.76 {
+			c.scale -= 0.03
+			boxes = c.section(s)
+		}
+		all = append(all, boxes...)
+	}
+	if len(all) == 0 {
+		all = []box{{h: 1, draw: func(*painter, float64) {}}}
+	}
+	return all
+}
+
+func height(boxes []box) float64 {
+	h := 0.0
+	for i, b := range boxes {
+		if i > 0 {
+			h += b.gap
+		}
+		h += b.h
+	}
+	return h
+}
+
+func (c *composer) section(s reports.Section) []box {
+	c.out, c.place = nil, s.Title
+	cover := s.ID == "cover"
+	level := max(0, s.Level-1)
+	m := &mark{c.bold.clean(s.Title), level}
+	switch {
+	case cover:
+		c.out = append(c.out, box{cover: true, newPage: true, keep: true, mark: m, place: s.Title, draw: func(*painter, float64) {}})
+	case level == 0:
+		c.lines(c.bold, sizeH1, navy, left, textW, s.Title, style{gap: 9, leading: 1.25, keepAll: true})
+		c.out = append(c.out, box{h: 3.2 * c.scale, keep: true, place: s.Title, draw: func(p *painter, y float64) { p.rect(left, y+0.8, 14, 0.9, accent) }})
+	default:
+		c.lines(c.bold, sizeH2, navy, left, textW, s.Title, style{gap: 6, leading: 1.3, keepAll: true})
+	}
+	c.out[0].mark = m
+	c.out[0].newPage = s.NewPage || cover
+	for _, b := range s.Blocks {
+		c.block(b)
+	}
+	return c.out
+}
+
+type style struct {
+	gap     float64 // before the first line
+	leading float64
+	keepAll bool // keep each line with the next, the last one included
+}
+
+// lines adds a text as one box for each line; the first two and the last two
+// lines stay together.
+func (c *composer) lines(fc *face, size float64, col colour, x, w float64, s string, st style) {
+	size *= c.scale
+	ls := wrap(fc, size, fc.clean(s), w)
+	lh := size * mmPerPoint * st.leading
+	for i, l := range ls {
+		b := box{h: lh, keep: st.keepAll || (len(ls) > 1 && (i == 0 || i == len(ls)-2)), place: c.place,
+			draw: func(p *painter, y float64) { p.text(fc, size, col, x, y, lh, l) }}
+		if i == 0 {
+			b.gap = st.gap * c.scale
+		}
+		c.out = append(c.out, b)
+	}
+}
+
+func (c *composer) block(b reports.Block) {
+	switch v := b.(type) {
+	case reports.Lead:
+		c.lines(c.bold, sizeLead, ink, left, textW, v.Text, style{gap: 3, leading: 1.35})
+	case reports.Paragraph:
+		if v.Small {
+			c.lines(c.regular, sizeSmall, muted, left, textW, v.Text, style{gap: 3, leading: 1.4})
+		} else {
+			c.lines(c.regular, sizeBody, ink, left, textW, v.Text, style{gap: 3, leading: 1.45})
+		}
+	case reports.Heading:
+		c.lines(c.bold, sizeH3, accent, left, textW, v.Text, style{gap: 4.6, leading: 1.4, keepAll: true})
+	case reports.Bullets:
+		c.bullets(v.Items)
+	case reports.KeyValues:
+		c.keyValues(v.Pairs)
+	case reports.StatusRow:
+		c.statusRow(v)
+	case reports.Strip:
+		c.strip(v)
+	case reports.Tally:
+		c.tally(v)
+	case reports.Table:
+		c.table(v)
+	default:
+		panic("a block that this writer does not know")
+	}
+}
+
+func (c *composer) bullets(items []string) {
+	for i, it := range items {
+		at := len(c.out)
+		gap := 1.1
+		if i == 0 {
+			gap = 2
+		}
+		c.lines(c.regular, sizeBody, ink, left+4.5, textW-4.5, it, style{gap: gap, leading: 1.42})
+		inner, s := c.out[at].draw, c.scale
+		h := c.out[at].h
+		c.out[at].draw = func(p *painter, y float64) {
+			p.rect(left+1, y+h/2-0.55*s, 1.1*s, 1.1*s, accent)
+			inner(p, y)
+		}
+	}
+}
+
+// cellLine is one line inside a column: where it stands and how it looks.
+type cellLine struct {
+	face   *face
+	colour colour
+	text   string
+	indent float64
+	shape  reports.Shape
+}
+
+// column is a cell already broken into lines.
+type column struct {
+	x     float64
+	lines []cellLine
+}
+
+// row adds boxes for columns that stand side by side, cut into pieces of at
+// most 28 lines so that no row is longer than a page. Text is drawn column by
+// column, so that a wrapped sentence stays whole for search and extraction.
+func (c *composer) row(cols []column, size, leading, pad, gap float64, decorate func(p *painter, y, h float64), head *box) {
+	const most = 28
+	lh := size * mmPerPoint * leading
+	n := 1
+	for _, col := range cols {
+		n = max(n, len(col.lines))
+	}
+	for from := 0; from < n; from += most {
+		to := min(from+most, n)
+		h := float64(to-from)*lh + 2*pad
+		b := box{h: h, head: head, place: c.place}
+		if from == 0 {
+			b.gap = gap
+		}
+		b.draw = func(p *painter, y float64) {
+			if decorate != nil {
+				decorate(p, y, h)
+			}
+			for _, col := range cols {
+				for i := from; i < min(to, len(col.lines)); i++ {
+					l := col.lines[i]
+					ly := y + pad + float64(i-from)*lh
+					if l.shape != reports.NoShape {
+						m := size * mmPerPoint * 0.72
+						p.shape(l.shape, col.x+0.2, ly+lh/2-m/2, m)
+					}
+					p.text(l.face, size, l.colour, col.x+l.indent, ly, lh, l.text)
+				}
+			}
+		}
+		c.out = append(c.out, b)
+	}
+}
+
+// status is the lines of a mark and its word.
+func (c *composer) status(s reports.Status, size, w float64) []cellLine {
+	if s.Word == "" {
+		return nil
+	}
+	indent := size * mmPerPoint * 1.15
+	var out []cellLine
+	for i, l := range wrap(c.bold, size, c.bold.clean(s.Word), w-indent) {
+		cl := cellLine{face: c.bold, colour: shapeColours[s.Shape], text: l, indent: indent}
+		if i == 0 {
+			cl.shape = s.Shape
+		}
+		out = append(out, cl)
+	}
+	return out
+}
+
+func plainLines(fc *face, size float64, col colour, s string, w float64) []cellLine {
+	if s == "" {
+		return nil
+	}
+	var out []cellLine
+	for _, l := range wrap(fc, size, fc.clean(s), w) {
+		out = append(out, cellLine{face: fc, colour: col, text: l})
+	}
+	return out
+}
+
+func (c *composer) keyValues(pairs []reports.KeyValue) {
+	const keyW = 40.0
+	size := sizeBody * c.scale
+	for i, kv := range pairs {
+		gap := 0.4
+		if i == 0 {
+			gap = 3
+		}
+		c.row([]column{
+			{left, plainLines(c.regular, size, muted, kv.Key, keyW-3)},
+			{left + keyW, plainLines(c.regular, size, ink, kv.Value, textW-keyW)},
+		}, size, 1.4, 0.7*c.scale, gap*c.scale, nil, nil)
+		if i == 0 && len(pairs) > 1 {
+			c.out[len(c.out)-1].keep = true
+		}
+	}
+}
+
+func (c *composer) statusRow(v reports.StatusRow) {
+	size := sizeBody * c.scale
+	ls := c.status(v.Status, size, textW)
+	at := len(c.out)
+	if w := c.bold.width(c.bold.clean(v.Status.Word), size) + 8; v.Title != "" && w < textW*0.6 && len(ls) == 1 {
+		// Mark, word and title share a line when there is room.
+		c.row([]column{{left, ls}, {left + w, plainLines(c.bold, size, ink, v.Title, textW-w)}}, size, 1.42, 0, 2.6*c.scale, nil, nil)
+	} else {
+		c.row([]column{{left, append(ls, plainLines(c.bold, size, ink, v.Title, textW)...)}}, size, 1.42, 0, 2.6*c.scale, nil, nil)
+	}
+	if v.Text != "" {
+		c.out[len(c.out)-1].keep = true
+		c.lines(c.regular, sizeBody, ink, left+size*mmPerPoint*1.15, textW-5, v.Text, style{leading: 1.42})
+	}
+	c.out[at].gap = 2.6 * c.scale
+}
+
+// strip is boxed text; each line brings its piece of the box, so that a long
+// strip can go over a page break.
+func (c *composer) strip(v reports.Strip) {
+	const inset = 6.0
+	w := textW - 2*inset
+	size := sizeBody * c.scale
+	var ls []cellLine
+	ls = append(ls, plainLines(c.bold, size, amber, v.Title, w)...)
+	ls = append(ls, plainLines(c.regular, size, ink, v.Text, w)...)
+	for _, it := range v.Items {
+		ls = append(ls, plainLines(c.regular, size, ink, it, w)...)
+	}
+	lh := size * mmPerPoint * 1.45
+	for i, l := range ls {
+		b := box{h: lh, keep: i < len(ls)-1, place: c.place}
+		padTop := 0.0
+		if i == 0 {
+			b.gap, padTop = 4*c.scale, 2.4*c.scale
+			b.h += padTop
+		}
+		if i == len(ls)-1 {
+			b.h += 2.4 * c.scale
+		}
+		h := b.h
+		b.draw = func(p *painter, y float64) {
+			p.rect(left, y, textW, h+0.05, sand) // a hair over, so that no white line shows between pieces
+			p.rect(left, y, 1.4, h+0.05, colour{226, 180, 92})
+			p.text(l.face, size, l.colour, left+inset, y+padTop, lh, l.text)
+		}
+		c.out = append(c.out, b)
+	}
+}
+
+// tally draws one mark per obligation, so that the eye compares counts and no
+// number pretends to be a score.
+func (c *composer) tally(t reports.Tally) {
+	const nameW = 58.0
+	size, small := sizeTable*1.06*c.scale, sizeSmall*c.scale
+	lh, slh := size*mmPerPoint*1.4, small*mmPerPoint*1.4
+	step, m := 3.3*c.scale, 2.3*c.scale
+	perLine := int((textW - nameW) / step)
+	for _, r := range t.Rows {
+		name := plainLines(c.bold, size, ink, r.Title, nameW-4)
+		name = append(name, c.status(r.Status, size, nameW-4)...)
+		text := plainLines(c.regular, small, muted, r.Text, textW-nameW)
+		var marks []reports.Shape
+		if r.Total <= 300 {
+			for _, n := range r.Counts {
+				for range n.N {
+					marks = append(marks, n.Status.Shape)
+				}
+			}
+		}
+		markH := float64((len(marks)+perLine-1)/perLine) * step * 1.1
+		h := max(float64(len(name))*lh, markH+float64(len(text))*slh) + 2.4*c.scale
+		b := box{h: h, gap: 0.6 * c.scale, place: c.place, draw: func(p *painter, y float64) {
+			p.rule(left, y, textW, line, 0.2)
+			y += 1.2 * c.scale
+			for i, l := range name {
+				ly := y + float64(i)*lh
+				if l.shape != reports.NoShape {
+					d := size * mmPerPoint * 0.72
+					p.shape(l.shape, left+0.2, ly+lh/2-d/2, d)
+				}
+				p.text(l.face, size, l.colour, left+l.indent, ly, lh, l.text)
+			}
+			for i, s := range marks {
+				p.shape(s, left+nameW+float64(i%perLine)*step, y+0.6+float64(i/perLine)*step*1.1, m)
+			}
+			for i, l := range text {
+				p.text(l.face, small, l.colour, left+nameW, y+markH+float64(i)*slh, slh, l.text)
+			}
+		}}
+		c.out = append(c.out, b)
+	}
+}
+
+func (c *composer) table(t reports.Table) {
+	n := len(t.Head)
+	if n == 0 {
+		return
+	}
+	const padX = 1.8
+	size := sizeTable * c.scale
+	pad := 1.15 * c.scale
+	if t.WriteIn {
+		pad = 4.2
+	}
+	xs, ws := grid(t.Widths, n)
+
+	cols := make([]column, n)
+	for i, h := range t.Head {
+		cols[i] = column{xs[i] + padX, plainLines(c.bold, size, navy, h, ws[i]-2*padX)}
+	}
+	at := len(c.out)
+	c.row(cols, size, 1.34, 1.2*c.scale, 3*c.scale, func(p *painter, y, h float64) {
+		p.rect(left, y, textW, h, tint)
+		p.rule(left, y+h, textW, accent, 0.3)
+	}, nil)
+	for i := at; i < len(c.out); i++ {
+		c.out[i].keep = true
+	}
+	headBox := c.out[len(c.out)-1]
+	head := &headBox
+
+	for ri, r := range t.Rows {
+		from := len(c.out)
+		if len(r) == 1 && n > 1 {
+			fc := c.bold
+			if r[0].Mono {
+				fc = c.mono
+			}
+			c.row([]column{{left + padX, plainLines(fc, size, navy, r[0].Text, textW-2*padX)}}, size, 1.34, 1.3*c.scale, 0, func(p *painter, y, h float64) {
+				p.rect(left, y, textW, h, colour{247, 249, 251})
+				p.rule(left, y+h, textW, line, 0.2)
+			}, &headBox)
+			for i := from; i < len(c.out); i++ {
+				c.out[i].keep = ri+1 < len(t.Rows)
+			}
+			// Rows below repeat their group's title along with the table's head.
+			title := c.out[from]
+			head = &box{h: headBox.h + title.h, place: c.place, draw: func(p *painter, y float64) {
+				headBox.draw(p, y)
+				title.draw(p, y+headBox.h)
+			}}
+			continue
+		}
+		cols := make([]column, 0, n)
+		for i, cell := range r[:min(n, len(r))] {
+			w := ws[i] - 2*padX
+			fc := c.regular
+			if cell.Mono {
+				fc = c.mono
+			}
+			ls := append(c.status(cell.Status, size, w), plainLines(fc, size, ink, cell.Text, w)...)
+			cols = append(cols, column{xs[i] + padX, ls})
+		}
+		c.row(cols, size, 1.34, pad, 0, func(p *painter, y, h float64) { p.rule(left, y+h, textW, line, 0.2) }, head)
+	}
+	if t.Note != "" {
+		if len(t.Rows) > 0 {
+			c.out[len(c.out)-1].keep = true
+		}
+		c.lines(c.regular, sizeSmall, muted, left, textW, t.Note, style{gap: 1.6, leading: 1.4})
+	}
+}
+
+// grid shares the text width by relative weights.
+func grid(weights []int, n int) (xs, ws []float64) {
+	sum := 0
+	if len(weights) != n {
+		weights = make([]int, n)
+		for i := range weights {
+			weights[i] = 1
+		}
+	}
+	for _, w := range weights {
+		sum += max(1, w)
+	}
+	x := left
+	for _, w := range weights {
+		width := textW * float64(max(1, w)) / float64(sum)
+		xs, ws = append(xs, x), append(ws, width)
+		x += width
+	}
+	return xs, ws
+}
+
+// wrap breaks s into lines of at most w millimetres: at spaces, and inside a
+// word only when the word alone is too wide, then by preference after a mark
+// that ids and addresses are made of.
+func wrap(fc *face, size float64, s string, w float64) []string {
+	var out []string
+	var cur strings.Builder
+	curW, space := 0.0, fc.width(" ", size)
+	flush := func() {
+		out = append(out, cur.String())
+		cur.Reset()
+		curW = 0
+	}
+	for _, word := range strings.Fields(s) {
+		ww := fc.width(word, size)
+		if cur.Len() > 0 && curW+space+ww <= w {
+			cur.WriteString(" " + word)
+			curW += space + ww
+			continue
+		}
+		if cur.Len() > 0 {
+			flush()
+		}
+		for ww > w {
+			cut := breakAt(fc, size, word, w)
+			out = append(out, word[:cut])
+			word = word[cut:]
+			ww = fc.width(word, size)
+		}
+		cur.WriteString(word)
+		curW = ww
+	}
+	if cur.Len() > 0 || len(out) == 0 {
+		flush()
+	}
+	return out
+}
+
+// breakAt is the byte where a word too wide for w is cut, at least one rune in.
+func breakAt(fc *face, size float64, word string, w float64) int {
+	sum, cut, good := 0.0, 0, 0
+	for i, r := range word {
+		sum += fc.width(string(r), size)
+		if sum > w && i > 0 {
+			break
+		}
+		cut = i + len(string(r))
+		if strings.ContainsRune("/-._,:;)@", r) {
+			good = cut
+		}
+	}
+	if good > cut/3 {
+		return good
+	}
+	return cut
+}
+
+// fit cuts s to a width and shows that it did.
+func fit(fc *face, size float64, s string, w float64) string {
+	if fc.width(s, size) <= w {
+		return s
+	}
+	room := w - fc.width("…", size)
+	for i, r := range s {
+		if room -= fc.width(string(r), size); room < 0 {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
