@@ -145,7 +145,9 @@ const (
 	maxEpochs = 4                  // processes of one session that may run side by side
 	maxGaps   = 64                 // holes of one process that a late record may still fill
 	maxRecent = 64                 // fingerprints kept to tell a record delivered twice
-	sweep     = 8192               // records between two looks for idle sessions
+	// sideBySide is how long an older process of a session counts as still running.
+	sideBySide = int64(10 * time.Minute)
+	sweep      = 8192 // records between two looks for idle sessions
 )
 
 // Observer measures one stream. It keeps no text of any event. Not safe for

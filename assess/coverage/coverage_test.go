@@ -136,6 +136,7 @@ func TestSequenceProperty(t *testing.T) {
 		var missing, expected, records, dups int64
 		minute := 0
 		for p := range rapid.IntRange(1, 5).Draw(t, "processes") {
+			minute += 60
 			n := rapid.IntRange(1, 80).Draw(t, "length")
 			first, last := -1, -1
 			var batch []*event.Event

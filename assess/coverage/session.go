@@ -25,10 +25,11 @@ type epoch struct {
 type gap struct{ from, to int64 } // inclusive
 
 // track places the record's sequence number and reports a record that was
-// delivered before. Rules, in this order: the number after the last one of a
-// process continues it; a hole is filled by a record no newer than the process; a
-// higher number continues the newest process with a gap; anything else, in
-// particular a lower number at a later time, starts a process.
+// delivered before. Rules, in this order: the number after the last one of the
+// newest process, or of an older one that was heard within ten minutes, continues
+// it; a hole is filled by a record no newer than the process; a higher number
+// continues the newest process with a gap; anything else, in particular a lower
+// number at a later time, starts a process.
 func (s *session) track(ev *event.Event) (duplicate bool) {
 	if ev.Has&event.FTime != 0 {
 		s.last = max(s.last, ev.Time)
@@ -48,20 +49,21 @@ func (s *session) track(ev *event.Event) (duplicate bool) {
 	}
 	s.recent[s.recentAt%maxRecent] = print
 	s.recentAt++
-	for i := range s.epochs {
-		if e := &s.epochs[i]; n == e.max+1 && ev.Time >= e.at {
+	newest := len(s.epochs) - 1
+	for i := newest; i >= 0; i-- {
+		if e := &s.epochs[i]; n == e.max+1 && ev.Time >= e.at && (i == newest || ev.Time-e.at <= sideBySide) {
 			e.max, e.at = n, ev.Time
 			return false
 		}
 	}
-	for i := len(s.epochs) - 1; i >= 0; i-- {
+	for i := newest; i >= 0; i-- {
 		e := &s.epochs[i]
 		if n < e.max && ev.Time <= e.at && e.fill(n) {
 			return false
 		}
 	}
-	if i := len(s.epochs) - 1; i >= 0 && n > s.epochs[i].max && ev.Time >= s.epochs[i].at {
-		s.epochs[i].skip(n, ev.Time)
+	if newest >= 0 && n > s.epochs[newest].max && ev.Time >= s.epochs[newest].at {
+		s.epochs[newest].skip(n, ev.Time)
 		return false
 	}
 	if len(s.epochs) == maxEpochs {
