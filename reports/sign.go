@@ -195,10 +195,14 @@ func ReadPseudonymKey(file string) ([]byte, error) {
 	return key, nil
 }
 
-// WriteKey writes a key file that only its owner may read, and never over
-// another: losing a key loses what it signed or named.
-func WriteKey(file string, data []byte) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// WriteKey writes a key file, never over another: losing a key loses what it
+// signed or named. A secret one is readable by its owner alone.
+func WriteKey(file string, data []byte, secret bool) error {
+	mode := fs.FileMode(0o644)
+	if secret {
+		mode = 0o600
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s exists; keys are not overwritten", file)
 	}

@@ -17,7 +17,7 @@ func keyPair(t *testing.T, dir, name string) (private, public string) {
 	}
 	private, public = filepath.Join(dir, name), filepath.Join(dir, name+".pub")
 	for file, data := range map[string][]byte{private: priv, public: pub} {
-		if err := WriteKey(file, data); err != nil {
+		if err := WriteKey(file, data, file == private); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -90,7 +90,7 @@ func TestKeyFiles(t *testing.T) {
 	if _, err := CheckSignature(dir, priv); err == nil || !strings.Contains(err.Error(), "private key") {
 		t.Error(err)
 	}
-	if err := WriteKey(priv, nil); err == nil || !strings.Contains(err.Error(), "not overwritten") {
+	if err := WriteKey(priv, nil, true); err == nil || !strings.Contains(err.Error(), "not overwritten") {
 		t.Error(err)
 	}
 	if info, err := os.Stat(priv); err != nil || info.Mode().Perm()&0o077 != 0 {
@@ -101,7 +101,7 @@ func TestKeyFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "names")
-	if err := WriteKey(file, text); err != nil {
+	if err := WriteKey(file, text, true); err != nil {
 		t.Fatal(err)
 	}
 	key, err := ReadPseudonymKey(file)

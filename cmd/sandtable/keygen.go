@@ -28,7 +28,7 @@ func keygenCommand() *cli.Command {
 				if err != nil {
 					return err
 				}
-				if err := reports.WriteKey(file, key); err != nil {
+				if err := reports.WriteKey(file, key, true); err != nil {
 					return err
 				}
 				fmt.Fprintf(w, "%s: a key for pseudonyms, readable by you alone. Use it with: assess ... --key %s\n", file, file)
@@ -38,10 +38,10 @@ func keygenCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if err := reports.WriteKey(file+".pub", public); err != nil {
+			if err := reports.WriteKey(file, private, true); err != nil {
 				return err
 			}
-			if err := reports.WriteKey(file, private); err != nil {
+			if err := reports.WriteKey(file+".pub", public, false); err != nil {
 				return err
 			}
 			fmt.Fprintf(w, "%s: the private key, readable by you alone. Sign with: run ... --sign %s\n%s.pub: the public key, for whoever checks: verify DIR --pub %s.pub\n", file, file, file, file)

@@ -50,6 +50,9 @@ func verify(c *cli.Context, dir, pub string) error {
 		if _, e := os.Stat(dir); e != nil {
 			return fmt.Errorf("%s: there is no such directory", dir)
 		}
+		if _, e := os.Stat(filepath.Join(dir, reports.ManifestName)); e != nil && !strings.Contains(err.Error(), "whole in") {
+			return fmt.Errorf("%s is not a bundle: it has no %s", dir, reports.ManifestName)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%s is not a bundle that can be checked: %w", dir, err)
