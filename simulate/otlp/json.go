@@ -136,7 +136,6 @@ func (p *scanner) resourceLogs(b *Batch) {
 		switch p.key() {
 		case "resource":
 			seen = true
-			res = resource{}
 			r := resourceRecord(b, &res)
 			p.attributesOf(&r)
 			r.done(&res)
@@ -392,6 +391,7 @@ func (p *scanner) attributes(r *record) {
 			r.attr(key, v)
 		}
 	}
+	r.keepTail(p.s)
 }
 
 // quick reads one attribute in the form in which the product's exporter and most
@@ -401,6 +401,11 @@ func (p *scanner) quick(r *record, last *key) bool {
 	const keyHead, valueHead = `{"key":"`, `,"value":{"`
 	s := p.s
 	i := p.i
+	if n := r.takeHead(s, i); n > 0 {
+		p.i += n
+		*last = keyTerminal
+		return true
+	}
 	if !strings.HasPrefix(s[i:], keyHead) {
 		return false
 	}
@@ -423,6 +428,16 @@ func (p *scanner) quick(r *record, last *key) bool {
 		r.b.guess[*last] = k
 	}
 	i++
+	if r.run.head != 2 {
+		r.keepHead(k, p.i, s)
+	}
+	if k >= firstResource {
+		if n := r.takeTail(k, s, p.i); n > 0 {
+			p.i += n
+			*last = r.b.tail.last
+			return true
+		}
+	}
 	if !strings.HasPrefix(s[i:], valueHead) {
 		return false
 	}
@@ -434,11 +449,13 @@ func (p *scanner) quick(r *record, last *key) bool {
 		if q.err != "" || !strings.HasPrefix(s[q.i:], "}}") {
 			return false
 		}
+		from := p.i
 		p.i = q.i + 2
-		if k != keyOther {
-			r.text(k, v)
-		} else {
+		switch {
+		case k == keyOther:
 			r.attr(name, value{k: text, s: v})
+		case k < firstResource || !r.repeats(k, v, s, from, p.i):
+			r.text(k, v)
 		}
 	case strings.HasPrefix(s[i:], `intValue":`):
 		i += len(`intValue":`)
@@ -489,6 +506,9 @@ func (p *scanner) quick(r *record, last *key) bool {
 		r.attr(name, v)
 	default:
 		return false
+	}
+	if r.run.head == 1 {
+		r.run.headTo = p.i
 	}
 	*last = k
 	return true

@@ -63,12 +63,18 @@ const (
 	keyInput
 	keyInputSize
 	keyResultSize
+	// From here on the keys of a resource, which Cowork repeats on every record.
+	keyHostArch
 	keyOS
+	keyOSVersion
 	keyService
 	keyServiceVersion
 	keyDeployment
 	keySurface
+	keyOwner
 	keyCount
+
+	firstResource = keyHostArch
 )
 
 var keyNames = [keyCount]string{
@@ -80,7 +86,7 @@ var keyNames = [keyCount]string{
 	"cost_usd", "cost_usd_micros", "duration_ms", "status_code", "attempt", "request_id", "speed", "query_source", "agent.name",
 	"skill.name", "plugin.name", "marketplace.name", "plugin_id_hash", "mcp_server.name", "mcp_tool.name",
 	"error_type", "error", "tool_parameters", "tool_input", "tool_input_size_bytes", "tool_result_size_bytes",
-	"os.type", "service.name", "service.version", "claude.deployment_mode", "cowork.surface",
+	"host.arch", "os.type", "os.version", "service.name", "service.version", "claude.deployment_mode", "cowork.surface", "process.owner",
 }
 
 // keyTable finds a key by hash with linear probing. It is built once.

@@ -36,6 +36,31 @@ type Batch struct {
 		n    int64
 		text string
 	}
+	head      headRun
+	tail      tailRun
+	resources int
+}
+
+// headRun is how the last record began: the attributes of who and in which
+// session, as they stood on the wire. The next record mostly begins the same.
+type headRun struct {
+	raw                           string
+	n                             int // attributes
+	last                          key
+	has                           event.Field
+	userID, session, organisation string
+	email, account, accountID     string
+	terminal                      string
+}
+
+// tailRun is the run of attributes in which the last record repeated its
+// resource. It holds for records of that resource only.
+type tailRun struct {
+	of    int
+	raw   string
+	n     int
+	first key
+	last  key
 }
 
 // BadRecord tells of one record that lost something. Index is the record's

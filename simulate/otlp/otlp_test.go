@@ -558,11 +558,29 @@ func again(t *testing.T, b *Batch) {
 	same(t, "protobuf again", pb.Events, b.Events)
 }
 
+// benchEvents is 64 records of one process in the product's usual mix: prompts,
+// requests, answers, decisions and results.
 func benchEvents(b *testing.B) []event.Event {
-	ev := decoded(b, fixture(b, "cowork.json")).Events
-	var out []event.Event
-	for i := 0; i < 10; i++ {
-		out = append(out, ev...)
+	var core []event.Event
+	for _, e := range decoded(b, fixture(b, "cowork.json")).Events {
+		switch e.Kind {
+		case event.UserPrompt, event.APIRequest, event.AssistantResponse, event.ToolDecision, event.ToolResult:
+			core = append(core, e)
+		}
+	}
+	out := make([]event.Event, 64)
+	for i := range out {
+		e := &out[i]
+		*e = core[i%len(core)]
+		e.Time += int64(i) * 1_234_000_000
+		e.Observed, e.Sequence = e.Time, int64(i)
+		if e.Request != "" {
+			e.Request = fmt.Sprintf("req_011Bench%012d", i)
+		}
+		if e.ToolUse != "" {
+			e.ToolUse = fmt.Sprintf("toolu_01Bench%012d", i)
+		}
+		e.CacheRead += int64(977 * i)
 	}
 	return out
 }

@@ -124,7 +124,6 @@ func protoResourceLogs(s string, b *Batch) {
 	// The resource may stand behind its records, so it is looked for first.
 	for m := (message{s: s}); m.next(); {
 		if m.field == 1 && m.wire == 2 {
-			res = resource{}
 			r := resourceRecord(b, &res)
 			for a := (message{s: m.bytes}); a.next(); {
 				if a.field == 1 && a.wire == 2 {
@@ -183,6 +182,11 @@ func protoRecord(s string, cut bool, b *Batch, res *resource) {
 	last := keyOther
 	for m.err == "" && m.i < len(s) {
 		if s[m.i] == 6<<3|2 {
+			if n := r.takeHead(s, m.i); n > 0 {
+				m.i += n
+				last = keyTerminal
+				continue
+			}
 			if end := quickAttr(&r, s, m.i, &last); end > 0 {
 				m.i = end
 				continue
@@ -205,6 +209,10 @@ func protoRecord(s string, cut bool, b *Batch, res *resource) {
 		case m.field == 11 && m.wire == 1:
 			r.instant(m.n, &r.observed, &r.observedT)
 		case m.field == 5 && m.wire == 2:
+			if b := m.bytes; len(b) > 1 && len(b) < 130 && b[0] == 1<<3|2 && int(b[1]) == len(b)-2 && utf8.ValidString(b[2:]) {
+				r.body = b[2:]
+				continue
+			}
 			if v := protoValue(m.bytes, 0); v.k == text || v.k == nested {
 				r.body = v.s
 			}
@@ -214,6 +222,7 @@ func protoRecord(s string, cut bool, b *Batch, res *resource) {
 			r.eventName = clean(m.bytes)
 		}
 	}
+	r.keepTail(s)
 	if m.err != "" {
 		r.fatal = "broken record: " + m.err
 	} else if cut {
@@ -245,6 +254,15 @@ func quickAttr(r *record, s string, i int, last *key) int {
 		r.b.guess[*last] = k
 	}
 	at += n
+	if r.run.head != 2 {
+		r.keepHead(k, i, s)
+	}
+	if k >= firstResource {
+		if n := r.takeTail(k, s, i); n > 0 {
+			*last = r.b.tail.last
+			return i + n
+		}
+	}
 	if s[at] != 2<<3|2 {
 		return 0
 	}
@@ -260,10 +278,11 @@ func quickAttr(r *record, s string, i int, last *key) int {
 		if !utf8.ValidString(v) {
 			return 0
 		}
-		if k != keyOther {
-			r.text(k, v)
-		} else {
+		switch {
+		case k == keyOther:
 			r.attr(name, value{k: text, s: v})
+		case k < firstResource || !r.repeats(k, v, s, i, end):
+			r.text(k, v)
 		}
 	case 2 << 3:
 		if end-at != 2 || s[at+1] > 1 {
@@ -312,6 +331,9 @@ func quickAttr(r *record, s string, i int, last *key) int {
 		r.attr(name, v)
 	default:
 		return 0
+	}
+	if r.run.head == 1 {
+		r.run.headTo = end
 	}
 	*last = k
 	return end

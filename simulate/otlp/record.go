@@ -13,6 +13,7 @@ import (
 // resource is the part of the records of one resource that they have in common.
 // Each record starts as a copy of ev.
 type resource struct {
+	id    int // 0: no resource was given
 	ev    event.Event
 	wait  pending
 	fault string
@@ -46,9 +47,11 @@ type record struct {
 	time, observed   int64
 	timed, observedT bool
 	own              bool // a record, not a resource
+	of               int  // its resource
 	body, eventName  string
 	attrs            int
-	shared           int    // leading Extra entries that belong to the resource
+	shared           int // leading Extra entries that belong to the resource
+	run              run
 	fault            string // first thing lost; the record is kept
 	fatal            string // the record is no record
 	pending
@@ -57,7 +60,7 @@ type record struct {
 // start begins a record as a copy of its resource, in place at the end of the
 // batch. finish keeps it there, or takes it away.
 func (r *record) start(b *Batch, res *resource) {
-	*r = record{b: b, own: true, pending: res.wait, shared: len(res.ev.Extra)}
+	*r = record{b: b, own: true, of: res.id, pending: res.wait, shared: len(res.ev.Extra)}
 	if n := len(b.Events); n < cap(b.Events) {
 		b.Events = b.Events[:n+1]
 	} else {
@@ -68,7 +71,11 @@ func (r *record) start(b *Batch, res *resource) {
 }
 
 // resourceRecord begins a record that collects the attributes of a resource.
-func resourceRecord(b *Batch, res *resource) record { return record{b: b, ev: &res.ev} }
+func resourceRecord(b *Batch, res *resource) record {
+	b.resources++
+	*res = resource{id: b.resources}
+	return record{b: b, ev: &res.ev, run: run{head: 2}}
+}
 
 // done turns the record that took a resource's attributes into that resource.
 func (r *record) done(res *resource) {
@@ -178,6 +185,9 @@ func (r *record) attr(name string, v value) {
 
 // text takes an attribute that the decoder knows, given as a text.
 func (r *record) text(k key, s string) {
+	if k >= firstResource && r.own && r.repeats(k, s, "", -1, -1) {
+		return
+	}
 	r.attrs++
 	if r.attrs > maxAttributes {
 		r.lose("too many attributes")
@@ -203,14 +213,11 @@ func (r *record) text(k key, s string) {
 		r.hold(heldServerScope, s)
 
 	case keyService:
-		r.repeated(&e.Service, s)
 		r.plain(k, &e.Service, s)
 	case keyServiceVersion:
-		r.repeated(&e.ServiceVersion, s)
 		e.ServiceVersion = s
 		e.Has |= event.FServiceVersion
 	case keyOS:
-		r.repeated(&e.OS, s)
 		r.plain(k, &e.OS, s)
 	case keyDeployment:
 		r.plain(k, &e.DeploymentMode, s)
@@ -351,6 +358,8 @@ func (r *record) text(k key, s string) {
 		e.Has |= event.FMCPTool
 	case keyStatusText:
 		r.plain(k, &e.ConnStatus, s)
+	case keyHostArch, keyOSVersion, keyOwner:
+		r.extra(keyNames[k], &value{k: text, s: s})
 	case keyFromMode:
 		r.plain(k, &e.FromMode, s)
 	case keyToMode:
@@ -358,16 +367,127 @@ func (r *record) text(k key, s string) {
 	}
 }
 
+// run watches the two runs of attributes that records share with the one before
+// them. Positions are in the text that is read.
+type run struct {
+	headFrom, headTo, tailFrom, tailTo int
+	head                               uint8 // 0 not begun, 1 in the run, 2 past it
+	headN, tailN                       int
+	tailFirst, tailLast                key
+	off                                bool // the record says otherwise than its resource
+}
+
+const (
+	headKeys = event.FUserID | event.FSession | event.FOrganisation | event.FEmail | event.FAccount
+)
+
+// takeHead reads the beginning of a record from the one before it, and returns
+// how many bytes that was.
+func (r *record) takeHead(s string, i int) int {
+	h := &r.b.head
+	if r.attrs != 0 || h.raw == "" || r.ev.Has&headKeys != 0 || !strings.HasPrefix(s[i:], h.raw) {
+		return 0
+	}
+	e := r.ev
+	e.UserID, e.Session, e.Organisation, e.Email = h.userID, h.session, h.organisation, h.email
+	e.Account, e.AccountID, e.Terminal = h.account, h.accountID, h.terminal
+	e.Has |= h.has
+	r.attrs = h.n
+	r.run.head = 2
+	return len(h.raw)
+}
+
+// keepHead is told each attribute before it is taken; i is where it begins.
+func (r *record) keepHead(k key, i int, s string) {
+	n := &r.run
+	identity := k >= keyUserID && k <= keyTerminal
+	e := r.ev
+	switch {
+	case n.head == 0:
+		n.head = 2
+		if identity && r.attrs == 0 && e.Has&headKeys == 0 && e.Terminal == "" && e.AccountID == "" {
+			n.head, n.headN, n.headFrom = 1, 1, i
+		}
+		return
+	case i-n.headTo > 1 || r.attrs != n.headN: // something else came between
+		n.head = 2
+		return
+	case identity:
+		n.headN++
+		return
+	}
+	n.head = 2
+	if len(e.Extra) != r.shared || r.fault != "" {
+		return
+	}
+	r.b.head = headRun{raw: s[n.headFrom:n.headTo], n: r.attrs, has: e.Has & headKeys, userID: e.UserID, session: e.Session,
+		organisation: e.Organisation, email: e.Email, account: e.Account, accountID: e.AccountID, terminal: e.Terminal}
+}
+
+// takeTail skips the run in which the record repeats its resource.
+func (r *record) takeTail(k key, s string, i int) int {
+	t := &r.b.tail
+	if k != t.first || t.of != r.of || t.of == 0 || r.run.off || !strings.HasPrefix(s[i:], t.raw) {
+		return 0
+	}
+	r.attrs += t.n
+	r.ev.Repeated = true
+	return len(t.raw)
+}
+
+// repeats reports that a record attribute, which stands from i to end, only says
+// again what the resource says, and keeps the run of such.
+func (r *record) repeats(k key, v string, s string, i, end int) bool {
+	n := &r.run
+	same := false
+	e := r.ev
+	if v != "" && r.own && !n.off {
+		switch k {
+		case keyService:
+			same = e.Service == v
+		case keyServiceVersion:
+			same = e.ServiceVersion == v
+		case keyOS:
+			same = e.OS == v
+		case keyDeployment:
+			same = e.DeploymentMode == v
+		case keySurface:
+			same = e.Surface == v
+		default:
+			for j := 0; j < r.shared; j++ {
+				if x := &e.Extra[j]; x.Key == keyNames[k] {
+					t, ok := x.Value.(string)
+					same = ok && t == v
+					break
+				}
+			}
+		}
+	}
+	if !same {
+		n.off = true
+		return false
+	}
+	r.attrs++
+	e.Repeated = true
+	if d := i - n.tailTo; n.tailN == 0 || d != 0 && d != 1 {
+		n.tailFrom, n.tailFirst, n.tailN = i, k, 0
+	}
+	n.tailTo, n.tailLast = end, k
+	n.tailN++
+	return true
+}
+
+// keepTail is called at the end of a record's attributes.
+func (r *record) keepTail(s string) {
+	n := &r.run
+	if n.tailN > 1 && n.tailFrom >= 0 && !n.off && r.attrs <= maxAttributes {
+		r.b.tail = tailRun{of: r.of, raw: s[n.tailFrom:n.tailTo], n: n.tailN, first: n.tailFirst, last: n.tailLast}
+	}
+}
+
 func (r *record) hold(i int, s string) {
 	r.held[i] = s
 	r.holds |= 1 << i
-}
-
-// repeated notes that a record says again what its resource says.
-func (r *record) repeated(have *string, s string) {
-	if r.own && s != "" && *have == s {
-		r.ev.Repeated = true
-	}
 }
 
 func (r *record) hostPaths(paths []string) {
@@ -483,7 +603,6 @@ func (r *record) extra(name string, v *value) {
 		}
 		if i < r.shared && r.own {
 			if s, ok := x[i].Value.(string); ok && v.k == text && s == v.s {
-				r.ev.Repeated = true
 				return // what the resource says already
 			}
 		}
