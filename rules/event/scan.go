@@ -118,22 +118,31 @@ type arguments struct {
 
 // next moves to the next whole member.
 func (a *arguments) next() bool {
-	want := byte(',')
-	if !a.open {
+	want, first := byte(','), !a.open
+	if first {
 		want, a.open = '{', true
 	}
-	if a.space() != want {
+	c := a.space()
+	if c != want {
 		return false
 	}
 	a.i++
-	if a.space() != '"' {
+	if c = a.space(); first && c == '}' {
 		return false
 	}
-	var ok bool
-	if a.key, ok = a.text(); !ok {
+	if !a.member(c) {
+		a.i = len(a.s) // nothing behind a fault counts
 		return false
 	}
-	if a.space() != ':' {
+	return true
+}
+
+// member reads one member, which begins with c.
+func (a *arguments) member(c byte) (ok bool) {
+	if c != '"' {
+		return false
+	}
+	if a.key, ok = a.text(); !ok || a.space() != ':' {
 		return false
 	}
 	a.i++
