@@ -32,10 +32,7 @@ func (m *Model) Assess(rq Request) (*Assessment, error) {
 		return nil, err
 	}
 	fes := s.evaluate("")
-	posture := s.answerPosture(fes)
-	if !s.get("cowork_records").Known && len(s.get("org_kind").Set) == 0 && !s.get("otel_on").Known && !s.get("cowork_scope").Known {
-		posture = NotEvaluable
-	}
+	posture := s.overall(fes)
 	s.vals[m.varIndex["answer"]] = Text(posture)
 	a := &Assessment{
 		AsOf: s.asOf.String(), Scope: nn(rq.Scope), Assumptions: nn(rq.Assumptions), Workloads: rq.Workloads,
@@ -80,6 +77,7 @@ func (m *Model) Assess(rq Request) (*Assessment, error) {
 	a.Claims = m.judge(s, m.claims, rq.Claims, "unverifiable")
 	a.Needs = m.judge(s, m.needs, rq.Needs, "verify")
 	a.Checks = m.runChecks(s)
+	a.Observations = m.observe(s, rq.FindingIDs)
 	for i := range m.gaps {
 		a.Gaps = append(a.Gaps, m.gap(s, &m.gaps[i], fes, forced))
 	}
@@ -551,6 +549,9 @@ func (m *Model) factsUsed(s *state, a *Assessment) []FactUse {
 	}
 	for _, c := range a.Checks {
 		cite(c.Facts)
+	}
+	for _, o := range a.Observations {
+		cite(o.Facts)
 	}
 	var out []FactUse
 	for _, id := range s.usedFacts() {

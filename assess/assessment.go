@@ -135,6 +135,7 @@ type Assessment struct {
 	Counters     Counters            `json:"counters"`
 	Variables    []VariableUse       `json:"variables"`
 	Evidences    []EvidenceItem      `json:"evidence_index"`
+	Observations []Observation       `json:"observations"`
 	Limitations  []string            `json:"limitations"`
 	Disputes     []DisputeNote       `json:"disputes"`
 }
@@ -341,6 +342,15 @@ type EvidenceItem struct {
 	SHA256 string `json:"sha256,omitempty"`
 	Size   int64  `json:"size,omitempty"`
 	Note   string `json:"note,omitempty"`
+}
+
+// Observation is something worth saying that no obligation asks about: a side
+// effect of a control, a default that arrived, a retention warning.
+type Observation struct {
+	ID       string   `json:"id"`
+	Text     string   `json:"text"`
+	Facts    []string `json:"facts"`
+	Findings []string `json:"findings,omitempty"` // the findings it rests on
 }
 
 type DisputeNote struct {

@@ -104,9 +104,10 @@ type state struct {
 
 type elementEval struct {
 	state     elementState
-	predicate bool   // unknown because a platform predicate is unknown
-	because   string // in words
-	operating bool   // held back because simulated evidence shows no operation
+	bare      elementState // before any compensating control
+	predicate bool         // unknown because a platform predicate is unknown
+	because   string       // in words
+	operating bool         // held back because simulated evidence shows no operation
 }
 
 const minOperatingDays = 28 // the lesson's four clean weeks; operating elements need at least as many
@@ -274,10 +275,13 @@ func (s *state) element(el *element) *elementEval {
 		default:
 			ev.state, ev.because = stateUnattested, "no attestation in date and scope was given"
 		}
+		ev.bare = ev.state
 		return ev
 	}
 	ev.state, ev.because = s.raw(el)
-	if ev.state == stateUnknown || ev.state == parseState(el.Unknown) {
+	if el.needs != nil && el.needs.Eval(s) == condition.Unknown {
+		ev.predicate = s.predicateUnknown(el)
+	} else if ev.state == stateUnknown || ev.state == parseState(el.Unknown) {
 		ev.predicate = s.predicateUnknown(el)
 	}
 	if el.Aspect == "O" && s.simulated && !(el.Source != "telemetry" && s.get("evidence_kind").Text == "mixed") {
@@ -293,6 +297,7 @@ func (s *state) element(el *element) *elementEval {
 	if el.Aspect == "V" && ev.state == stateMet {
 		ev.state, ev.because = stateNoHit, "no hit among the records that could be evaluated"
 	}
+	ev.bare = ev.state
 	for _, a := range s.in.Attestations { // INV-9: moves a closable gap to attestation, nothing else
 		if a.For == el.Id.Value && a.Answer && ev.state == stateAbsentFixable && s.current(a) {
 			ev.state, ev.because = stateUnattested, "a compensating control is attested by "+a.Role+"; its assessor must accept it"
@@ -301,15 +306,26 @@ func (s *state) element(el *element) *elementEval {
 	return ev
 }
 
+// raw is the state before the evidence rule. Where it is not settled whether
+// the platform supplies something, what the customer has left undone still
+// counts: it is absent on either reading, so the doubt must not hide it.
 func (s *state) raw(el *element) (elementState, string) {
 	if el.needs != nil {
 		switch el.needs.Eval(s) {
 		case condition.False:
 			return stateAbsentUnfixable, "nothing on this plan, arrangement and date supplies it"
 		case condition.Unknown:
+			if st, why := s.configured(el); worse(stateUnknown, st) != stateUnknown {
+				return st, why + "; and whether the platform supplies it is not settled"
+			}
 			return stateUnknown, "whether the platform supplies it is not settled"
 		}
 	}
+	return s.configured(el)
+}
+
+// configured is the state as far as the customer's side goes.
+func (s *state) configured(el *element) (elementState, string) {
 	switch el.met.Eval(s) {
 	case condition.True:
 		return stateMet, "shown"
@@ -367,7 +383,7 @@ func (s *state) predicateUnknown(el *element) bool {
 type obligationEval struct {
 	o       *Obligation
 	verdict Verdict
-	raw     Verdict // before the cap
+	record  Verdict // before caps and compensating controls: what caps others
 	capped  string
 	els     []*elementEval
 	onAtt   bool
@@ -381,14 +397,14 @@ func (s *state) obligation(o *Obligation, frameworkApplies bool) obligationEval 
 		ev.els[i] = s.element(p.el)
 	}
 	if !frameworkApplies || o.applies != nil && o.applies.Eval(s) == condition.False {
-		ev.verdict, ev.raw = NotApplicable, NotApplicable
+		ev.verdict, ev.record = NotApplicable, NotApplicable
 		return ev
 	}
-	var has [len(stateNames)]bool
+	var has, bare [len(stateNames)]bool
 	for i, p := range o.parts {
 		if p.essential {
-			has[ev.els[i].state] = true
-			if ev.els[i].state == stateUnknown && ev.els[i].predicate {
+			has[ev.els[i].state], bare[ev.els[i].bare] = true, true
+			if ev.els[i].predicate && (ev.els[i].state == stateUnknown || ev.els[i].state == stateAbsentFixable) {
 				ev.verify = true
 			}
 			if p.el.att != nil && ev.els[i].state == stateMet {
@@ -396,22 +412,28 @@ func (s *state) obligation(o *Obligation, frameworkApplies bool) obligationEval 
 			}
 		}
 	}
+	// A compensating control is accepted or not by an assessor; it creates no
+	// record, so it lifts no cap.
+	ev.verdict, ev.record = combine(has), combine(bare)
+	return ev
+}
+
+// combine is the order of the verdict model: the worst essential element
+// decides.
+func combine(has [len(stateNames)]bool) Verdict {
 	switch {
 	case has[stateAbsentUnfixable]:
-		ev.verdict = GapNoConfiguration
+		return GapNoConfiguration
 	case has[stateAbsentFixable]:
-		ev.verdict = GapYouCanClose
+		return GapYouCanClose
 	case has[stateUnknown]:
-		ev.verdict = NotAssessed
+		return NotAssessed
 	case has[stateShort]:
-		ev.verdict = PartlySupported
+		return PartlySupported
 	case has[stateUnattested]:
-		ev.verdict = NeedsAttestation
-	default:
-		ev.verdict = Supported
+		return NeedsAttestation
 	}
-	ev.raw = ev.verdict
-	return ev
+	return Supported
 }
 
 type frameworkEval struct {
@@ -444,7 +466,7 @@ func (s *state) evaluate(force string) []frameworkEval {
 				continue // already at or below the cap
 			}
 			for _, c := range ob.o.CappedBy {
-				switch byID[c.Value].raw {
+				switch byID[c.Value].record {
 				case GapNoConfiguration, GapYouCanClose, NotAssessed:
 					ob.verdict, ob.capped = PartlySupported, c.Value
 				}

@@ -21,24 +21,25 @@ var embedded embed.FS
 // elements, frameworks, headline gaps, propositions and checks. It is read-only
 // after load and safe for concurrent use.
 type Model struct {
-	vars       []variable
-	varIndex   map[string]int
-	preds      []predicate
-	predIndex  map[string]int
-	atts       map[string]*attestation
-	attOrder   []string
-	elements   map[string]*element
-	Frameworks []*Framework
-	gaps       []gap
-	claims     []proposition
-	needs      []proposition
-	checks     []check
-	disputes   []DisputeNote
-	limits     []string
-	facts      *platform.Catalogue
-	factConds  map[*platform.Record]*condition.Program[state]
-	env        *condition.Env[state]
-	files      []InputFile
+	vars         []variable
+	varIndex     map[string]int
+	preds        []predicate
+	predIndex    map[string]int
+	atts         map[string]*attestation
+	attOrder     []string
+	elements     map[string]*element
+	Frameworks   []*Framework
+	gaps         []gap
+	claims       []proposition
+	needs        []proposition
+	checks       []check
+	disputes     []DisputeNote
+	limits       []string
+	observations []observation
+	facts        *platform.Catalogue
+	factConds    map[*platform.Record]*condition.Program[state]
+	env          *condition.Env[state]
+	files        []InputFile
 }
 
 // InputFile is a data file as used, for the bundle.

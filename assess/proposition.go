@@ -14,6 +14,8 @@ type propositionFile struct {
 	Needs       []proposition `yaml:"needs,required"`
 	Checks      []check       `yaml:"checks,required"`
 	Limitations []string      `yaml:"limitations,required"`
+
+	Observations []observation `yaml:"observations,required"`
 }
 
 // outcome is one rule of a list; the first that holds decides.
@@ -68,6 +70,31 @@ type check struct {
 	Facts        []source.Text `yaml:"facts"`
 }
 
+// observation is noted when its condition holds; doubt notes nothing.
+type observation struct {
+	Id    source.Text   `yaml:"id,required"`
+	When  source.Text   `yaml:"when,required"`
+	Text  string        `yaml:"text,required"`
+	Facts []source.Text `yaml:"facts"`
+	prog  *condition.Program[state]
+}
+
+func (m *Model) observe(s *state, findings map[string][]string) []Observation {
+	out := []Observation{}
+	for i := range m.observations {
+		o := &m.observations[i]
+		if o.prog.Eval(s) != condition.True {
+			continue
+		}
+		r := Observation{ID: o.Id.Value, Text: o.Text, Facts: texts(o.Facts)}
+		for _, v := range o.prog.Uses() {
+			r.Findings = append(r.Findings, findings[v]...)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
 func (m *Model) compilePropositions(pf *propositionFile, ps *source.Problems) {
 	rules := func(os []outcome) {
 		for i := range os {
@@ -101,6 +128,12 @@ func (m *Model) compilePropositions(pf *propositionFile, ps *source.Problems) {
 			}
 		}
 	}
+	for i := range pf.Observations {
+		o := &pf.Observations[i]
+		o.prog = m.compile(o.When, ps)
+		m.checkFacts(o.Facts, ps)
+	}
+	m.observations = pf.Observations
 	m.gaps, m.claims, m.needs, m.checks, m.limits = pf.Gaps, pf.Claims, pf.Needs, pf.Checks, pf.Limitations
 }
 

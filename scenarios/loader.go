@@ -99,6 +99,10 @@ func (s *Scenario) Set(overrides ...string) (*Scenario, error) {
 	return decode(s.merged, s.File, s.Bases, s.Shipped, s.Overrides, overrides)
 }
 
+// Explain turns problems that only a later package can see into the error of a
+// load: sorted, each with its line. No problem gives nil.
+func (s *Scenario) Explain(ps source.Problems) error { return s.merged.Explain(ps).Err() }
+
 func shippedFile(name string) (*source.File, error) {
 	if strings.ContainsAny(name, `/\`) {
 		return nil, nil

@@ -38,6 +38,8 @@ func commands() []*cli.Command {
 		assessCommand(),
 		scenariosCommand(),
 		rulesCommand(),
+		verifyCommand(),
+		keygenCommand(),
 	}
 }
 

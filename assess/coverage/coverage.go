@@ -1,0 +1,593 @@
+// Package coverage measures what a telemetry stream can show: who was heard,
+// what is missing inside it, which fields and texts were on the wire. Each figure
+// keeps its denominator, and one with an empty denominator is unknown, never
+// good.
+//
+// Only Cowork records count towards the figures; records of other products are
+// counted by product. A record delivered twice (same session, sequence, time and
+// name) counts once and is reported as a duplicate.
+//
+// Memory is bounded by the roster, by the sessions that showed a record within
+// the last day of event time (about 3 kB each), and by eight bytes and a map slot
+// for each session and prompt id. Order matters only inside a session: records
+// may come late by minutes, not by more than a day.
+package coverage
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sandtable-dev/sandtable/rules/alert"
+	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/scenarios/org"
+)
+
+// Ratio is a count and what it is a part of. The zero value is unknown.
+type Ratio struct {
+	N  int64 `json:"n"`
+	Of int64 `json:"of"`
+}
+
+// Known reports that there was anything to count.
+func (r Ratio) Known() bool { return r.Of > 0 }
+
+// Float is N/Of, and 0 when unknown: ask Known first.
+func (r Ratio) Float() float64 {
+	if r.Of <= 0 {
+		return 0
+	}
+	return float64(r.N) / float64(r.Of)
+}
+
+func (r Ratio) String() string { return fmt.Sprintf("%d of %d", r.N, r.Of) }
+
+func (r *Ratio) add(hit bool) {
+	r.Of++
+	if hit {
+		r.N++
+	}
+}
+
+// Config of one observation. Records outside [From, To) are counted and left
+// out; a zero bound is open.
+type Config struct {
+	Directory *org.Directory
+	// Enabled tells who may use Cowork at some moment of the period. Nil means
+	// every member of the roster.
+	Enabled  func(member int) bool
+	From, To time.Time
+	// ObservedIsReceive says that Event.Observed is a receiver's own clock, so that
+	// the difference from the record's time means something.
+	ObservedIsReceive bool
+}
+
+// Count is a name and how often it was seen.
+type Count struct {
+	Name string `json:"name"`
+	N    int64  `json:"n"`
+}
+
+// VersionCount counts records by the desktop's or container's version and by the
+// release of the event engine (the scope's version).
+type VersionCount struct {
+	Version string `json:"version"`
+	Wire    string `json:"wire,omitempty"`
+	Records int64  `json:"records"`
+}
+
+// Report is what the stream showed. Lists are sorted and never nil.
+type Report struct {
+	Records       int64   `json:"cowork_records"` // of Cowork, inside the period, each once
+	Products      []Count `json:"products"`       // every record, by product
+	Duplicates    int64   `json:"duplicates"`
+	OutsidePeriod int64   `json:"outside_period"`
+	Untimed       int64   `json:"untimed"` // Cowork records without a time; counted, but in no week
+
+	SeatsHeard      Ratio `json:"seats_heard"`    // enabled members with a record / enabled members
+	SequenceHoles   Ratio `json:"sequence_holes"` // missing / expected between first and last of each process
+	Processes       int64 `json:"processes"`
+	OrphanPrompts   Ratio `json:"orphan_prompts"` // prompt ids without a user_prompt / prompt ids
+	Identity        Ratio `json:"identity"`       // records of exactly one member / records
+	IdentityMissing int64 `json:"identity_missing"`
+	IdentityUnknown int64 `json:"identity_unknown"`  // on the wire, not on the roster
+	IdentityTorn    int64 `json:"identity_conflict"` // the keys of one record name two members
+	Paths           Ratio `json:"paths"`             // comparable path / file-touching tool results
+	MCP             Ratio `json:"mcp"`               // server named / MCP tool results
+	AutoAccept      Ratio `json:"auto_accept"`       // by configuration or hook / decisions whose maker is known
+	Decisions       int64 `json:"decisions"`
+
+	SkewP99Seconds int64 `json:"skew_p99_s"`
+	SkewKnown      bool  `json:"skew_known"`
+
+	// Records with a detector's hit in a prompt, an answer, tool arguments or a
+	// path. ContentEvaluable is the texts that were there / texts that could be.
+	PANHits          int64 `json:"pan_hits"`
+	SADHits          int64 `json:"sad_hits"`
+	PHIHits          int64 `json:"phi_hits"`
+	ContentEvaluable Ratio `json:"content_evaluable"`
+	PromptTexts      Ratio `json:"prompt_texts"`
+	ResponseTexts    Ratio `json:"response_texts"`
+	ToolTexts        Ratio `json:"tool_texts"`
+
+	LateLeaverEvents int64 `json:"late_leaver_events"`
+
+	Content  []string       `json:"content"` // content categories seen on the wire
+	Versions []VersionCount `json:"versions"`
+	Kinds    []Count        `json:"kinds"` // by event name
+	Weeks    int            `json:"weeks"` // whole weeks from the start of the period
+	// SilentWeeks are those without one Cowork record.
+	SilentWeeks int   `json:"silent_weeks"`
+	Sessions    int64 `json:"sessions"`
+	Prompts     int64 `json:"prompts"` // user_prompt records
+
+	// Silent lists the enabled members never heard, by index. Writers name them by
+	// pseudonym, so it stays out of JSON.
+	Silent []int `json:"-"`
+	// What a stream leaves out of single records, for doctor.
+	DecisionsWithoutResult Ratio `json:"decisions_without_result"` // accepted, with a tool_use_id
+	ResultsWithoutDecision Ratio `json:"results_without_decision"`
+	ResultsWithoutSource   Ratio `json:"results_without_source"`
+	RequestsWithoutCost    Ratio `json:"requests_without_cost"`
+	RecordsWithoutSession  int64 `json:"records_without_session"`
+}
+
+// Categories of content, in the order the vendor lists them.
+var categories = [...]string{"userPrompts", "assistantResponses", "toolDetails", "toolContent", "rawApiBodies"}
+
+const (
+	maxNames  = 256                // distinct versions and event names kept; more are summed as "other"
+	idle      = int64(24 * 3.6e12) // a session without a record for so long is closed
+	maxEpochs = 4                  // processes of one session that may run side by side
+	maxGaps   = 64                 // holes of one process that a late record may still fill
+	maxRecent = 64                 // fingerprints kept to tell a record delivered twice
+	// sideBySide is how long an older process of a session counts as still running.
+	sideBySide = int64(10 * time.Minute)
+	sweep      = 8192 // records between two looks for idle sessions
+)
+
+// Observer measures one stream. It keeps no text of any event. Not safe for
+// concurrent use.
+type Observer struct {
+	cfg      Config
+	from, to int64
+	r        Report
+	enabled  []bool
+	heard    []bool
+	left     []int64
+	products [8]int64
+	kinds    [64]int64
+	others   map[string]int64
+	versions map[[2]string]int64
+	content  [len(categories)]bool
+	weeks    []bool
+	skew     map[int64]int64
+	skewed   int64
+	sessions map[uint64]struct{}
+	prompts  map[uint64]bool // true: its user_prompt was seen
+	live     map[uint64]*session
+	last     uint64 // key of cur
+	cur      *session
+	newest   int64
+	ticks    int
+	closed   tally
+}
+
+// tally sums what closed sessions showed.
+type tally struct {
+	missing, expected, processes int64
+	decisions, decisionsAlone    int64
+	results, resultsAlone        int64
+}
+
+// New makes an observer. It asks Enabled once for every member.
+func New(cfg Config) *Observer {
+	o := &Observer{
+		cfg: cfg, from: math.MinInt64, to: math.MaxInt64, newest: math.MinInt64,
+		others: map[string]int64{}, versions: map[[2]string]int64{}, skew: map[int64]int64{},
+		sessions: map[uint64]struct{}{}, prompts: map[uint64]bool{}, live: map[uint64]*session{},
+	}
+	if !cfg.From.IsZero() {
+		o.from = cfg.From.UnixNano()
+	}
+	if !cfg.To.IsZero() {
+		o.to = cfg.To.UnixNano()
+	}
+	if !cfg.From.IsZero() && cfg.To.After(cfg.From) {
+		o.weeks = make([]bool, cfg.To.Sub(cfg.From)/(7*24*time.Hour))
+	}
+	if cfg.Directory != nil {
+		n := len(cfg.Directory.Members)
+		o.enabled, o.heard, o.left = make([]bool, n), make([]bool, n), make([]int64, n)
+		for i := range o.enabled {
+			o.enabled[i] = cfg.Enabled == nil || cfg.Enabled(i)
+			o.left[i] = math.MaxInt64
+			if l := cfg.Directory.Members[i].Left; !l.IsZero() {
+				o.left[i] = l.UnixNano()
+			}
+		}
+	}
+	return o
+}
+
+// Observe takes one record.
+func (o *Observer) Observe(ev *event.Event) {
+	o.products[ev.Product]++
+	if ev.Product != event.Cowork {
+		return
+	}
+	timed := ev.Has&event.FTime != 0
+	if timed && (ev.Time < o.from || ev.Time >= o.to) {
+		o.r.OutsidePeriod++
+		return
+	}
+	s := o.session(ev)
+	if s != nil && s.track(ev) {
+		o.r.Duplicates++
+		return
+	}
+	o.r.Records++
+	o.name(ev)
+	if timed {
+		if w := int((ev.Time - o.from) / int64(7*24*time.Hour)); o.from != math.MinInt64 && w < len(o.weeks) {
+			o.weeks[w] = true
+		}
+		o.newest = max(o.newest, ev.Time)
+	} else {
+		o.r.Untimed++
+	}
+	if v := [2]string{ev.ServiceVersion, ev.ScopeVersion}; true {
+		if n, ok := o.versions[v]; ok {
+			o.versions[v] = n + 1
+		} else if len(o.versions) < maxNames {
+			o.versions[[2]string{strings.Clone(v[0]), strings.Clone(v[1])}] = 1
+		} else {
+			o.versions[[2]string{"other", ""}]++
+		}
+	}
+	if o.cfg.ObservedIsReceive && timed && ev.Has&event.FObserved != 0 {
+		o.skew[coarse(ev.Observed-ev.Time)]++
+		o.skewed++
+	}
+	o.who(ev, timed)
+	if ev.Prompt != "" {
+		k := hash(ev.Prompt)
+		o.prompts[k] = o.prompts[k] || ev.Kind == event.UserPrompt
+	}
+	o.judge(ev, s)
+	if o.ticks++; o.ticks >= sweep {
+		o.ticks = 0
+		for k, s := range o.live {
+			if s.last < o.newest-idle {
+				s.close(&o.closed)
+				delete(o.live, k)
+			}
+		}
+		o.cur = nil
+	}
+}
+
+func (o *Observer) name(ev *event.Event) {
+	if ev.Kind != event.Other {
+		o.kinds[ev.Kind]++
+		return
+	}
+	if n, ok := o.others[ev.Name]; ok {
+		o.others[ev.Name] = n + 1
+	} else if len(o.others) < maxNames {
+		o.others[strings.Clone(ev.Name)] = 1
+	} else {
+		o.others["other"]++
+	}
+	if ev.Name == "api_request_body" || ev.Name == "api_response_body" {
+		o.content[4] = true
+	}
+}
+
+func (o *Observer) who(ev *event.Event, timed bool) {
+	member, state := o.member(ev)
+	switch state {
+	case missing:
+		o.r.IdentityMissing++
+	case stranger:
+		o.r.IdentityUnknown++
+	case torn:
+		o.r.IdentityTorn++
+	}
+	o.r.Identity.add(state == matched)
+	if state != matched {
+		return
+	}
+	o.heard[member] = true
+	if timed && ev.Time >= o.left[member] {
+		o.r.LateLeaverEvents++
+	}
+}
+
+type identity uint8
+
+const (
+	missing identity = iota
+	stranger
+	torn
+	matched
+)
+
+// member finds the one member that every key of the record names. A key nobody
+// has does not contradict one that somebody has: addresses change.
+func (o *Observer) member(ev *event.Event) (int, identity) {
+	found, state := -1, missing
+	for _, k := range [...]string{ev.Account, ev.Email, ev.AccountID} {
+		if k == "" {
+			continue
+		}
+		if state == missing {
+			state = stranger
+		}
+		if o.cfg.Directory == nil {
+			continue
+		}
+		m, ok := o.cfg.Directory.Lookup(k)
+		if !ok && k == ev.Email {
+			m, ok = o.cfg.Directory.Lookup(strings.ToLower(k))
+		}
+		switch {
+		case !ok:
+		case found >= 0 && found != m.Index:
+			return -1, torn
+		default:
+			found, state = m.Index, matched
+		}
+	}
+	return found, state
+}
+
+// judge looks at what a record of its kind could have shown.
+func (o *Observer) judge(ev *event.Event, s *session) {
+	r := &o.r
+	switch ev.Kind {
+	case event.UserPrompt:
+		r.Prompts++
+		o.text(&r.PromptTexts, 0, ev, ev.Has&event.FPromptText != 0 && ev.PromptText != event.Redacted, ev.PromptText, "", "")
+	case event.AssistantResponse:
+		o.text(&r.ResponseTexts, 1, ev, ev.Has&event.FResponseText != 0 && ev.ResponseText != event.Redacted, ev.ResponseText, "", "")
+	case event.ToolDecision:
+		r.Decisions++
+		if ev.Approval > event.ApprovalUnknown {
+			r.AutoAccept.add(ev.Approval == event.AutoAccept || ev.Approval == event.HookAccept)
+		}
+		if s != nil && ev.ToolUse != "" && ev.Decision == "accept" {
+			s.decided(hash(ev.ToolUse))
+		}
+	case event.ToolResult:
+		if ev.PathKnown != event.NotApplicable {
+			r.Paths.add(ev.PathKnown == event.Known && comparable(ev))
+		}
+		if ev.IsMCP() {
+			r.MCP.add(ev.MCPKnown == event.Known)
+		}
+		r.ResultsWithoutSource.add(ev.Has&event.FSource == 0)
+		if s != nil && ev.ToolUse != "" {
+			s.ended(hash(ev.ToolUse))
+		}
+		there := ev.Has&(event.FInput|event.FParameters) != 0 && ev.Input != event.Redacted
+		o.text(&r.ToolTexts, 2, ev, there, ev.Input, ev.Parameters, "")
+	case event.APIRequest:
+		r.RequestsWithoutCost.add(ev.CostFrom == event.CostMissing || ev.CostFrom == event.NoCost)
+	}
+}
+
+// text counts a text that could be there and, if it is, looks into it.
+func (o *Observer) text(of *Ratio, category int, ev *event.Event, there bool, texts ...string) {
+	of.add(there)
+	o.r.ContentEvaluable.add(there)
+	if !there {
+		return
+	}
+	o.content[category] = true
+	var pan, sad, phi bool
+	for _, t := range texts {
+		if t == "" || t == event.Redacted {
+			continue
+		}
+		pan = pan || alert.Classify(t, "pan")
+		sad = sad || alert.Classify(t, "sad")
+		phi = phi || alert.Classify(t, "phi")
+	}
+	o.r.PANHits += count(pan)
+	o.r.SADHits += count(sad)
+	o.r.PHIHits += count(phi)
+}
+
+func count(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// comparable reports that every path of the call can be held against a folder:
+// absolute, and without steps upwards.
+func comparable(ev *event.Event) bool {
+	paths := ev.Paths
+	if paths == nil {
+		paths = []string{ev.Path}
+	}
+	for _, p := range paths {
+		p = event.CleanPath(p)
+		absolute := strings.HasPrefix(p, "/") || len(p) > 2 && p[1] == ':' && p[2] == '/'
+		if !absolute || strings.Contains(p+"/", "/../") {
+			return false
+		}
+	}
+	return true
+}
+
+// coarse is the absolute value in seconds, rounded up: to the second up to ten
+// minutes, above that to two digits, so that few values occur.
+func coarse(ns int64) int64 {
+	if ns < 0 {
+		if ns = -ns; ns < 0 {
+			ns = math.MaxInt64
+		}
+	}
+	s := ns / 1e9
+	if ns%1e9 > 0 {
+		s++
+	}
+	unit := int64(1)
+	for s > 600 && s/unit >= 100 {
+		unit *= 10
+	}
+	return (s + unit - 1) / unit * unit
+}
+
+// hash is FNV-1a, fixed so that a run repeats. Two ids that collide would count
+// as one; among a million ids the chance is below one in ten million.
+func hash(s string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return h
+}
+
+func (o *Observer) session(ev *event.Event) *session {
+	if ev.Session == "" {
+		o.r.RecordsWithoutSession++
+		return nil
+	}
+	k := hash(ev.Session)
+	if o.cur != nil && o.last == k {
+		return o.cur
+	}
+	s := o.live[k]
+	if s == nil {
+		o.sessions[k] = struct{}{}
+		s = &session{last: math.MinInt64}
+		o.live[k] = s
+	}
+	o.last, o.cur = k, s
+	return s
+}
+
+// Report may be asked at any time; later records count towards the next one.
+func (o *Observer) Report() *Report {
+	r := o.r
+	t := o.closed
+	for _, s := range o.live {
+		s.close(&t)
+	}
+	r.SequenceHoles, r.Processes = Ratio{t.missing, t.expected}, t.processes
+	r.DecisionsWithoutResult = Ratio{t.decisionsAlone, t.decisions}
+	r.ResultsWithoutDecision = Ratio{t.resultsAlone, t.results}
+	r.Products, r.Versions, r.Kinds = []Count{}, []VersionCount{}, []Count{}
+	for p, n := range o.products {
+		if n > 0 {
+			r.Products = append(r.Products, Count{event.Product(p).String(), n})
+		}
+	}
+	for k, n := range o.kinds {
+		if n > 0 {
+			r.Kinds = append(r.Kinds, Count{event.Kind(k).String(), n})
+		}
+	}
+	for name, n := range o.others {
+		r.Kinds = append(r.Kinds, Count{name, n})
+	}
+	byName := func(a, b Count) int { return strings.Compare(a.Name, b.Name) }
+	slices.SortFunc(r.Products, byName)
+	slices.SortFunc(r.Kinds, byName)
+	for v, n := range o.versions {
+		r.Versions = append(r.Versions, VersionCount{v[0], v[1], n})
+	}
+	slices.SortFunc(r.Versions, func(a, b VersionCount) int {
+		if c := dotted(a.Version, b.Version); c != 0 {
+			return c
+		}
+		return dotted(a.Wire, b.Wire)
+	})
+	for i, c := range categories {
+		if o.content[i] {
+			r.Content = append(r.Content, c)
+		}
+	}
+	if r.Content == nil {
+		r.Content = []string{}
+	}
+	r.Silent = []int{}
+	for i, on := range o.enabled {
+		if on {
+			r.SeatsHeard.add(o.heard[i])
+			if !o.heard[i] {
+				r.Silent = append(r.Silent, i)
+			}
+		}
+	}
+	r.Weeks = len(o.weeks)
+	for _, heard := range o.weeks {
+		if !heard {
+			r.SilentWeeks++
+		}
+	}
+	r.Sessions = int64(len(o.sessions))
+	r.OrphanPrompts.Of = int64(len(o.prompts))
+	for _, asked := range o.prompts {
+		if !asked {
+			r.OrphanPrompts.N++
+		}
+	}
+	r.SkewP99Seconds, r.SkewKnown = o.percentile99(), o.skewed > 0
+	return &r
+}
+
+// percentile99 is the smallest skew that 99 in 100 records do not exceed.
+func (o *Observer) percentile99() int64 {
+	var values []int64
+	for v := range o.skew {
+		values = append(values, v)
+	}
+	slices.Sort(values)
+	need, seen := (o.skewed*99+99)/100, int64(0)
+	for _, v := range values {
+		if seen += o.skew[v]; seen >= need {
+			return v
+		}
+	}
+	return 0
+}
+
+// dotted compares versions part by part, as numbers where both are.
+func dotted(a, b string) int {
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	for i := 0; i < len(as) && i < len(bs); i++ {
+		x, ex := strconv.ParseUint(as[i], 10, 64)
+		y, ey := strconv.ParseUint(bs[i], 10, 64)
+		switch {
+		case ex == nil && ey == nil && x != y:
+			if x < y {
+				return -1
+			}
+			return 1
+		case as[i] != bs[i] && (ex != nil || ey != nil):
+			return strings.Compare(as[i], bs[i])
+		}
+	}
+	if c := len(as) - len(bs); c != 0 {
+		return c
+	}
+	return strings.Compare(a, b)
+}
+
+// MarshalJSON is the report with the number of silent members, never who.
+func (r Report) MarshalJSON() ([]byte, error) {
+	type plain Report
+	return json.Marshal(struct {
+		plain
+		Silent int `json:"members_silent"`
+	}{plain(r), len(r.Silent)})
+}

@@ -1,0 +1,172 @@
+package coverage
+
+import "github.com/sandtable-dev/sandtable/rules/event"
+
+// session is what is kept of one session while records of it still come.
+type session struct {
+	last     int64 // event time of its newest record
+	epochs   []epoch
+	tally    tally           // processes of it that are over
+	open     map[uint64]bool // tool uses seen on one side: true = decided, false = ended
+	recent   [maxRecent]uint64
+	recentAt int
+}
+
+// epoch is one process of a session: event.sequence counts up from 0 inside it
+// and starts again with the next process. Holes are counted between the first
+// and the last number seen, as a capture may begin or end midway.
+type epoch struct {
+	first, max int64
+	at         int64 // time of the record with number max
+	gaps       []gap // in rising order
+	lost       int64 // holes that are too old to be filled
+}
+
+type gap struct{ from, to int64 } // inclusive
+
+// track places the record's sequence number and reports a record that was
+// delivered before. Rules, in this order: the number after the last one of the
+// newest process, or of an older one that was heard within ten minutes, continues
+// it; a hole is filled by a record no newer than the process; a higher number
+// continues the newest process with a gap; anything else, in particular a lower
+// number at a later time, starts a process.
+func (s *session) track(ev *event.Event) (duplicate bool) {
+	if ev.Has&event.FTime != 0 {
+		s.last = max(s.last, ev.Time)
+	}
+	if ev.Has&event.FSequence == 0 || ev.Sequence < 0 {
+		return false
+	}
+	n := ev.Sequence
+	print := (hash(ev.Name)^uint64(ev.Time))*1099511628211 ^ uint64(n)*0x9e3779b97f4a7c15
+	if print == 0 {
+		print = 1
+	}
+	for _, p := range s.recent {
+		if p == print {
+			return true
+		}
+	}
+	s.recent[s.recentAt%maxRecent] = print
+	s.recentAt++
+	newest := len(s.epochs) - 1
+	for i := newest; i >= 0; i-- {
+		if e := &s.epochs[i]; n == e.max+1 && ev.Time >= e.at && (i == newest || ev.Time-e.at <= sideBySide) {
+			e.max, e.at = n, ev.Time
+			return false
+		}
+	}
+	for i := newest; i >= 0; i-- {
+		e := &s.epochs[i]
+		if n < e.max && ev.Time <= e.at && e.fill(n) {
+			return false
+		}
+	}
+	if newest >= 0 && n > s.epochs[newest].max && ev.Time >= s.epochs[newest].at {
+		s.epochs[newest].skip(n, ev.Time)
+		return false
+	}
+	if len(s.epochs) == maxEpochs {
+		s.epochs[0].close(&s.tally)
+		s.epochs = append(s.epochs[:0], s.epochs[1:]...)
+	}
+	s.epochs = append(s.epochs, epoch{first: n, max: n, at: ev.Time})
+	return false
+}
+
+// skip moves on to n and leaves a hole.
+func (e *epoch) skip(n, at int64) {
+	if len(e.gaps) == maxGaps {
+		e.lost += e.gaps[0].to - e.gaps[0].from + 1
+		e.gaps = append(e.gaps[:0], e.gaps[1:]...)
+	}
+	e.gaps = append(e.gaps, gap{e.max + 1, n - 1})
+	e.max, e.at = n, at
+}
+
+// fill takes n out of a hole, or lets the process begin earlier. A number that
+// far before the first would be another process.
+func (e *epoch) fill(n int64) bool {
+	if n < e.first {
+		if e.first-n > maxGaps || len(e.gaps) == maxGaps {
+			return false
+		}
+		if e.first-n > 1 {
+			e.gaps = append([]gap{{n + 1, e.first - 1}}, e.gaps...)
+		}
+		e.first = n
+		return true
+	}
+	for i := range e.gaps {
+		g := e.gaps[i]
+		switch {
+		case n < g.from || n > g.to:
+			continue
+		case g.from == g.to:
+			e.gaps = append(e.gaps[:i], e.gaps[i+1:]...)
+		case n == g.from:
+			e.gaps[i].from++
+		case n == g.to:
+			e.gaps[i].to--
+		default:
+			e.gaps[i].to = n - 1
+			e.gaps = append(e.gaps[:i+1], append([]gap{{n + 1, g.to}}, e.gaps[i+1:]...)...)
+		}
+		return true
+	}
+	return false
+}
+
+func (e *epoch) close(t *tally) {
+	t.processes++
+	t.expected += e.max - e.first + 1
+	t.missing += e.lost
+	for _, g := range e.gaps {
+		t.missing += g.to - g.from + 1
+	}
+}
+
+// decided and ended pair an accepted decision with the result of the same tool
+// use, whichever comes first.
+func (s *session) decided(use uint64) {
+	s.tally.decisions++
+	s.pair(use, true)
+}
+
+func (s *session) ended(use uint64) {
+	s.tally.results++
+	s.pair(use, false)
+}
+
+func (s *session) pair(use uint64, decided bool) {
+	if was, ok := s.open[use]; ok && was != decided {
+		delete(s.open, use)
+		return
+	}
+	if s.open == nil {
+		s.open = map[uint64]bool{}
+	}
+	s.open[use] = decided
+}
+
+// close adds the session to t and leaves it as it is.
+func (s *session) close(t *tally) {
+	u := s.tally
+	for i := range s.epochs {
+		s.epochs[i].close(&u)
+	}
+	for _, decided := range s.open {
+		if decided {
+			u.decisionsAlone++
+		} else {
+			u.resultsAlone++
+		}
+	}
+	t.missing += u.missing
+	t.expected += u.expected
+	t.processes += u.processes
+	t.decisions += u.decisions
+	t.decisionsAlone += u.decisionsAlone
+	t.results += u.results
+	t.resultsAlone += u.resultsAlone
+}

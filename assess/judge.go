@@ -1,0 +1,52 @@
+package assess
+
+// Judgement is the core of an assessment without its texts: what the searches,
+// the timeline and the tests compare.
+type Judgement struct {
+	Answer   string             // one of the five answers
+	Postures map[string]string  // by framework; "" where it is out of scope
+	Verdicts map[string]Verdict // by obligation
+	Gaps     map[string]string  // state of each headline gap
+}
+
+// Judge evaluates every obligation, posture and headline gap for in. It is
+// pure and safe for concurrent use. It fails only on inputs that no assessment
+// can have: an unknown variable, no plan, no date.
+func (m *Model) Judge(in Inputs) (Judgement, error) {
+	s, err := m.newState(&in)
+	if err != nil {
+		return Judgement{}, err
+	}
+	fes := s.evaluate("")
+	return s.judgement(fes), nil
+}
+
+func (s *state) judgement(fes []frameworkEval) Judgement {
+	j := Judgement{Answer: s.overall(fes), Postures: map[string]string{}, Verdicts: map[string]Verdict{}, Gaps: map[string]string{}}
+	for i := range fes {
+		j.Postures[fes[i].fw.Id.Value] = fes[i].posture
+		for k := range fes[i].obs {
+			j.Verdicts[fes[i].obs[k].o.Id.Value] = fes[i].obs[k].verdict
+		}
+	}
+	for i := range s.m.gaps {
+		j.Gaps[s.m.gaps[i].Id.Value] = s.gapState(&s.m.gaps[i])
+	}
+	return j
+}
+
+// gapState is the state of a headline gap as its state machine has it.
+func (s *state) gapState(g *gap) string {
+	if o := first(s, g.States); o != nil {
+		return o.State
+	}
+	return g.Otherwise
+}
+
+// overall is the answer, or not evaluable where nothing at all was supplied.
+func (s *state) overall(fes []frameworkEval) string {
+	if !s.get("cowork_records").Known && len(s.get("org_kind").Set) == 0 && !s.get("otel_on").Known && !s.get("cowork_scope").Known {
+		return NotEvaluable
+	}
+	return s.answerPosture(fes)
+}

@@ -1,0 +1,320 @@
+// Package rehearsal is the one path from a scenario, or from a capture, to a
+// result: build the organisation, play or read its stream, replay the stream
+// through the engines and observers, and assess what that shows. run, assess,
+// scenario checks, comparison and learning all use it.
+//
+// A simulated stream is written and read again before any engine sees it, so
+// that nothing reaches an engine that is not on the wire.
+package rehearsal
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/sandtable-dev/sandtable/assess"
+	"github.com/sandtable-dev/sandtable/assess/analytics"
+	"github.com/sandtable-dev/sandtable/assess/coverage"
+	"github.com/sandtable-dev/sandtable/rules"
+	"github.com/sandtable-dev/sandtable/rules/alert"
+	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/rules/rbac"
+	"github.com/sandtable-dev/sandtable/rules/spend"
+	"github.com/sandtable-dev/sandtable/scenarios"
+	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/scenarios/platform"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
+	"github.com/sandtable-dev/sandtable/simulate"
+	"github.com/sandtable-dev/sandtable/simulate/otlp"
+	"github.com/sandtable-dev/sandtable/simulate/replay"
+	"github.com/sandtable-dev/sandtable/simulate/stream"
+)
+
+// Options of one run.
+type Options struct {
+	Scenario *scenarios.Scenario
+	// Streams are captures to replay; none means that the scenario is played.
+	Streams []string
+	Stdin   io.Reader // what the stream "-" reads
+	// StreamTo takes the played stream, and StreamPath is where it can be read
+	// again once StreamTo is closed. Both left out means a temporary file.
+	StreamTo   io.WriteCloser
+	StreamPath string
+	// Key of the pseudonyms. A simulated run without one derives it from the
+	// seed; a capture needs one.
+	Key            []byte
+	IncludeContent bool // members keep their names
+	Workers        int  // of the simulation; below 1: one per processor
+	// Progress is told what goes on: a stage and how far it is. Total is 0 when
+	// nobody knows.
+	Progress func(stage string, done, total int64)
+}
+
+// ErrNoRecords is returned, wrapped, when not one record of the captures was usable.
+var ErrNoRecords = fmt.Errorf("no usable record")
+
+// Run carries out one rehearsal. The result is complete or the error is not nil.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	if o.Progress == nil {
+		o.Progress = func(string, int64, int64) {}
+	}
+	if len(o.Key) == 0 {
+		if len(o.Streams) > 0 {
+			return nil, fmt.Errorf("rehearsal: a capture needs a key for its pseudonyms")
+		}
+		o.Key = rules.SimulatedKey(int64(o.Scenario.Seed))
+	}
+	r, err := prepare(o)
+	if err != nil {
+		return nil, err
+	}
+	src, err := r.stream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.replay(ctx, src); err != nil {
+		return nil, err
+	}
+	return r.result()
+}
+
+// run is everything one rehearsal works with.
+type run struct {
+	o        Options
+	s        *scenarios.Scenario
+	model    *assess.Model
+	facts    *platform.Catalogue
+	prices   *platform.PriceList
+	dir      *org.Directory
+	rbac     *rbac.Engine
+	rules    []*alert.Rule
+	packs    []File
+	names    *rules.Pseudonyms
+	observed bool
+	enabled  []bool // may use Cowork at some moment of the period
+	from, to time.Time
+	end      time.Time // the last instant of the period
+
+	outcome   *simulate.Outcome
+	written   *Stream
+	inputs    []stream.Input
+	counts    replay.Counts
+	findings  []rules.Finding
+	access    *rbac.Engine
+	ledger    *spend.Ledger
+	alerts    *alert.Engine
+	coverage  *coverage.Report
+	analytics *analytics.Report
+}
+
+func prepare(o Options) (*run, error) {
+	s := o.Scenario
+	r := &run{o: o, s: s, observed: len(o.Streams) > 0, names: rules.NewPseudonyms(o.Key),
+		from: s.Period.From.Time, to: s.Period.To.Time.AddDate(0, 0, 1)}
+	r.end = r.to.Add(-time.Second)
+	var err error
+	if r.model, err = assess.Default(); err != nil {
+		return nil, err
+	}
+	if r.facts, err = platform.Facts(); err != nil {
+		return nil, err
+	}
+	if r.prices, err = platform.Prices(); err != nil {
+		return nil, err
+	}
+	if r.rules, r.packs, err = loadRules(s); err != nil {
+		return nil, err
+	}
+	if err := r.checkNames(); err != nil {
+		return nil, err
+	}
+	if r.dir, err = org.Build(&s.Config, s.Seed); err != nil {
+		return nil, err
+	}
+	if !r.observed {
+		before := r.engine()
+		simulate.SetLeavers(s, r.dir, func(m int, t time.Time) bool { return may(before, m, rbac.Cowork, t) })
+	}
+	r.rbac = r.engine()
+	r.enabled = make([]bool, len(r.dir.Members))
+	for i := range r.enabled {
+		for t := r.from; t.Before(r.to) && !r.enabled[i]; t = t.Add(12 * time.Hour) {
+			r.enabled[i] = may(r.rbac, i, rbac.Cowork, t)
+		}
+	}
+	return r, nil
+}
+
+// fact asks for a fact, or one of its parameters, on the as-of day.
+func (r *run) fact(id, param string) (string, bool) {
+	a := r.facts.At(id, platform.Query{AsOf: r.s.AsOf, Plan: r.s.Organisation.Plan.Value, Arrangements: r.s.Organisation.Arrangements, Exam: r.s.Exam()})
+	if a.Record == nil || a.Value == platform.NotStated || a.Value == platform.Unknown {
+		return "", false
+	}
+	if param != "" {
+		return a.Param(param)
+	}
+	return a.Value.String(), true
+}
+
+func (r *run) engine() *rbac.Engine {
+	return rbac.New(r.dir, rbac.DefaultRules(r.s.Organisation.Plan.Value, r.fact))
+}
+
+func (r *run) newLedger() *spend.Ledger { return spend.New(r.dir, spend.DefaultRules(r.fact)) }
+
+func may(e *rbac.Engine, member int, capability string, t time.Time) bool {
+	return e.Allowed(member, capability, t) == rbac.Allow
+}
+
+// gate lets the engines decide while the scenario is played.
+type gate struct {
+	rbac   *rbac.Engine
+	ledger *spend.Ledger
+}
+
+func (g gate) MayUse(m int, capability string, t time.Time) bool {
+	switch capability {
+	case rbac.Cowork, rbac.Cloud:
+		return may(g.rbac, m, capability, t)
+	}
+	// A built-in tool is held back only where the policy certainly denies it:
+	// most configurations say nothing about it.
+	return g.rbac.Allowed(m, capability, t) != rbac.Deny
+}
+
+func (g gate) Connector(m int, connector, tool string, write bool, t time.Time) simulate.Verdict {
+	switch g.rbac.Connector(m, connector, tool, write, t).Outcome {
+	case rbac.Allow, rbac.NotGoverned:
+		return simulate.Allow
+	case rbac.Ask:
+		return simulate.Ask
+	}
+	return simulate.Deny
+}
+
+func (g gate) MaySpend(m int, t time.Time) bool        { return g.ledger.Gate(m, t).Allowed }
+func (g gate) Charge(m int, t time.Time, micros int64) { g.ledger.Charge(m, t, micros) }
+
+// stream opens the captures, or plays the scenario and opens what it wrote.
+func (r *run) stream(ctx context.Context) (*stream.Source, error) {
+	if r.observed {
+		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin})
+	}
+	to, path := r.o.StreamTo, r.o.StreamPath
+	if to == nil {
+		f, err := os.CreateTemp("", "sandtable-*.otlp.jsonl.zst")
+		if err != nil {
+			return nil, err
+		}
+		to, path = f, f.Name()
+		r.o.StreamPath = path
+	}
+	profile, ok := otlp.ProfileNamed(r.s.Telemetry.Profile)
+	if !ok {
+		profile, _ = otlp.ProfileNamed("cowork-local-1p")
+	}
+	w := stream.NewWriter(to, profile)
+	// Life goes on whether or not anybody exports it: without an endpoint the
+	// organisation lives and the stream stays empty.
+	emit := w.Write
+	if !r.s.Telemetry.On() {
+		emit = func([]event.Event) error { return nil }
+	}
+	var err error
+	r.outcome, err = simulate.Run(ctx, simulate.Options{
+		Scenario: r.s, Directory: r.dir, Gate: gate{r.rbac, r.newLedger()}, Prices: r.prices, Workers: r.o.Workers,
+		Progress: func(done, total int) { r.o.Progress("playing", int64(done), int64(total)) },
+	}, emit)
+	if e := w.Close(); err == nil {
+		err = e
+	}
+	if e := to.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		r.discard()
+		return nil, err
+	}
+	r.written = &Stream{Events: w.Events(), PlainBytes: w.PlainBytes(), PackedBytes: w.PackedBytes(), PlainSHA256: w.SHA256()}
+	return stream.Open([]string{path}, stream.Options{})
+}
+
+// discard removes the temporary stream, if it is ours.
+func (r *run) discard() {
+	if r.o.StreamTo == nil && r.o.StreamPath != "" {
+		os.Remove(r.o.StreamPath)
+	}
+}
+
+// replay passes the stream through engines and observers.
+func (r *run) replay(ctx context.Context, src *stream.Source) error {
+	defer r.discard()
+	r.access, r.ledger = r.engine(), r.newLedger()
+	r.alerts = alert.New(r.rules, r.alertConfig())
+	seen := func(m int) bool { return m >= 0 && m < len(r.enabled) && r.enabled[m] }
+	cover := coverage.New(coverage.Config{Directory: r.dir, Enabled: seen, From: r.from, To: r.to})
+	usage := analytics.New(analytics.Config{
+		Directory: r.dir, From: r.from, To: r.to, AsOf: r.s.AsOf.Time, Plan: r.s.Organisation.Plan.Value,
+		Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day) },
+	})
+	opts := replay.Options{From: r.from, Until: r.to, Prices: r.prices}
+	if r.observed {
+		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
+	}
+	rp := replay.New(opts, r.access, r.ledger, r.alerts, cover, usage)
+	var n, total int64
+	if r.written != nil {
+		total = r.written.Events
+	}
+	err := src.Each(ctx, func(b *otlp.Batch) error {
+		rp.Add(b.Events)
+		if n += int64(len(b.Events)); n%4096 < int64(len(b.Events)) {
+			r.o.Progress("replaying", n, total)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	r.counts, r.findings = rp.Close()
+	r.inputs = src.Report()
+	r.coverage, r.analytics = cover.Report(), usage.Report()
+	if r.observed && r.counts.Received == 0 {
+		return fmt.Errorf("%w in %d input(s): %s", ErrNoRecords, len(r.inputs), lossesOf(r.inputs))
+	}
+	return nil
+}
+
+// checkNames refuses claims, needs, attestations, stories and packs nobody has
+// heard of: a misspelt one would otherwise drop out of the report unseen.
+func (r *run) checkNames() error {
+	var ps source.Problems
+	known := func(t source.Text, what string, all []string) {
+		for _, k := range all {
+			if k == t.Value {
+				return
+			}
+		}
+		advice := "known: " + joined(all)
+		if g := source.Nearest(t.Value, all); g != "" {
+			advice = fmt.Sprintf("did you mean %q?", g)
+		}
+		ps.Add(t.At, advice, "%q is not %s", t.Value, what)
+	}
+	for _, c := range r.s.Claims {
+		known(c.Id, "a claim this version can judge", r.model.ClaimIDs())
+	}
+	for _, n := range r.s.Needs {
+		known(n.Id, "a need this version can judge", r.model.NeedIDs())
+	}
+	for _, a := range r.s.Attestations {
+		known(a.Id, "an attestation the assessor knows", r.model.Attestations())
+	}
+	for _, i := range r.s.Incidents {
+		known(i.Story, "a story the simulator can play", simulate.StoryNames())
+	}
+	return r.s.Explain(ps)
+}
