@@ -20,6 +20,7 @@ import (
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 	"github.com/sandtable-dev/sandtable/simulate/otlp"
+	"github.com/sandtable-dev/sandtable/simulate/replay"
 	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
 
@@ -326,34 +327,27 @@ func declaredConfig(c *cli.Context) (alert.Config, error) {
 	return alert.ParseConfig(file, data)
 }
 
-// lateness is how much later than its own time a record may arrive without
-// changing a result.
-const lateness = 15 * time.Minute
-
-// readOrdered reads streams and hands records over in the order of their own time.
-func readOrdered(c *cli.Context, paths []string, observe func(*event.Event)) (*alert.Ordered, *stream.Source, error) {
+// replayStreams passes streams through the observers in the order of event time.
+func replayStreams(c *cli.Context, paths []string, observers ...replay.Observer) (replay.Counts, []rules.Finding, error) {
 	src, err := stream.Open(paths, stream.Options{Stdin: c.App.Reader})
 	if err != nil {
-		return nil, nil, err
+		return replay.Counts{}, nil, err
 	}
-	in := alert.NewOrdered(lateness, observe)
-	records := 0
-	err = src.Each(c.Context, func(b *otlp.Batch) error {
-		records += len(b.Events)
-		for i := range b.Events {
-			in.Observe(&b.Events[i])
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, nil, err
+	rp := replay.New(replay.Options{}, observers...)
+	if err := src.Each(c.Context, func(b *otlp.Batch) error { rp.Add(b.Events); return nil }); err != nil {
+		return replay.Counts{}, nil, err
 	}
-	in.Close()
-	if records == 0 {
-		return nil, nil, failure{exitFailure, fmt.Errorf("no usable record in %s", strings.Join(paths, ", "))}
+	counts, found := rp.Close()
+	if counts.Received == 0 {
+		return counts, nil, failure{exitFailure, fmt.Errorf("no usable record in %s", strings.Join(paths, ", "))}
 	}
-	return in, src, nil
+	return counts, found, nil
 }
+
+// observe is an observer from a function.
+type observe func(*event.Event)
+
+func (f observe) Observe(e *event.Event) { f(e) }
 
 func rulesExplain(c *cli.Context) error {
 	if c.NArg() < 2 {
@@ -378,15 +372,12 @@ func rulesExplain(c *cli.Context) error {
 	e := alert.New([]*alert.Rule{r}, cfg)
 	w := c.App.Writer
 	found := false
-	last := int64(0)
-	_, _, err = readOrdered(c, c.Args().Slice()[1:], func(ev *event.Event) {
+	_, alerts, err := replayStreams(c, c.Args().Slice()[1:], observe(func(ev *event.Event) {
 		if ev.Index == want {
 			found = true
 			explainEvent(w, r, ev, cfg, c.Bool("include-content"))
 		}
-		e.Observe(ev)
-		last = max(last, ev.Time)
-	})
+	}), e)
 	if err != nil {
 		return err
 	}
@@ -394,7 +385,7 @@ func rulesExplain(c *cli.Context) error {
 		return failure{exitFailure, fmt.Errorf("there is no event e%d in the stream, or it repeats one that is", want)}
 	}
 	cited := 0
-	for _, f := range e.Close(time.Unix(0, last)) {
+	for _, f := range alerts {
 		if slices.ContainsFunc(f.Events, func(x rules.EventRef) bool { return x.Index == want }) {
 			cited++
 			fmt.Fprintf(w, "\nCited by %s at %s: %s, %d %s\n", f.ID, f.Time.Format(time.RFC3339), f.Reason, f.Count, plural(f.Count, "event", "events"))

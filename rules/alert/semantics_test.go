@@ -13,6 +13,7 @@ import (
 
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/simulate/replay"
 )
 
 // told is what a finding says, without its number.
@@ -61,31 +62,28 @@ const ofEachType = `    condition: decision == "reject"
 ` + "  - " + `{id: a, title: t, severity: low, status: stable, topic: silence, owner: o, catches: c, runbook: b, condition: 'true', correlation: {type: absence, key: [session], window: 20m, threshold: 2}}
 `
 
-// Duplicates and records that come late within the bound change nothing,
-// whatever the type of correlation.
+// Duplicates and records that come late change nothing within the bound of the
+// replay that feeds engines, whatever the type of correlation.
 func TestDuplicatesAndLateArrivalsChangeNothing(t *testing.T) {
 	rs := load(t, ofEachType)
 	fired := map[string]bool{}
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		evs := day(r)
-		play := func(evs []event.Event) ([]string, *Ordered) {
-			e := New(rs, Config{})
-			in := NewOrdered(10*time.Minute, e.Observe)
+		play := func(evs []event.Event) ([]string, replay.Counts) {
+			rp := replay.New(replay.Options{Until: origin.AddDate(0, 0, 2)}, New(rs, Config{}))
 			for i := range evs {
-				ev := evs[i]
-				ev.Index = int64(i)
-				in.Observe(&ev)
+				evs[i].Index = int64(i)
 			}
-			in.Close()
-			found := e.Close(time.Unix(0, evs[len(evs)-1].Time).Add(time.Hour))
+			rp.Add(evs)
+			counts, found := rp.Close()
 			for _, f := range found {
 				fired[f.Rule] = true
 			}
-			return told(found), in
+			return told(found), counts
 		}
 		want, _ := play(evs)
-		// Every record arrives up to ten minutes late, and a third twice.
+		// Every record arrives up to nine minutes late, and a third twice.
 		type arrival struct {
 			at int64
 			ev event.Event
@@ -108,28 +106,14 @@ func TestDuplicatesAndLateArrivalsChangeNothing(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Fatalf("seed %d: late and repeated records changed the alerts:\n%s\n\nwant\n%s", seed, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
-		if in.Repeats != repeats || in.Late != 0 {
-			t.Errorf("seed %d: %d repeats and %d late, want %d and 0", seed, in.Repeats, in.Late, repeats)
+		if in.Duplicates != repeats || in.Late != 0 {
+			t.Errorf("seed %d: %d repeats and %d late, want %d and 0", seed, in.Duplicates, in.Late, repeats)
 		}
 	}
 	for _, id := range []string{"r", "d", "s", "f", "q", "z", "a"} {
 		if !fired[id] {
 			t.Errorf("rule %s never fired: the test shows nothing about it", id)
 		}
-	}
-}
-
-func TestLaterThanTheBoundIsCounted(t *testing.T) {
-	n := 0
-	in := NewOrdered(time.Minute, func(*event.Event) { n++ })
-	for i, at := range []time.Duration{0, time.Hour, 2 * time.Hour, time.Second} {
-		ev := reject(at, "a", "m")
-		ev.Sequence, ev.Has = int64(i), ev.Has|event.FSequence
-		in.Observe(ev)
-	}
-	in.Close()
-	if in.Late != 1 || n != 4 {
-		t.Errorf("%d late, %d handed over", in.Late, n)
 	}
 }
 
