@@ -136,6 +136,8 @@ type Assessment struct {
 	Variables    []VariableUse       `json:"variables"`
 	Evidences    []EvidenceItem      `json:"evidence_index"`
 	Observations []Observation       `json:"observations"`
+	Controls     []ControlResult     `json:"controls,omitempty"`     // filled by Model.Controls
+	WouldChange  []WouldChange       `json:"would_change,omitempty"` // filled by Model.WouldChange
 	Limitations  []string            `json:"limitations"`
 	Disputes     []DisputeNote       `json:"disputes"`
 }
