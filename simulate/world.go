@@ -38,6 +38,8 @@ type staff struct {
 	wire     string
 	logs     logs
 	base     event.Event // what every record of the installation carries
+	changes  []*altered
+	chosen   int // stories it leads
 }
 
 type plugin struct{ name, hash, market string }
@@ -66,6 +68,7 @@ type world struct {
 	stories    []*instance
 	pieces     map[pieceKey][]*piece
 	unplaced   []Unplaced
+	leaving    int // leavers given to tales so far
 }
 
 func newWorld(o Options) (*world, error) {
@@ -267,6 +270,7 @@ func (w *world) memberDay(to []spec, s *staff, day time.Time, d int) []spec {
 	case !s.settled:
 		mean *= min(1, n.RampStart.Value+(1-n.RampStart.Value)*float64(d-s.from)/n.RampDays.Value)
 	}
+	mean *= s.damped(at.UnixNano())
 	for k := range min(poisson(r, mean), 8) {
 		h := s.persona.Hours
 		// Two draws make the middle of the day likelier; lunch thins it out.
