@@ -40,6 +40,7 @@ func commands() []*cli.Command {
 		rulesCommand(),
 		verifyCommand(),
 		keygenCommand(),
+		planCommand(),
 	}
 }
 
