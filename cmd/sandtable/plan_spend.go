@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -11,6 +12,9 @@ import (
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/simulate"
 	"github.com/sandtable-dev/sandtable/simulate/forecast"
+	"github.com/sandtable-dev/sandtable/simulate/otlp"
+	"github.com/sandtable-dev/sandtable/simulate/replay"
+	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
 
 func planCommand() *cli.Command {
@@ -64,8 +68,12 @@ func planSpend(c *cli.Context) error {
 		Trials: c.Int("trials"), Seed: s.Seed, Chance: c.Float64("chance"), Others: -1,
 		Cloud: s.Organisation.Settings.Cloud != nil && *s.Organisation.Settings.Cloud,
 	}
-	run := simulate.Options{Scenario: s, Directory: ground.Directory, Gate: ground.Gate, Prices: ground.Prices}
-	if o.Model, err = forecast.Scenario(run, month); err != nil {
+	if from := c.StringSlice("from"); len(from) > 0 {
+		o.Model, o.Others, err = calibrated(c, ground, from, month)
+	} else {
+		o.Model, err = forecast.Scenario(simulate.Options{Scenario: s, Directory: ground.Directory, Gate: ground.Gate, Prices: ground.Prices}, month)
+	}
+	if err != nil {
 		return err
 	}
 	plan, err := forecast.MakePlan(c.Context, o)
@@ -81,4 +89,33 @@ func planSpend(c *cli.Context) error {
 		return err
 	}
 	return plan.Write(c.App.Writer)
+}
+
+// calibrated reads captures into a model, and tells what share of their spend is
+// other products'.
+func calibrated(c *cli.Context, g *rehearsal.Ground, paths []string, month time.Time) (*forecast.Model, float64, error) {
+	cal := forecast.NewCalibrator(g.Directory, g.Prices)
+	if _, err := replayed(c, g, paths, cal); err != nil {
+		return nil, 0, err
+	}
+	m, err := cal.Model(month, func(member int, day time.Time) bool { return g.Gate.MayUse(member, "cowork", day) })
+	return m, cal.Others(), err
+}
+
+// replayed passes captures through observers, in order of time and each record
+// once.
+func replayed(c *cli.Context, g *rehearsal.Ground, paths []string, to ...replay.Observer) (replay.Counts, error) {
+	src, err := stream.Open(paths, stream.Options{Stdin: c.App.Reader})
+	if err != nil {
+		return replay.Counts{}, err
+	}
+	rp := replay.New(replay.Options{Prices: g.Prices}, to...)
+	if err := src.Each(c.Context, func(b *otlp.Batch) error { rp.Add(b.Events); return nil }); err != nil {
+		return replay.Counts{}, err
+	}
+	counts, _ := rp.Close()
+	if counts.Received == 0 {
+		return counts, fmt.Errorf("%w in %s", rehearsal.ErrNoRecords, strings.Join(paths, ", "))
+	}
+	return counts, nil
 }

@@ -63,7 +63,9 @@ func assumptions(o *PlanOptions, m *Model, sp *Spread, g *GroupPlan) []Assumptio
 
 	perWeek := m.perWeek(sp)
 	here = "no unattended sessions are played here"
-	if o.Cloud {
+	if m.Captured {
+		here = "the capture does not tell which sessions nobody started"
+	} else if o.Cloud {
 		here = "cloud sessions are on and none are played here"
 	}
 	add("unattended", "sessions are what people start", "schedules, cloud runs and background turns add sessions that nobody starts",
@@ -196,8 +198,17 @@ func (m *Model) enabledAt(sp *Spread) (first, last int) {
 
 // mixInWords compares the models' prices for the pool's sessions.
 func (m *Model) mixInWords(o *PlanOptions) string {
+	if m.Captured {
+		s := "the capture's own mix is drawn:"
+		for _, d := range m.Drivers {
+			if name, ok := strings.CutPrefix(d.Driver, "model "); ok && d.Whole > 0 {
+				s += fmt.Sprintf(" %s %s of the spend,", name, percent(float64(d.Micros)/float64(d.Whole)))
+			}
+		}
+		return strings.TrimSuffix(s, ",")
+	}
 	if len(m.Models) < 2 {
-		return "the capture's own mix is drawn, which does not say what another would cost"
+		return "only one model has a price on the date"
 	}
 	sum, means := 0.0, make([]float64, len(m.Models))
 	base, dear := 0, 0
@@ -233,6 +244,14 @@ func (m *Model) mixInWords(o *PlanOptions) string {
 
 // extras tells what comes on top of the tokens of a session.
 func (m *Model) extras(mean float64) string {
+	if m.Captured {
+		for _, d := range m.Drivers {
+			if d.Whole == 0 && len(m.Pool) > 0 {
+				return fmt.Sprintf("%d searches in %d sessions add %s, which telemetry's cost does not hold", d.Requests, len(m.Pool), spend.Dollars(d.Micros))
+			}
+		}
+		return "the capture shows no web search"
+	}
 	var searches, sub, cold, total float64
 	known := false
 	sum := 0.0

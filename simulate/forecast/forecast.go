@@ -26,6 +26,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sandtable-dev/sandtable/rules/spend"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
 	"github.com/sandtable-dev/sandtable/simulate"
 )
@@ -85,8 +86,13 @@ type Model struct {
 	Pool    []Session
 	Models  []simulate.Model
 	Spread  float64 // sigma of the level, lognormal with mean 1
-	Origin  string  // "scenario" or "capture", in words
-	Notes   []string
+	Levels  []Level // levels seen in a capture, for members it knows nothing of; used instead of Spread
+	Origin  string  // where the numbers are from, in words
+	// Captured is set for a model calibrated from a capture, and Drivers are then
+	// what its spend was made of.
+	Captured bool
+	Drivers  []spend.DriverSpend
+	Notes    []string
 }
 
 // Month is the scenario's first whole month with every dated change of group
@@ -257,6 +263,10 @@ func (l *life) draw(picks []pick, worker, trial int) []pick {
 func (l *life) level(w *Worker, r *rand.Rand) float64 {
 	if w.Expected > 0 {
 		return gamma(r, w.Seen+0.5) / w.Expected
+	}
+	if n := len(l.m.Levels); n > 0 {
+		x := l.m.Levels[r.IntN(n)]
+		return gamma(r, x.Seen+0.5) / x.Expected
 	}
 	return math.Exp(l.m.Spread*r.NormFloat64() - l.m.Spread*l.m.Spread/2)
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/rules/spend"
@@ -35,12 +36,13 @@ type PlanOptions struct {
 
 // Plan is the answer of `sandtable plan spend`.
 type Plan struct {
-	Month  string  `json:"month"`
-	Days   int     `json:"days"`
-	Origin string  `json:"drawn_from"`
-	Trials int     `json:"trials"`
-	Seed   uint64  `json:"seed"`
-	Chance float64 `json:"accepted_chance"`
+	Month    string  `json:"month"`
+	Days     int     `json:"days"`
+	Origin   string  `json:"drawn_from"`
+	Captured bool    `json:"calibrated_from_capture"`
+	Trials   int     `json:"trials"`
+	Seed     uint64  `json:"seed"`
+	Chance   float64 `json:"accepted_chance"`
 	// Pool is the sessions that draws come from, and what one costs.
 	Pool         int              `json:"pool_sessions"`
 	SessionCost  Amounts          `json:"session_cost"`
@@ -207,7 +209,7 @@ func (m *Model) weekdays() int {
 // the configuration.
 func MakePlan(ctx context.Context, o PlanOptions) (*Plan, error) {
 	m, c := o.Model, o.Directory.Config
-	p := &Plan{Month: m.From.Format("2006-01"), Days: m.Days, Origin: m.Origin, Trials: o.Trials, Seed: o.Seed, Chance: o.Chance,
+	p := &Plan{Month: m.From.Format("2006-01"), Days: m.Days, Origin: m.Origin, Captured: m.Captured, Trials: o.Trials, Seed: o.Seed, Chance: o.Chance,
 		Pool: len(m.Pool), Groups: []GroupPlan{}, Drivers: []Driver{}, Notes: append([]string{}, m.Notes...)}
 	if !(o.Chance > 0 && o.Chance < 1) {
 		return nil, fmt.Errorf("forecast: the accepted chance is %v, expected between 0 and 1", o.Chance)
@@ -502,6 +504,19 @@ func (p *Plan) sessions(m *Model) {
 		totals = append(totals, int64(one))
 	}
 	p.SessionCost = Amounts{Mean: int64(math.Round(mean)), MeanSE: quantiles(totals).SE.Mean, P10: at(.1), P50: at(.5), P90: at(.9), P95: at(.95), P99: at(.99)}
+	for _, d := range m.Drivers {
+		row := Driver{Name: d.Driver, Micros: d.Micros / int64(len(m.Pool)), Of: "all requests", Share: "-"}
+		switch {
+		case d.Whole == 0:
+			row.Of = "on top: telemetry's cost is of tokens"
+		case !strings.HasPrefix(d.Driver, "model ") && strings.ContainsAny(d.Driver[:1], "ioc"):
+			row.Of = "the list price by token"
+		}
+		if d.Whole > 0 {
+			row.Share = percent(float64(d.Micros) / float64(d.Whole))
+		}
+		p.Drivers = append(p.Drivers, row)
+	}
 	share := func(v float64) string { return percent(v / mean) }
 	each := func(v int64) int64 { return int64(math.Round(float64(v) / n)) }
 	if known {

@@ -14,6 +14,9 @@ import (
 // checked by hand from what stands beside it.
 func (p *Plan) Write(w io.Writer) error {
 	t := &printer{w: w}
+	if !p.Captured {
+		t.decide = " A capture decides: --from."
+	}
 	month, _ := time.Parse("2006-01", p.Month)
 	t.say("Spend plan for %s, drawn from %s", month.Format("January 2006"), p.Origin)
 	t.say("%d trials of the month, seed %d; ± is one standard error. Amounts are list prices in US dollars.", p.Trials, p.Seed)
@@ -42,8 +45,9 @@ func (p *Plan) Write(w io.Writer) error {
 }
 
 type printer struct {
-	w   io.Writer
-	err error
+	w      io.Writer
+	err    error
+	decide string
 }
 
 func (t *printer) say(f string, args ...any) {
@@ -98,7 +102,7 @@ func (t *printer) group(g, first *GroupPlan) {
 	}
 	if a := g.AtFormula; a != nil && (g.Headroom.Ratio > 1.25 || g.Headroom.Ratio < 0.8) {
 		t.say("  Formula and forecast disagree: the formula's mean member-month is %s, the forecast's %s. If the formula's is right, the same", round2(a.Mean), round2(g.Member.Mean))
-		t.say("  chance needs %s a member (%.2f times the mean), and %s would stop %s of member-months. A capture decides: --from.", spend.Dollars(a.Cap), a.Times, spend.Dollars(g.Budget.PerMemberMicros), percent(a.Blocked))
+		t.say("  chance needs %s a member (%.2f times the mean), and %s would stop %s of member-months.%s", spend.Dollars(a.Cap), a.Times, spend.Dollars(g.Budget.PerMemberMicros), percent(a.Blocked), t.decide)
 	}
 	t.say("Why not")
 	for _, a := range g.WhyNot {
