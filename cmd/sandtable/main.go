@@ -41,6 +41,7 @@ func commands() []*cli.Command {
 		rulesCommand(),
 		verifyCommand(),
 		keygenCommand(),
+		planCommand(),
 	}
 }
 
