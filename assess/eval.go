@@ -543,10 +543,17 @@ func (s *state) answerPosture(fes []frameworkEval) string {
 	switch {
 	case verify:
 		return Verify
-	case open || s.sim:
+	case open || s.sim || !s.heard():
 		return WithConditions
 	}
 	return Supportable
+}
+
+// heard reports that at least one Cowork record was seen: without one nothing
+// was observed, whatever else was read.
+func (s *state) heard() bool {
+	r := s.get("cowork_records")
+	return r.Known && r.Int > 0
 }
 
 // usedFacts lists every fact the run looked at, each once, in order. Where one
