@@ -37,6 +37,8 @@ func commands() []*cli.Command {
 		runCommand(),
 		assessCommand(),
 		scenariosCommand(),
+		factsCommand(),
+		explainCommand(),
 		orgCommand(),
 		rulesCommand(),
 		verifyCommand(),
