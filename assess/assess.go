@@ -2,7 +2,6 @@ package assess
 
 import (
 	"fmt"
-	"sort"
 	"strings"
 
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
@@ -554,16 +553,9 @@ func (m *Model) factsUsed(s *state, a *Assessment) []FactUse {
 		cite(o.Facts)
 	}
 	var out []FactUse
-	for _, id := range s.usedFacts() {
-		keys := []string{}
-		for k := range s.answers {
-			if strings.HasPrefix(k, id+"\x00") {
-				keys = append(keys, k)
-			}
-		}
-		sort.Strings(keys)
-		an := s.answers[keys[len(keys)-1]]
-		u := FactUse{ID: id, Value: an.Value.String(), Note: an.Reason, Sources: []string{}}
+	for _, k := range s.usedFacts() {
+		an := s.answers[k]
+		u := FactUse{ID: k.id, Value: an.Value.String(), Note: an.Reason, Sources: []string{}}
 		if r := an.Record; r != nil {
 			u.Statement, u.LastVerified, u.Confidence = r.Statement, r.LastVerified.String(), r.Confidence
 			u.From, u.To = r.Start(), r.End()

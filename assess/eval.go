@@ -2,7 +2,6 @@ package assess
 
 import (
 	"fmt"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -97,12 +96,15 @@ type state struct {
 	predDone  []bool
 	predVal   []condition.Tri
 	predNum   []Value
-	answers   map[string]platform.Answer
+	answers   map[factKey]platform.Answer
 	inFact    map[*platform.Record]bool
-	elDone    map[*element]*elementEval
+	els       []elementEval // by element.index
 }
 
+type factKey struct{ id, mode string }
+
 type elementEval struct {
+	done      bool
 	state     elementState
 	bare      elementState // before any compensating control
 	predicate bool         // unknown because a platform predicate is unknown
@@ -116,7 +118,7 @@ func (m *Model) newState(in *Inputs) (*state, error) {
 	s := &state{
 		m: m, in: in, vals: make([]Value, len(m.vars)),
 		predDone: make([]bool, len(m.preds)), predVal: make([]condition.Tri, len(m.preds)), predNum: make([]Value, len(m.preds)),
-		answers: map[string]platform.Answer{}, inFact: map[*platform.Record]bool{}, elDone: map[*element]*elementEval{},
+		answers: make(map[factKey]platform.Answer, 64), inFact: map[*platform.Record]bool{}, els: make([]elementEval, len(m.elements)),
 	}
 	for name, v := range in.Vars {
 		i, ok := m.varIndex[name]
@@ -137,6 +139,14 @@ func (m *Model) newState(in *Inputs) (*state, error) {
 		for i, v := range m.vars {
 			if v.Group == "telemetry" && v.Name != "cowork_records" {
 				s.vals[i] = Value{}
+			}
+		}
+	}
+	// What was detected outranks what was declared absent.
+	for _, d := range []struct{ hits, class string }{{"phi_hits", "phi_present"}, {"pan_hits", "chd_present"}, {"sad_hits", "chd_present"}} {
+		if h := s.get(d.hits); h.Known && h.Int > 0 {
+			if c := &s.vals[m.varIndex[d.class]]; !c.Known || !c.Bool {
+				*c = Bool(true).From("detected in the stream")
 			}
 		}
 	}
@@ -165,7 +175,7 @@ func (s *state) predInt(i int) (int64, bool) {
 }
 
 func (s *state) answer(id, mode string) platform.Answer {
-	key := id + "\x00" + mode
+	key := factKey{id, mode}
 	a, ok := s.answers[key]
 	if !ok {
 		a = s.m.facts.At(id, platform.Query{AsOf: s.asOf, Plan: s.plan, Mode: mode, Arrangements: s.arr, Exam: s.in.Exam})
@@ -258,11 +268,11 @@ func (s *state) current(a Attested) bool {
 
 // element computes the state of one element, once per evaluation.
 func (s *state) element(el *element) *elementEval {
-	if ev := s.elDone[el]; ev != nil {
+	ev := &s.els[el.index]
+	if ev.done {
 		return ev
 	}
-	ev := &elementEval{}
-	s.elDone[el] = ev
+	ev.done = true
 	if el.att != nil {
 		switch s.att(el.att.Id) {
 		case condition.True:
@@ -532,17 +542,19 @@ func (s *state) answerPosture(fes []frameworkEval) string {
 	return Supportable
 }
 
-// usedFacts lists every fact the run looked at, sorted.
-func (s *state) usedFacts() []string {
-	seen := map[string]bool{}
+// usedFacts lists every fact the run looked at, each once, in order. Where one
+// was asked for in several modes the last mode in the alphabet stands.
+func (s *state) usedFacts() []factKey {
+	last := make(map[string]string, len(s.answers))
 	for k := range s.answers {
-		id, _, _ := strings.Cut(k, "\x00")
-		seen[id] = true
+		if m, ok := last[k.id]; !ok || k.mode > m {
+			last[k.id] = k.mode
+		}
 	}
-	ids := make([]string, 0, len(seen))
-	for id := range seen {
-		ids = append(ids, id)
+	keys := make([]factKey, 0, len(last))
+	for id, mode := range last {
+		keys = append(keys, factKey{id, mode})
 	}
-	sort.Strings(ids)
-	return slices.Compact(ids)
+	sort.Slice(keys, func(i, j int) bool { return keys[i].id < keys[j].id })
+	return keys
 }

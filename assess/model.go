@@ -94,6 +94,7 @@ type element struct {
 
 	needs, met, short, otherwiseIf *condition.Program[state]
 	att                            *attestation
+	index                          int      // in state.els
 	reads                          []string // variables and predicates read, sorted
 }
 
@@ -398,6 +399,7 @@ func (m *Model) compileElements(els []*element, ps *source.Problems) {
 		if m.elements[el.Id.Value] != nil {
 			ps.Add(el.Id.At, "", "element %q is defined twice", el.Id.Value)
 		}
+		el.index = len(m.elements)
 		m.elements[el.Id.Value] = el
 		el.needs, el.met, el.short = m.compile(el.Needs, ps), m.compile(el.Met, ps), m.compile(el.Short, ps)
 		el.otherwiseIf = m.compile(el.OtherwiseIf, ps)
@@ -427,7 +429,8 @@ func (m *Model) compileElements(els []*element, ps *source.Problems) {
 		a := m.atts[id]
 		name := "attested-" + strings.ReplaceAll(id, "_", "-")
 		m.elements[name] = &element{
-			Id: source.Text{Value: name}, Name: "Attested: " + a.Says, Demands: "A named person states, with date and scope: " + a.Says + ".",
+			index: len(m.elements),
+			Id:    source.Text{Value: name}, Name: "Attested: " + a.Says, Demands: "A named person states, with date and scope: " + a.Says + ".",
 			Source: "attestation", Aspect: a.Aspect, Classes: []string{"E6"}, Remedy: "do it, then have it attested by the person who owns it", att: a,
 		}
 	}

@@ -2,132 +2,164 @@ package reports
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/assess/coverage"
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
-	"github.com/sandtable-dev/sandtable/rules"
+	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/rules/spend"
 )
 
-// Files are the data files of a bundle, assessment.json first. Truth is there
-// for simulated runs only.
-func Files(r *rehearsal.Result) ([]File, error) {
-	var out []File
-	put := func(name string, v any) error {
-		data, err := JSON(v)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		out = append(out, File{name, data})
-		return nil
-	}
-	for _, f := range []struct {
-		name string
-		v    any
-	}{
-		{"assessment.json", r.Assessment}, {"organisation.json", r.Organisation}, {"spend.json", r.Spend},
-		{"analytics.json", r.Analytics}, {"coverage.json", r.Coverage},
-	} {
-		if err := put(f.name, f.v); err != nil {
-			return nil, err
+// StreamName is the simulated stream's file in a bundle.
+const StreamName = "stream.otlp.jsonl.zst"
+
+// ResultFiles are the files of a bundle that follow from a result, the report
+// itself and the stream apart, and the digest of assessment.json, which the
+// report carries.
+func ResultFiles(r *rehearsal.Result) (files []File, digest string, err error) {
+	put := func(name string, v any) {
+		var data []byte
+		if data, err = jsonOrErr(v, err); err == nil {
+			files = append(files, File{name, data})
 		}
 	}
-	findings, err := jsonLines(r.Findings)
+	put("assessment.json", r.Assessment)
 	if err != nil {
-		return nil, fmt.Errorf("findings.jsonl: %w", err)
+		return nil, "", err
 	}
-	out = append(out, File{"findings.jsonl", findings})
-	if !r.Observed {
-		truth, err := jsonLines(r.Truth)
-		if err != nil {
-			return nil, fmt.Errorf("truth.jsonl: %w", err)
+	sum := sha256.Sum256(files[0].Data)
+	put("organisation.json", r.Organisation)
+	put("spend.json", r.Spend)
+	put("analytics.json", r.Analytics)
+	put("coverage.json", r.Coverage)
+	put("rules.json", r.Rules)
+	lines := func(name string, n int, at func(int) any) {
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		for i := range n {
+			if x := e.Encode(at(i)); x != nil && err == nil {
+				err = fmt.Errorf("%s: %w", name, x)
+			}
 		}
-		out = append(out, File{"truth.jsonl", truth})
+		files = append(files, File{name, b.Bytes()})
+	}
+	lines("findings.jsonl", len(r.Findings), func(i int) any { return r.Findings[i] })
+	if !r.Observed {
+		lines("truth.jsonl", len(r.Truth), func(i int) any { return r.Truth[i] })
 	}
 	for _, f := range r.Inputs {
-		out = append(out, File{"inputs/" + f.Name, f.Data})
+		files = append(files, File{"inputs/" + f.Name, f.Data})
 	}
-	return out, nil
+	return files, hex.EncodeToString(sum[:]), err
 }
 
-func jsonLines[T any](xs []T) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	for _, x := range xs {
-		if err := e.Encode(x); err != nil {
-			return nil, err
+func jsonOrErr(v any, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	return JSON(v)
+}
+
+// ResultManifest is the manifest of a result's bundle; Commit adds the files.
+func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
+	a := r.Assessment
+	m := Manifest{ToolVersion: toolVersion, Command: command, Scenario: a.Scenario, Seed: int64(r.Scenario.Seed), AsOf: a.AsOf,
+		Period: SpanOfDays{a.Period.From, a.Period.To}, FactSet: a.FactSet, Evidence: a.Evidence, KeyID: r.KeyID}
+	if r.Stream != nil {
+		m.Stream = &StreamInfo{Name: StreamName, UncompressedSHA256: r.Stream.PlainSHA256, UncompressedSize: r.Stream.PlainBytes, Events: r.Stream.Events}
+	}
+	if !r.Observed {
+		return m
+	}
+	for _, in := range r.Streams {
+		x := InputInfo{Name: filepath.Base(in.Name), SHA256: in.SHA256, Size: in.Size, Format: in.Format, Records: in.Records, Lost: in.Bad}
+		for _, l := range in.Lost {
+			x.Lost += l.Count
 		}
+		for p, n := range in.Products {
+			if n > 0 {
+				x.Counts = append(x.Counts, Named{event.Product(p).String(), n})
+			}
+		}
+		m.InputsNotCopied = append(m.InputsNotCopied, x)
 	}
-	return b.Bytes(), nil
+	return m
 }
 
-// Of takes from a result what a document shows. digest is the SHA-256 of
-// assessment.json, which the cover carries.
-func Of(r *rehearsal.Result, digest string) Input {
+// FromResult lays out what a run produced for Build.
+func FromResult(r *rehearsal.Result, digest string) Input {
 	in := Input{Assessment: r.Assessment, Rules: r.Rules, Digest: digest}
 	for _, b := range r.Spend.Budgets {
-		l := SpendLine{Group: b.Group, LimitPerMember: spend.Dollars(b.Limit), Spent: b.SpentText, Members: b.Members, Blocked: b.Blocked, Because: join(" ", b.Because, b.Assumes),
-			LimitMicros: b.Limit}
+		l := SpendLine{Group: b.Group, LimitPerMember: spend.Dollars(b.Limit), Spent: b.SpentText, Members: b.Members, Blocked: b.Blocked, Because: b.Because, LimitMicros: b.Limit}
 		if b.Formula != nil {
-			l.Formula = b.Formula.Lines
+			l.Formula = append(l.Formula, b.Formula.Lines...)
+			if b.Assumes != "" {
+				l.Formula = append(l.Formula, "Assumes: "+b.Assumes)
+			}
 		}
 		in.Spend = append(in.Spend, l)
 	}
 	in.MemberSpend = memberSpend(r.Spend.Members)
-	for _, row := range r.Matrix.Rows {
-		in.Groups = append(in.Groups, GroupLine{Name: row.Group, Members: row.Members, Purpose: strings.TrimSpace(row.Purpose), Source: row.Source, Roles: row.Roles})
-		for _, c := range row.Cells {
-			in.Matrix = append(in.Matrix, MatrixLine{Group: row.Group, Kind: c.Kind, What: c.Name, Level: c.Level, Because: or(strings.TrimSpace(c.Because), c.By)})
-		}
-	}
+	in.Coverage = coverageLines(r.Coverage)
 	for _, f := range r.Matrix.Flags {
 		in.Flags = append(in.Flags, FlagLine{Severity: f.Severity.String(), Subject: f.Subject, Text: f.Text})
 	}
-	in.Findings = make([]FindingLine, 0, len(r.Findings))
-	for _, f := range r.Findings {
-		in.Findings = append(in.Findings, findingLine(f))
-	}
-	if r.Analytics != nil {
-		for _, w := range r.Analytics.Weeks {
-			in.Adoption = append(in.Adoption, AdoptionLine{Week: w.From, Sessions: w.Sessions, Active: w.Active, Enabled: w.Enabled, Share: fmt.Sprintf("%d of %d", w.Active, w.Enabled)})
+	for _, row := range r.Matrix.Rows {
+		in.Groups = append(in.Groups, GroupLine{Name: row.Group, Members: row.Members, Purpose: strings.TrimSpace(row.Purpose), Source: row.Source, Roles: row.Roles})
+		for _, c := range row.Cells {
+			flag := ""
+			if c.Because == "" && (c.Level == "allow" || c.Level == "ask") {
+				flag = "No reason given"
+			}
+			because := c.Because
+			if because == "" && c.By != "" {
+				because = "Held back by: " + levelWords(c.By)
+			}
+			in.Matrix = append(in.Matrix, MatrixLine{Group: row.Group, Kind: c.Kind, What: c.Name, Level: c.Level, Because: because, Flag: flag})
 		}
 	}
-	in.Coverage = coverageLines(r.Coverage)
+	for _, f := range r.Findings {
+		l := FindingLine{ID: f.ID, Severity: f.Severity.String(), Title: f.Title, Member: f.Member, Time: f.Time.UTC().Format("2006-01-02 15:04"), Reason: f.Reason, Count: f.Count}
+		var ids []string
+		for i, e := range f.Events {
+			if i == 3 {
+				ids = append(ids, "and more")
+				break
+			}
+			ids = append(ids, e.ID())
+		}
+		l.Events = strings.Join(ids, ", ")
+		in.Findings = append(in.Findings, l)
+	}
+	for _, w := range r.Analytics.Weeks {
+		in.Adoption = append(in.Adoption, AdoptionLine{Week: w.From, Sessions: w.Sessions, Active: w.Active, Enabled: w.Enabled})
+	}
 	for i, p := range r.Scenario.Rollout {
-		l := PhaseLine{Name: p.Name, From: p.From.String(), Because: strings.TrimSpace(p.Gate)}
+		l := PhaseLine{Name: p.Name, From: p.From.String(), To: "Open"}
 		if i+1 < len(r.Scenario.Rollout) {
-			l.To = r.Scenario.Rollout[i+1].From.String()
+			l.To = r.Scenario.Rollout[i+1].From.Add(-1).String()
 		}
 		var groups []string
 		for _, g := range p.Groups {
 			groups = append(groups, g.Value)
 		}
 		l.Groups = strings.Join(groups, ", ")
+		l.Status, l.Because = gateStatus(r.Assessment, p.Gate)
 		in.Phases = append(in.Phases, l)
 	}
 	return in
 }
 
-func findingLine(f rules.Finding) FindingLine {
-	l := FindingLine{ID: f.ID, Severity: f.Severity.String(), Title: f.Title, Member: f.Member, Reason: f.Reason, Count: f.Count}
-	if !f.Time.IsZero() {
-		l.Time = f.Time.UTC().Format("2006-01-02 15:04")
-	}
-	var ids []string
-	for _, e := range f.Events {
-		ids = append(ids, e.ID())
-	}
-	l.Events = strings.Join(ids, ", ")
-	return l
-}
-
-// memberSpend groups the months of members by the limit that bound them, in the
-// order of first appearance, each sorted.
+// memberSpend groups the months of members by the limit that bound them, each
+// group sorted.
 func memberSpend(ms []spend.MemberSpend) []SpendGroup {
 	var out []SpendGroup
 	at := map[string]int{}
@@ -155,8 +187,8 @@ func memberSpend(ms []spend.MemberSpend) []SpendGroup {
 	return out
 }
 
-// coverageLines are the shares that say how much the stream can show, with the
-// better end of each always at the full bar.
+// coverageLines are the shares that say how much the stream can show, turned so
+// that more is better in each.
 func coverageLines(c *coverage.Report) []CoverageLine {
 	if c == nil {
 		return nil
@@ -164,36 +196,102 @@ func coverageLines(c *coverage.Report) []CoverageLine {
 	share := func(what string, r coverage.Ratio, why string) CoverageLine {
 		return CoverageLine{What: what, N: r.N, Of: r.Of, Why: why}
 	}
-	less := func(what string, r coverage.Ratio, why string) CoverageLine {
+	rest := func(what string, r coverage.Ratio, why string) CoverageLine {
 		return CoverageLine{What: what, N: r.Of - r.N, Of: r.Of, Why: why}
 	}
 	return []CoverageLine{
 		share("Enabled members heard", c.SeatsHeard, "of the others nothing is known"),
-		less("Sequence numbers present", c.SequenceHoles, "a hole inside a process is a lost record"),
-		less("Prompts whose text event arrived", c.OrphanPrompts, "the rest cannot be reviewed"),
+		rest("Sequence numbers present", c.SequenceHoles, "a hole inside a process is a lost record"),
+		rest("Prompts whose own record arrived", c.OrphanPrompts, "the rest cannot be reviewed"),
 		share("Records of exactly one member", c.Identity, "the rest cannot be attributed"),
-		share("File tool results with a path", c.Paths, "scope rules see these only"),
-		share("Connector calls that name their server", c.MCP, "allow-list rules see these only"),
-		less("Requests with a cost", c.RequestsWithoutCost, "spend is an estimate from these"),
+		share("File tool results with a path", c.Paths, "scope rules see only these"),
+		share("Connector calls that name the server", c.MCP, "allow-list rules see only these"),
+		rest("Requests that carry a cost", c.RequestsWithoutCost, "spend is estimated from these"),
 	}
 }
 
-// Describe fills the parts of a manifest that follow from the result.
-func Describe(r *rehearsal.Result) Manifest {
-	a := r.Assessment
-	m := Manifest{Scenario: a.Scenario, Seed: int64(r.Scenario.Seed), AsOf: a.AsOf, Period: SpanOfDays{a.Period.From, a.Period.To},
-		FactSet: a.FactSet, Evidence: a.Evidence, KeyID: r.KeyID}
-	if r.Stream != nil {
-		m.Stream = &StreamInfo{UncompressedSHA256: r.Stream.PlainSHA256, UncompressedSize: r.Stream.PlainBytes, Events: r.Stream.Events}
+// gateStatus is the result of the check that guards a phase.
+func gateStatus(a *assess.Assessment, gate string) (status, because string) {
+	if gate == "" {
+		return "No gate", ""
 	}
-	if r.Observed {
-		for i, in := range r.Streams {
-			info := InputInfo{Name: fmt.Sprintf("input %d", i+1), SHA256: in.SHA256, Size: in.Size, Format: fmt.Sprint(in.Format), Records: in.Records, Lost: in.Bad}
-			for _, l := range in.Lost {
-				info.Counts = append(info.Counts, Named{l.Reason, int64(l.Count)})
-			}
-			m.InputsNotCopied = append(m.InputsNotCopied, info)
+	for _, c := range a.Checks {
+		if c.ID == gate {
+			return checkStatus(c.Result).Word, c.Title + ". " + strings.Join(c.Reasons, " ")
 		}
 	}
-	return m
+	return "Not evaluable", "No check is called " + gate + "."
+}
+
+func levelWords(level string) string {
+	w := map[string]string{
+		"plan": "the plan", "platform": "the platform", "org": "an organisation switch", "membership": "membership", "seat": "the seat",
+		"role": "no role grants it", "user": "the member's own setting", "org-tool": "the organisation's tool policy", "cowork-write": "Cowork asks before a tool that writes",
+		"group": "the group's setting", "dependency": "something it depends on", "propagation": "a change still on its way",
+	}[level]
+	return or(w, level)
+}
+
+// Summary is what a run says at its end on a terminal: the answer, the counts,
+// the headline gaps. It holds nothing that the report does not hold.
+func Summary(a *assess.Assessment) string {
+	var b strings.Builder
+	wrap(&b, "", "", a.Answer.Text)
+	for _, x := range a.Answer.Because {
+		wrap(&b, "  - ", "    ", x)
+	}
+	if a.Answer.ChangedStrip != "" {
+		wrap(&b, "  Later facts: ", "    ", a.Answer.ChangedStrip)
+	}
+	b.WriteString("\nVerdicts per framework (obligations, never a score):\n")
+	t := Table{Head: []string{"", "Supported", "Partly", "You can close", "No config. closes", "Needs attestation", "Not assessed", "Not applicable"}}
+	for _, f := range a.Frameworks {
+		row := texts(f.Title)
+		for _, v := range assess.Verdicts() {
+			row = append(row, Cell{Text: fmt.Sprint(f.Counts[v.Code()])})
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	writeSummaryTable(&b, t)
+	for _, f := range a.Frameworks {
+		wrap(&b, "  ", "    ", join(" ", f.Title+":", postureStatus(f).Glyphed()+".", f.Why))
+	}
+	if len(a.Gaps) > 0 {
+		b.WriteString("\nThe three headline gaps:\n")
+	}
+	for _, g := range a.Gaps {
+		wrap(&b, "  ", "    ", join(" ", stateStatus(g.State).Glyphed(), g.Title+":", firstSentence(g.Summary)))
+	}
+	if len(a.Claims)+len(a.Needs) > 0 {
+		b.WriteString("\nWhat people said and asked for:\n")
+		for _, p := range append(append([]assess.PropositionResult{}, a.Needs...), a.Claims...) {
+			wrap(&b, "  ", "    ", join(" ", propositionStatus(p.Verdict).Glyphed()+":", strings.TrimSpace(p.Text)))
+		}
+	}
+	return b.String()
+}
+
+// Glyphed is the status as a mark and a word.
+func (s Status) Glyphed() string { return s.text() }
+
+func writeSummaryTable(b *strings.Builder, t Table) {
+	widths := make([]int, len(t.Head))
+	for i, h := range t.Head {
+		widths[i] = len(h)
+		for _, r := range t.Rows {
+			widths[i] = max(widths[i], len(r[i].Text))
+		}
+	}
+	head := make([]string, len(t.Head))
+	copy(head, t.Head)
+	b.WriteString("  ")
+	writeColumns(b, widths, head)
+	for _, r := range t.Rows {
+		cells := make([]string, len(r))
+		for i, c := range r {
+			cells[i] = c.Text
+		}
+		b.WriteString("  ")
+		writeColumns(b, widths, cells)
+	}
 }

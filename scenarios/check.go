@@ -37,6 +37,9 @@ type checker struct {
 	groups, roles, connectors, plugins, skills []string
 	departments                                map[string]int // members
 	departmentNames                            []string
+	seats                                      []string
+	people                                     map[string]bool // of the roster, by every key; nil without one
+	have                                       int             // members there will be
 }
 
 func (s *Scenario) check(ps *source.Problems) {
@@ -47,6 +50,7 @@ func (s *Scenario) check(ps *source.Problems) {
 	c.plan()
 	c.members()
 	c.access()
+	c.changes()
 	c.spend()
 	c.play()
 }
@@ -60,11 +64,26 @@ func (c *checker) collect() {
 		}
 		*list = append(*list, t.Value)
 	}
+	ids := map[string]string{}
+	id := func(kind, id, name string, at source.Pos) {
+		if id == "" {
+			return
+		}
+		if other, taken := ids[kind+id]; taken {
+			c.ps.Add(at, "an id belongs to one of them; look it up in the export", "%s %q has the id %s of %s %q", kind, name, id, kind, other)
+		}
+		ids[kind+id] = name
+	}
 	for _, g := range c.Groups {
 		add(&c.groups, "group", g.Name)
+		id("group", g.ID, g.Name.Value, g.At)
 	}
 	for _, r := range c.Roles {
 		add(&c.roles, "role", r.Name)
+		id("role", r.ID, r.Name.Value, r.At)
+	}
+	for _, s := range c.Organisation.SeatTiers {
+		add(&c.seats, "seat tier", s.Name)
 	}
 	for _, x := range c.Connectors {
 		add(&c.connectors, "connector", x.Name)
@@ -76,6 +95,11 @@ func (c *checker) collect() {
 		add(&c.skills, "skill", k.Name)
 	}
 	c.departments = map[string]int{}
+	c.have = c.Organisation.Seats
+	if c.Roster.Value != "" {
+		c.collectRoster()
+		return
+	}
 	total := 0
 	for _, d := range c.Organisation.Departments {
 		add(&c.departmentNames, "department", source.Text{Value: d.Name, At: d.At})
@@ -87,6 +111,32 @@ func (c *checker) collect() {
 			c.departmentNames = append(c.departmentNames, org.General)
 		}
 		c.departments[org.General] += rest
+	}
+}
+
+// collectRoster is collect for members who are listed one by one.
+func (c *checker) collectRoster() {
+	r, ps := org.CheckRoster(&c.Config)
+	*c.ps = append(*c.ps, ps...)
+	c.people, c.have, c.departments = r.People, r.Members, r.Departments
+	for _, d := range c.Organisation.Departments {
+		if d.Members != 0 {
+			c.ps.Add(d.At, "write members: 0; the roster says who there is, the department only gives persona and time zone", "department %q has %d members beside a roster", d.Name, d.Members)
+		}
+	}
+	for _, name := range r.Order {
+		if name == "" {
+			name = org.General
+		}
+		if !slices.Contains(c.departmentNames, name) {
+			c.departmentNames = append(c.departmentNames, name)
+		}
+		if name == org.General {
+			c.departments[name] += r.Departments[""]
+		}
+	}
+	if r.Members > c.Organisation.Seats && c.Organisation.Seats > 0 {
+		c.ps.Add(c.Roster.At, "raise seats, or take out those who have none", "the roster holds %d members, but there are %d seats", r.Members, c.Organisation.Seats)
 	}
 }
 
@@ -204,6 +254,10 @@ func (c *checker) plan() {
 	default:
 		return
 	}
+	// A dated move to Enterprise makes room for what is prepared for it.
+	if !c.movesTo("enterprise").IsZero() {
+		return
+	}
 	name := strings.ToUpper(plan[:1]) + plan[1:]
 	for _, g := range c.Groups {
 		c.ps.Add(g.Name.At, has, "group %q: %s has no groups", g.Name.Value, name)
@@ -229,7 +283,25 @@ func (c *checker) members() {
 		c.ps.Add(c.Organisation.Plan.At, "for example members: [{select: {all: true}, role: custom}]; group roles bind members on custom only", "members is missing: on Enterprise everybody's organisation role has to be stated")
 	}
 	for _, m := range c.Members {
-		c.selector(m.Select)
+		c.member(m)
+	}
+	for _, p := range c.Personal {
+		c.selector(p.Select)
+		switch {
+		case (p.Off.Value == "") == (p.Connector.Value == ""):
+			c.ps.Add(p.At, "give off with a capability, or connector with a level", "personal: one of off and connector is expected")
+		case p.Off.Value != "":
+			c.capability(p.Off)
+		case p.Level == "":
+			c.ps.Add(p.At, "level: always, ask or never", "personal: the setting of connector %q has no level", p.Connector.Value)
+		default:
+			c.dangling(p.Connector, "connector", c.connectors)
+		}
+	}
+	for _, l := range c.Local {
+		if !l.Select.At.IsZero() {
+			c.selector(l.Select)
+		}
 	}
 	for _, g := range c.Groups {
 		for _, m := range g.Members {
@@ -245,7 +317,14 @@ func (c *checker) selector(s org.Selector) {
 	if s.At.IsZero() {
 		return // missing or no mapping, which is reported already
 	}
-	what, have := "the organisation", c.Organisation.Seats
+	what, have := "the organisation", c.have
+	if c.people != nil {
+		for _, id := range s.Ids {
+			if !c.people[id] {
+				c.ps.Add(s.At, "name members by email, id or account as in the roster", "the selection names %q, who is not on the roster", id)
+			}
+		}
+	}
 	switch {
 	case s.All && s.Department != "":
 		c.ps.Add(s.At, "keep one of the two", "the selection names both all and a department")
@@ -273,6 +352,22 @@ func (c *checker) access() {
 		for _, p := range g.Plugins {
 			c.dangling(p.Plugin, "plugin", c.plugins)
 		}
+		for _, k := range g.Skills {
+			c.dangling(k.Skill, "skill", c.skills)
+		}
+	}
+	for _, m := range []struct {
+		name string
+		keys []string
+	}{{"toggles", keys(c.Organisation.Toggles)}, {"contract", keys(c.Organisation.Contract)}} {
+		for _, k := range m.keys {
+			c.capabilityAt(k, c.Organisation.At, "organisation."+m.name+": ")
+		}
+	}
+	for _, t := range c.Organisation.SeatTiers {
+		for _, k := range t.Excludes {
+			c.capabilityAt(k, t.Name.At, "seat tier: ")
+		}
 	}
 	for _, r := range c.Roles {
 		for _, g := range r.Grants {
@@ -296,12 +391,8 @@ func (c *checker) grant(r org.Role, g org.Grant) {
 	if n != 1 {
 		c.ps.Add(g.At, "write one row for each", "a grant of role %q names %d of capability, connector, plugin and skill, expected exactly one", r.Name.Value, n)
 	}
-	if g.Capability.Value != "" && !slices.Contains(Capabilities, g.Capability.Value) {
-		advice := "known capabilities: " + strings.Join(Capabilities, ", ")
-		if near := source.Nearest(g.Capability.Value, Capabilities); near != "" {
-			advice = fmt.Sprintf("did you mean %q?", near)
-		}
-		c.ps.Add(g.Capability.At, advice, "%q is not a capability", g.Capability.Value)
+	if g.Capability.Value != "" && !g.Unknown {
+		c.capability(g.Capability)
 	}
 	if g.Connector.Value != "" && g.Connector.Value != "all" {
 		c.dangling(g.Connector, "connector", c.connectors)
@@ -363,6 +454,103 @@ func (c *checker) play() {
 		}
 		if i.Day < 0 || days > 0 && i.Day > days {
 			c.ps.Add(i.Story.At, "day counts from 1, the first day of the period; 0 or nothing lets it be drawn", "incident %q: day %d of a period of %d days", i.Story.Value, i.Day, days)
+		}
+	}
+}
+
+func keys[V any](m map[string]V) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (c *checker) capability(t source.Text) { c.capabilityAt(t.Value, t.At, "") }
+
+// capabilityAt refuses a capability nobody knows. Blanket rows and
+// administrative areas are known by their form.
+func (c *checker) capabilityAt(name string, at source.Pos, where string) {
+	if slices.Contains(Capabilities, name) || slices.Contains(blankets, name) || strings.HasPrefix(name, "permission_") {
+		return
+	}
+	advice := "known capabilities: " + strings.Join(Capabilities, ", ")
+	if near := source.Nearest(name, Capabilities); near != "" {
+		advice = fmt.Sprintf("did you mean %q?", near)
+	}
+	c.ps.Add(at, advice, "%s%q is not a capability", where, name)
+}
+
+var blankets = []string{"capability_access_all", "capability_access_all_ga", "inference_hooks_inspection"}
+
+func (c *checker) member(m org.MemberRule) {
+	c.selector(m.Select)
+	if m.Seat.Value != "" {
+		c.dangling(m.Seat, "seat tier", c.seats)
+	}
+}
+
+// movesTo is when a dated change moves the organisation to a plan, zero for
+// never.
+func (c *checker) movesTo(plan string) time.Time {
+	for _, ch := range c.Changes {
+		if ch.Plan.Value == plan {
+			return ch.When
+		}
+	}
+	return time.Time{}
+}
+
+// changes checks what dated changes refer to. Their form was checked when they
+// were read.
+func (c *checker) changes() {
+	move := c.movesTo("enterprise")
+	for _, ch := range c.Changes {
+		early := c.Organisation.Plan.Value == "team" && !ch.When.IsZero() && (move.IsZero() || ch.When.Before(move))
+		if k := ch.Kind(); early && (k == "group" || k == "role" || k == "members" && ch.Members.Role == "custom") {
+			c.ps.Add(ch.At, "date it on the day of the move to Enterprise or later", "changes: Team has no groups and no custom roles, and on %s the plan is still team", ch.On.Value)
+		}
+		for _, s := range []*org.Selector{ch.Join, ch.Leave} {
+			if s != nil {
+				c.selector(*s)
+			}
+		}
+		switch {
+		case ch.Members != nil:
+			c.member(*ch.Members)
+		case ch.Group != nil:
+			g := ch.Group
+			c.dangling(g.Name, "group", c.groups)
+			for _, s := range []*org.Selector{g.Add, g.Remove} {
+				if s != nil {
+					c.selector(*s)
+				}
+			}
+			for _, r := range append(slices.Clone(g.Attach), g.Detach...) {
+				c.dangling(r, "role", c.roles)
+			}
+			for _, p := range g.Plugins {
+				c.dangling(p.Plugin, "plugin", c.plugins)
+			}
+			for _, p := range g.Skills {
+				c.dangling(p.Skill, "skill", c.skills)
+			}
+		case ch.Role != nil:
+			c.dangling(ch.Role.Name, "role", c.roles)
+			for _, x := range append(slices.Clone(ch.Role.Add), ch.Role.Remove...) {
+				c.grant(org.Role{Name: ch.Role.Name}, x)
+			}
+		case ch.Toggles != nil:
+			for _, k := range keys(ch.Toggles) {
+				c.capabilityAt(k, ch.At, "changes.toggles: ")
+			}
+		case ch.Connector != nil:
+			c.dangling(ch.Connector.Name, "connector", c.connectors)
+		case ch.Plugin != nil:
+			c.dangling(ch.Plugin.Plugin, "plugin", c.plugins)
+		case ch.Skill != nil:
+			c.dangling(ch.Skill.Skill, "skill", c.skills)
 		}
 	}
 }

@@ -249,25 +249,9 @@ func (w *world) memberDay(to []spec, s *staff, day time.Time, d int) []spec {
 	if at.Before(s.Joined) || !s.Left.IsZero() && !at.Before(s.Left) {
 		return to
 	}
-	n := &w.p.N
 	r := org.Stream(w.seed, "day", s.ID, name)
-	mean := n.Sessions.Value * s.activity * w.intensity
-	weekend := day.Weekday() == time.Saturday || day.Weekday() == time.Sunday
-	switch {
-	case w.holidays[name]:
-		mean *= n.Holiday.Value
-	case weekend:
-		mean *= n.Weekend.Value
-	case busy(s.persona.Busy, day):
-		mean *= n.Busy.Value
-	}
-	switch {
-	case s.from < 0 || d < s.from:
-		mean *= n.Curious.Value
-	case !s.settled:
-		mean *= min(1, n.RampStart.Value+(1-n.RampStart.Value)*float64(d-s.from)/n.RampDays.Value)
-	}
-	for k := range min(poisson(r, mean), 8) {
+	mean := w.rate(s, day, d) * s.activity
+	for k := range min(poisson(r, mean), MostSessions) {
 		h := s.persona.Hours
 		// Two draws make the middle of the day likelier; lunch thins it out.
 		x := (r.Float64() + r.Float64()) / 2
@@ -281,6 +265,29 @@ func (w *world) memberDay(to []spec, s *staff, day time.Time, d int) []spec {
 		to = append(to, spec{start: clock(day, hour, s.zone), staff: s, day: name, n: k})
 	}
 	return to
+}
+
+// rate is the mean number of sessions on a local day of somebody whose activity
+// is 1.
+func (w *world) rate(s *staff, day time.Time, d int) float64 {
+	n := &w.p.N
+	mean := n.Sessions.Value * w.intensity
+	weekend := day.Weekday() == time.Saturday || day.Weekday() == time.Sunday
+	switch {
+	case w.holidays[day.Format(time.DateOnly)]:
+		mean *= n.Holiday.Value
+	case weekend:
+		mean *= n.Weekend.Value
+	case busy(s.persona.Busy, day):
+		mean *= n.Busy.Value
+	}
+	switch {
+	case s.from < 0 || d < s.from:
+		mean *= n.Curious.Value
+	case !s.settled:
+		mean *= min(1, n.RampStart.Value+(1-n.RampStart.Value)*float64(d-s.from)/n.RampDays.Value)
+	}
+	return mean
 }
 
 // clock is an hour of a local day as whole milliseconds, in ns.

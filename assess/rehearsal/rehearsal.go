@@ -257,8 +257,9 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	seen := func(m int) bool { return m >= 0 && m < len(r.enabled) && r.enabled[m] }
 	cover := coverage.New(coverage.Config{Directory: r.dir, Enabled: seen, From: r.from, To: r.to})
 	usage := analytics.New(analytics.Config{
-		Directory: r.dir, From: r.from, To: r.to, AsOf: r.s.AsOf.Time, Plan: r.s.Organisation.Plan.Value,
-		Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day) },
+		Directory: r.dir, From: r.from, To: r.to, AsOf: r.to, Plan: r.s.Organisation.Plan.Value, // figures as they stood when the period ended
+		// Noon: a membership that starts today has spread by then.
+		Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day.Add(12*time.Hour)) },
 	})
 	opts := replay.Options{From: r.from, Until: r.to, Prices: r.prices}
 	if r.observed {

@@ -13,6 +13,7 @@ import (
 	"github.com/sandtable-dev/sandtable/assess/analytics"
 	"github.com/sandtable-dev/sandtable/assess/coverage"
 	"github.com/sandtable-dev/sandtable/rules"
+	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/rules/rbac"
 	"github.com/sandtable-dev/sandtable/rules/spend"
 	"github.com/sandtable-dev/sandtable/scenarios"
@@ -434,14 +435,22 @@ func (r *run) note(res *Result) string {
 				others = append(others, fmt.Sprintf("%s from %s", number(n), productName(p)))
 			}
 		}
-		text := fmt.Sprintf("No Cowork record was found: %s decoded (%s), so Cowork coverage is 0 and nothing below rests on observed Cowork activity.", counted(r.counts.Received, "record"), or(strings.Join(others, ", "), "none from a known product"))
-		return join(" ", text, lost)
+		found := "was found"
+		if totalProducts(r.inputs)[event.Cowork] > 0 {
+			found = fmt.Sprintf("lies inside the period up to %s", r.s.AsOf)
+		}
+		text := fmt.Sprintf("No Cowork record %s: %s decoded (%s), so Cowork coverage is 0 and nothing below rests on observed Cowork activity.", found, counted(r.counts.Received, "record"), or(strings.Join(others, ", "), "none from a known product"))
+		return join(" ", text, r.leftOut(), lost)
 	}
-	outside := ""
-	if n := r.counts.OutsidePeriod + r.counts.AfterAsOf; n > 0 {
-		outside = fmt.Sprintf("%s outside the period or after the as-of date were left out.", counted(n, "record"))
+	return join(" ", fmt.Sprintf("%s from Cowork of %s; %s heard of %s with Cowork.", counted(c.Records, "record"), counted(r.counts.Received, "record"), number(c.SeatsHeard.N), counted(c.SeatsHeard.Of, "member")), r.leftOut(), lost)
+}
+
+// leftOut says which records lay outside the time that is judged.
+func (r *run) leftOut() string {
+	if r.counts.OutsidePeriod+r.counts.AfterAsOf == 0 {
+		return ""
 	}
-	return join(" ", fmt.Sprintf("%s from Cowork of %s; %s heard of %s with Cowork.", counted(c.Records, "record"), counted(r.counts.Received, "record"), number(c.SeatsHeard.N), counted(c.SeatsHeard.Of, "member")), outside, lost)
+	return fmt.Sprintf("Left out: %s outside the period of %s to %s, %s after the as-of date %s.", counted(r.counts.OutsidePeriod, "record"), r.s.Period.From, r.s.Period.To, counted(r.counts.AfterAsOf, "record"), r.s.AsOf)
 }
 
 func (r *run) evidence(res *Result) []assess.EvidenceItem {

@@ -1,6 +1,277 @@
 package main
 
-import "github.com/urfave/cli/v2"
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
 
-func runCommand() *cli.Command    { return &cli.Command{Name: "run"} }
-func assessCommand() *cli.Command { return &cli.Command{Name: "assess"} }
+	"github.com/urfave/cli/v2"
+
+	"github.com/sandtable-dev/sandtable/assess/rehearsal"
+	"github.com/sandtable-dev/sandtable/reports"
+	"github.com/sandtable-dev/sandtable/reports/pdf"
+	"github.com/sandtable-dev/sandtable/rules"
+	"github.com/sandtable-dev/sandtable/scenarios"
+)
+
+func bundleFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the bundle to `DIR` (default: out/NAME)"},
+		&cli.BoolFlag{Name: "force", Usage: "replace the directory even if it is not a verified bundle"},
+		&cli.BoolFlag{Name: "include-content", Usage: "members keep their account names instead of pseudonyms; every page is marked"},
+		&cli.BoolFlag{Name: "json", Usage: "print the assessment as JSON instead of the summary"},
+		&cli.StringFlag{Name: "fail-on", Usage: "exit 3 when a finding has `SEVERITY` or worse (info, low, medium, high, critical)"},
+		setFlag(),
+	}
+}
+
+func runCommand() *cli.Command {
+	return &cli.Command{
+		Name: "run", Usage: "play a scenario and write its readiness report", ArgsUsage: "SCENARIO",
+		Description: "Builds the organisation, plays its Cowork life with roles and limits deciding, replays the stream\nthrough the engines, assesses it and writes the bundle. SCENARIO is a shipped name or a file.",
+		Flags:       bundleFlags(),
+		Action: func(c *cli.Context) error {
+			name, err := argument(c, "SCENARIO")
+			if err != nil {
+				return err
+			}
+			s, err := scenarios.Load(name, c.StringSlice("set")...)
+			if err != nil {
+				return asUsage(err)
+			}
+			return rehearse(c, s, nil, nil)
+		},
+	}
+}
+
+func assessCommand() *cli.Command {
+	return &cli.Command{
+		Name: "assess", Usage: "hold a captured stream against an organisation and write the report", ArgsUsage: "STREAM...",
+		Description: "Reads OTLP JSON or protobuf (plain, gzip or zstd): files, folders, globs or - for standard input.\nCaptures are never copied into the bundle; the manifest lists their hash, size and counts.",
+		Flags: append(bundleFlags(),
+			&cli.StringFlag{Name: "org", Usage: "the organisation: `SCENARIO`, a shipped name or a file (required)"},
+			&cli.StringFlag{Name: "key", Usage: "read the key of the pseudonyms from `FILE`; without it one is made beside the bundle"},
+		),
+		Action: func(c *cli.Context) error {
+			if c.NArg() == 0 {
+				return usage("STREAM is missing; name a capture, for example: sandtable assess capture.jsonl --org my-org.yaml")
+			}
+			if c.String("org") == "" {
+				return usage("--org SCENARIO is missing: verdicts need the organisation that the stream comes from")
+			}
+			s, err := scenarios.Load(c.String("org"), c.StringSlice("set")...)
+			if err != nil {
+				return asUsage(err)
+			}
+			key, err := captureKey(c, target(c, s))
+			if err != nil {
+				return err
+			}
+			return rehearse(c, s, c.Args().Slice(), key)
+		},
+	}
+}
+
+// asUsage gives an error of loading a file the code for invalid input.
+func asUsage(err error) error {
+	var f failure
+	if errors.As(err, &f) {
+		return err
+	}
+	return failure{exitUsage, err}
+}
+
+func target(c *cli.Context, s *scenarios.Scenario) string {
+	if dir := c.String("output"); dir != "" {
+		return dir
+	}
+	return filepath.Join("out", s.Name.Value)
+}
+
+// captureKey reads the key of the pseudonyms, or makes one beside the bundle:
+// inside it the key would undo what it is for.
+func captureKey(c *cli.Context, dir string) ([]byte, error) {
+	name := c.String("key")
+	if name == "" {
+		name = filepath.Clean(dir) + ".key"
+		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
+			key := make([]byte, 32)
+			if _, err := rand.Read(key); err != nil {
+				return nil, err
+			}
+			if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+				return nil, err
+			}
+			if err := os.WriteFile(name, []byte(fmt.Sprintf("%x\n", key)), 0o600); err != nil {
+				return nil, err
+			}
+			fmt.Fprintf(c.App.ErrWriter, "The key of the pseudonyms is new and lies in %s: keep it, and keep it away from the bundle.\n", name)
+		}
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, usage("--key: %v", err)
+	}
+	if len(strings.TrimSpace(string(data))) < 16 {
+		return nil, usage("--key %s: a key has at least 16 characters", name)
+	}
+	return []byte(strings.TrimSpace(string(data))), nil
+}
+
+// rehearse runs the scenario, or the captures over it, into a bundle.
+func rehearse(c *cli.Context, s *scenarios.Scenario, streams []string, key []byte) (err error) {
+	failOn, err := threshold(c.String("fail-on"))
+	if err != nil {
+		return err
+	}
+	b, err := reports.NewBundle(target(c, s), c.Bool("force"))
+	if err != nil {
+		return failure{exitUsage, err}
+	}
+	defer b.Abort() // nothing to do once committed
+	bar := newProgress(c.App.ErrWriter)
+	defer bar.done()
+	o := rehearsal.Options{Scenario: s, Streams: streams, Stdin: c.App.Reader, Key: key, IncludeContent: c.Bool("include-content"), Progress: bar.show}
+	command := "assess"
+	if len(streams) == 0 {
+		command = "run"
+		if o.StreamTo, err = b.Create(reports.StreamName); err != nil {
+			return err
+		}
+		o.StreamPath = filepath.Join(b.Dir(), reports.StreamName)
+	}
+	res, err := rehearsal.Run(c.Context, o)
+	if err != nil {
+		return err
+	}
+	bar.show("writing the report", 0, 0)
+	files, digest, err := reports.ResultFiles(res)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := b.Put(f.Name, f.Data); err != nil {
+			return err
+		}
+	}
+	w, err := b.Create("report.pdf")
+	if err != nil {
+		return err
+	}
+	if err := pdf.Write(w, reports.Build(reports.FromResult(res, digest))); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	m := reports.ResultManifest(res, Version, command)
+	m.IncludeContent = o.IncludeContent
+	for _, kv := range s.Overrides {
+		m.Options = append(m.Options, "--set="+kv)
+	}
+	if err := b.Commit(m); err != nil {
+		return err
+	}
+	bar.done()
+	if err := announce(c, res, b.Target()); err != nil {
+		return err
+	}
+	for _, f := range res.Findings {
+		if failOn >= 0 && int(f.Severity) >= failOn {
+			return quiet(exitFindings)
+		}
+	}
+	return nil
+}
+
+func announce(c *cli.Context, res *rehearsal.Result, dir string) error {
+	if c.Bool("json") {
+		data, err := reports.JSON(res.Assessment)
+		if err == nil {
+			_, err = c.App.Writer.Write(data)
+		}
+		return err
+	}
+	out := c.App.Writer
+	fmt.Fprint(out, reports.Summary(res.Assessment))
+	for _, u := range res.Unplaced {
+		fmt.Fprintf(out, "\nNot played: %s %d: %s\n", u.Story, u.Instance, u.Why)
+	}
+	n := res.Assessment.Counters
+	fmt.Fprintf(out, "\n%d records, %d from Cowork; %d findings, %d alerts. ", n.Records, n.CoworkEvents, n.Findings, n.Alerts)
+	if !res.Observed {
+		fmt.Fprintf(out, "Simulated: the company and its incidents are fictional.")
+	}
+	fmt.Fprintf(out, "\nReport:  %s\nBundle:  %s\nFollow a verdict: sandtable explain hipaa-164.312.b %s\n", shown(filepath.Join(dir, "report.pdf")), shown(dir), shown(dir))
+	return nil
+}
+
+// shown is a path as the user would type it from here.
+func shown(p string) string {
+	if wd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(wd, p); err == nil && !strings.HasPrefix(rel, "..") {
+			return rel
+		}
+	}
+	return p
+}
+
+func threshold(s string) (int, error) {
+	if s == "" {
+		return -1, nil
+	}
+	sev, err := rules.ParseSeverity(s)
+	if err != nil {
+		return 0, usage("--fail-on: %v", err)
+	}
+	return int(sev), nil
+}
+
+// progress draws one line that replaces itself, on a terminal only.
+type progress struct {
+	w     io.Writer
+	on    bool
+	last  string
+	drawn bool
+}
+
+func newProgress(w io.Writer) *progress {
+	p := &progress{w: w}
+	if f, ok := w.(*os.File); ok && os.Getenv("TERM") != "dumb" {
+		if st, err := f.Stat(); err == nil {
+			p.on = st.Mode()&os.ModeCharDevice != 0
+		}
+	}
+	return p
+}
+
+func (p *progress) show(stage string, done, total int64) {
+	if !p.on {
+		return
+	}
+	line := stage
+	if total > 0 {
+		const cells = 24
+		n := int(done * cells / total)
+		line = fmt.Sprintf("%-12s [%s%s] %d of %d", stage, strings.Repeat("#", n), strings.Repeat(".", cells-n), done, total)
+	} else if done > 0 {
+		line = fmt.Sprintf("%s %d", stage, done)
+	}
+	if line == p.last {
+		return
+	}
+	p.last, p.drawn = line, true
+	fmt.Fprintf(p.w, "\r\x1b[K%s", line)
+}
+
+// done wipes the line.
+func (p *progress) done() {
+	if p.drawn {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.drawn = false
+	}
+}

@@ -6,7 +6,9 @@ import (
 )
 
 // Classes are the kinds of data that classifier(text, class) recognises.
-func Classes() []string { return []string{"confidential", "pan", "phi", "sad", "secret"} }
+func Classes() []string {
+	return []string{"confidential", "credential-path", "pan", "phi", "sad", "secret"}
+}
 
 // Classify reports that the text holds data of the class. It recognises shapes
 // and words, so it errs both ways; the rules that use it say how.
@@ -14,6 +16,8 @@ func Classify(text, class string) bool {
 	switch class {
 	case "confidential":
 		return markingWords.in(text) && marking.MatchString(text)
+	case "credential-path":
+		return credentialPath(text)
 	case "pan":
 		return holdsPAN(text)
 	case "phi":
@@ -82,6 +86,8 @@ var (
 	secretWords  = quick("password", "passwd", "secret", "api_key", "api-key", "apikey", "access_token", "access-token", "accesstoken")
 	verifyWords  = quick("cvv", "cvc", "cav2", "card ver", "card sec")
 	pinWords     = quick("pin")
+
+	credentialWords = quick(".ssh", ".aws", ".gnupg", ".kube", ".azure", ".docker", ".netrc", ".pgpass", ".npmrc", ".git-cred", "id_rsa", "id_ed", "id_ec", "keychain", "credentials", ".env")
 )
 
 func holdsToken(text string) bool {
@@ -209,4 +215,21 @@ func holdsSAD(text string) bool {
 		}
 	}
 	return false
+}
+
+var credentialName = regexp.MustCompile(`(?i)(^|[/\\\s"'])(\.ssh|\.aws|\.gnupg|\.kube|\.azure|\.docker[/\\]config\.json|\.netrc|\.pgpass|\.npmrc|\.git-credentials|id_(rsa|ed25519|ecdsa)|keychains?|credentials|\.env(\.[a-z]+)?)($|[/\\\s"'.])`)
+
+// credentialPath recognises a path, or a command naming one, where keys are
+// usually kept. Samples that projects ship on purpose are not.
+func credentialPath(text string) bool {
+	if !credentialWords.in(text) || !credentialName.MatchString(text) {
+		return false
+	}
+	low := strings.ToLower(text)
+	for _, w := range []string{".env.example", ".env.sample", ".env.template", "/samples/", "/fixtures/", "\\samples\\", "\\fixtures\\"} {
+		if strings.Contains(low, w) {
+			return false
+		}
+	}
+	return true
 }

@@ -74,8 +74,19 @@ type window struct {
 	openTill int64
 	matches  int64
 	values   map[string]int64 // first_seen: value to its last time; distinct: value to its number
-	partial  [][]entry        // sequence: the latest start of each length
+	lead     []entry          // sequence: the last matches of the first step, as many as it needs
+	partial  [][]entry        // sequence: by number of steps done after those, the attempt that started last
+	past     *past            // rate
 }
+
+// past is what a rate remembers of the windows before the present one.
+type past struct {
+	slots  []slot // with a match, oldest first
+	values map[string]struct{}
+}
+
+// slot is one window of the clock, numbered from 1970.
+type slot struct{ n, value int64 }
 
 // New makes an engine. The configuration is copied.
 func New(rs []*Rule, cfg Config) *Engine {
@@ -105,14 +116,17 @@ func New(rs []*Rule, cfg Config) *Engine {
 	return e
 }
 
-// folded makes the allow-list comparable; nil stays nil, that is undeclared.
+// folded makes declared names comparable; nil stays nil, that is undeclared.
 func folded(cfg Config) Config {
-	if cfg.Allowlist != nil {
-		list := make([]string, len(cfg.Allowlist))
-		for i, s := range cfg.Allowlist {
-			list[i] = strings.ToLower(s)
+	for _, list := range []*[]string{&cfg.Allowlist, &cfg.ReadOnly, &cfg.Plugins} {
+		if *list == nil {
+			continue
 		}
-		cfg.Allowlist = list
+		low := make([]string, len(*list))
+		for i, s := range *list {
+			low[i] = strings.ToLower(s)
+		}
+		*list = low
 	}
 	return cfg
 }
@@ -218,6 +232,19 @@ func (s *state) observe(e *Engine) {
 			return
 		}
 		en.text = v
+	case "rate":
+		ok := true
+		if text := texts[c.Field.Value]; text != nil {
+			en.text, ok = text(subj)
+		} else if number := numbers[c.Field.Value]; number != nil {
+			en.value, ok = number(subj)
+		} else {
+			en.value = 1
+		}
+		if !ok {
+			s.blameName(c.Field.Value)
+			return
+		}
 	}
 	s.report.Evaluable++
 	for i := range s.r.Exceptions {
@@ -277,10 +304,11 @@ func (s *state) window(subj *subject) *window {
 
 // hold is how long a key is kept after its last match.
 func (s *state) hold() int64 {
-	if s.r.Correlation.Type == "absence" {
-		return int64(s.r.Correlation.window)
+	c := &s.r.Correlation
+	if c.Type == "absence" {
+		return int64(c.window)
 	}
-	return int64(max(s.r.Correlation.window, s.r.suppress))
+	return int64(max(c.window, c.baseline, s.r.suppress))
 }
 
 // expire drops keys that can no longer matter. For absence that is the moment
@@ -325,6 +353,8 @@ func (s *state) correlate(e *Engine, w *window, en entry) {
 		s.firstSeen(e, w, en, ev)
 	case "sequence":
 		s.sequence(e, w, s.entry(w, en, ev))
+	case "rate":
+		s.rate(e, w, s.entry(w, en, ev), late)
 	}
 }
 
@@ -403,7 +433,8 @@ func (s *state) slide(e *Engine, w *window, en entry, late bool) {
 }
 
 func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event) {
-	span := int64(s.r.Correlation.window)
+	c := &s.r.Correlation
+	span := int64(c.window)
 	if w.values == nil {
 		w.values = map[string]int64{}
 	}
@@ -418,42 +449,167 @@ func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event) {
 			}
 		}
 	}
-	w.values[en.text] = en.time
-	if ok && en.time-last <= span || en.time-w.born < span {
+	w.values[en.text] = max(last, en.time)
+	if ok && en.time-last <= span || en.time-w.born < int64(c.warmup) {
 		return
 	}
-	s.hit(e, w, s.entry(w, en, ev), fmt.Sprintf("first %s %q within %s", s.r.Correlation.Field.Value, en.text, short(s.r.Correlation.window)))
+	en = s.entry(w, en, ev)
+	if c.within == 0 {
+		s.hit(e, w, en, fmt.Sprintf("first %s %q within %s", c.Field.Value, en.text, short(c.window)))
+		return
+	}
+	w.entries = append(w.entries, en)
+	for w.last-w.entries[0].time > int64(c.within) {
+		w.entries = w.entries[1:]
+	}
+	switch {
+	case w.open > 0 && en.time <= w.openTill:
+		s.extend(e, w, en)
+	case int64(len(w.entries)) >= s.threshold:
+		s.open(e, w, en.time, len(w.entries), fmt.Sprintf("%d values of %s within %s that were not seen in %s (threshold %d)", len(w.entries), c.Field.Value, short(c.within), short(c.window), s.threshold), w.entries)
+	}
 }
 
-// sequence keeps, for each number of steps done, the attempt that started
-// last: it is the one that stays inside the window longest.
-func (s *state) sequence(e *Engine, w *window, en entry) {
-	steps := s.r.steps
-	if w.partial == nil {
-		w.partial = make([][]entry, len(steps))
+// rate compares the sliding window with the key's own past.
+func (s *state) rate(e *Engine, w *window, en entry, late bool) {
+	c := &s.r.Correlation
+	span := int64(c.window)
+	if w.past == nil {
+		w.past = &past{}
 	}
-	for k := len(steps) - 1; k >= 0; k-- { // downwards, so that one event is one step
-		if steps[k].Eval(&e.subj) != condition.True {
-			continue
+	p := w.past
+	if n := floorDiv(en.time, span); len(p.slots) == 0 || n > p.slots[len(p.slots)-1].n {
+		p.slots = append(p.slots, slot{n: n})
+		clear(p.values)
+		drop := 0
+		for drop < len(p.slots) && (n-p.slots[drop].n)*span > int64(c.baseline)+span {
+			drop++
 		}
-		var sofar []entry
-		if k > 0 {
-			sofar = w.partial[k-1]
-			if sofar == nil || en.time-sofar[0].time > int64(s.r.Correlation.window) {
-				continue
+		p.slots = slices.Delete(p.slots, 0, drop)
+	}
+	distinct := texts[c.Field.Value] != nil
+	if cur := &p.slots[len(p.slots)-1]; !distinct {
+		cur.value += en.value
+	} else {
+		if p.values == nil {
+			p.values = map[string]struct{}{}
+		}
+		p.values[en.text] = struct{}{}
+		cur.value = int64(len(p.values))
+	}
+	w.entries = append(w.entries, en)
+	if late {
+		slices.SortStableFunc(w.entries, func(a, b entry) int { return cmp.Compare(a.time, b.time) })
+	}
+	w.sum += en.value
+	if distinct {
+		if w.values == nil {
+			w.values = map[string]int64{}
+		}
+		w.values[en.text]++
+	}
+	for w.last-w.entries[0].time > span {
+		old := w.entries[0]
+		w.entries = w.entries[1:]
+		w.sum -= old.value
+		if distinct {
+			if w.values[old.text]--; w.values[old.text] == 0 {
+				delete(w.values, old.text)
 			}
 		}
-		done := append(slices.Clip(sofar), en)
-		if k < len(steps)-1 {
-			w.partial[k] = done
+	}
+	if w.open > 0 && en.time <= w.openTill {
+		s.extend(e, w, en)
+		return
+	}
+	now := w.sum
+	if distinct {
+		now = int64(len(w.values))
+	}
+	if now < s.threshold {
+		return
+	}
+	// The past ends where the sliding window begins: slots that reach into it
+	// would compare the surge with itself.
+	begin := w.last - span
+	var total, active int64
+	for _, b := range p.slots {
+		if (b.n+1)*span <= begin {
+			total += b.value
+			active++
+		}
+	}
+	// now > factor * total / active, without division.
+	if active < minActive || now*active*1000 <= c.factor*total {
+		return
+	}
+	what, amount := "matches", func(n int64) string { return strconv.FormatInt(n, 10) }
+	switch {
+	case c.Field.Value == "cost_micros":
+		what, amount = "estimated cost", dollars
+	case distinct:
+		what = "different values of " + c.Field.Value
+	case c.Field.Value != "":
+		what = "sum of " + c.Field.Value
+	}
+	s.open(e, w, en.time, len(w.entries), fmt.Sprintf("%s %s within %s, against a mean of %s over %d earlier windows (factor %g, threshold %s)",
+		what, amount(now), short(c.window), amount(total/active), active, float64(c.factor)/1000, amount(s.threshold)), w.entries)
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+// sequence keeps the last matches of the first step and, for each number of
+// steps done after them, the attempt that started last: it is the one that stays
+// inside the window longest.
+func (s *state) sequence(e *Engine, w *window, en entry) {
+	steps, lead, span := s.r.steps, s.r.lead, int64(s.r.Correlation.window)
+	if w.partial == nil {
+		w.partial = make([][]entry, len(steps)-lead)
+	}
+	last := len(steps) - 1
+	if w.open > 0 && en.time <= w.openTill && steps[last].Eval(&e.subj) == condition.True {
+		s.extend(e, w, en) // the incident goes on
+		return
+	}
+	var prog *condition.Program[subject]
+	match := false
+	for k := last; k >= lead-1; k-- { // downwards, so that one event is one step
+		if steps[k] != prog {
+			prog = steps[k]
+			match = prog.Eval(&e.subj) == condition.True
+		}
+		if !match {
 			continue
 		}
-		if w.open > 0 && en.time <= w.openTill {
-			s.extend(e, w, en)
-		} else {
-			s.open(e, w, en.time, len(done), fmt.Sprintf("%d steps in order within %s", len(done), short(s.r.Correlation.window)), done)
+		if k < lead {
+			if len(w.lead) == lead {
+				copy(w.lead, w.lead[1:])
+				w.lead[lead-1] = en
+			} else {
+				w.lead = append(w.lead, en)
+			}
+			return
 		}
-		w.partial = nil
+		sofar := w.lead
+		if k > lead {
+			sofar = w.partial[k-lead-1]
+		}
+		if len(sofar) < k || en.time-sofar[0].time > span {
+			continue
+		}
+		done := append(slices.Clip(sofar), en)
+		if k < last {
+			w.partial[k-lead] = done
+			continue
+		}
+		s.open(e, w, en.time, len(done), fmt.Sprintf("%d steps in order within %s", len(done), short(s.r.Correlation.window)), done)
+		w.partial, w.lead = nil, nil
 		return
 	}
 }

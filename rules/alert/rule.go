@@ -11,10 +11,14 @@
 package alert
 
 import (
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,8 +83,9 @@ type Rule struct {
 	any      bool
 	kinds    []event.Kind
 	prog     *condition.Program[subject]
-	steps    []*condition.Program[subject]
-	reasons  []string // variables to blame for "not evaluable", most telling first
+	steps    []*condition.Program[subject] // each as often as it must match
+	lead     int                           // how often the first step must match
+	reasons  []string                      // variables to blame for "not evaluable", most telling first
 	suppress time.Duration
 }
 
@@ -94,22 +99,48 @@ type Needs struct {
 // events exactly a window apart are together.
 //
 // count and distinct fire at the threshold, sum above it. absence fires when a
-// key with at least threshold matches falls silent for the window. first_seen
-// fires when field takes a value the key has not had for the window, once the
-// key itself is known that long. sequence fires when the steps match in order
-// within the window.
+// key with at least threshold matches falls silent for the window.
+//
+// first_seen fires when field takes a value the key has not had for the window,
+// once the key itself is known for the warmup (default: the window). With within
+// it fires at threshold such values inside that time.
+//
+// rate compares a key with its own past. The value of a window is the number of
+// matches, the sum of a number field or the number of different values of a text
+// field. It fires when the sliding window's value is at least threshold and more
+// than factor times the mean of the windows of the baseline before it. Only
+// windows with a match count towards the mean, so that weekends do not lower it,
+// and five of them are needed.
+//
+// sequence fires when the steps match in order within the window; counts says
+// how many matches each step needs.
 type Correlation struct {
-	Type      string        `yaml:"type,enum=count|distinct|sum|absence|first_seen|sequence"`
+	Type      string        `yaml:"type,enum=count|distinct|sum|absence|first_seen|sequence|rate"`
 	Key       []source.Text `yaml:"key"`
 	Field     source.Text   `yaml:"field"`
 	Window    source.Text   `yaml:"window"`
 	Threshold source.Text   `yaml:"threshold"` // a whole number, or session_spend from the run's configuration
 	Steps     []source.Text `yaml:"steps"`
+	Counts    []int         `yaml:"counts"`
+	Warmup    source.Text   `yaml:"warmup"`
+	Within    source.Text   `yaml:"within"`
+	Baseline  source.Text   `yaml:"baseline"`
+	Factor    source.Text   `yaml:"factor"` // e.g. 3 or 2.5; at most three decimals
 
-	window    time.Duration
+	window, warmup, within, baseline time.Duration
+
 	threshold int64
+	factor    int64 // thousandths
 	fromSpend bool
 }
+
+// Limits on what one rule may ask of the engine.
+const (
+	MaxSteps     = 8   // of a sequence
+	MaxStepCount = 100 // matches of one step
+	MaxBaseline  = 400 // windows of a baseline
+	minActive    = 5   // windows with a match before a baseline says anything
+)
 
 // Exception is an accepted case: it needs an owner, a reason and an end.
 type Exception struct {
@@ -127,6 +158,64 @@ func (r *Rule) RuleSeverity() rules.Severity { return r.severity }
 // Uses lists the words the condition reads, sorted.
 func (r *Rule) Uses() []string { return r.prog.Uses() }
 
+// Listens reports whether an engine would show the event to the rule at all.
+func (r *Rule) Listens(ev *event.Event) bool {
+	return (ev.Product == event.Cowork || r.any) && (len(r.kinds) == 0 || slices.Contains(r.kinds, ev.Kind))
+}
+
+// KeyOf names the values that join the event with others, in the order of the
+// rule's key; ok is false when one of them is not known.
+func (r *Rule) KeyOf(ev *event.Event) (pairs [][2]string, ok bool) {
+	s := subject{ev, &Config{}}
+	ok = true
+	for _, k := range r.Correlation.Key {
+		v, known := texts[k.Value](&s)
+		if !known {
+			v, ok = "unknown", false
+		}
+		pairs = append(pairs, [2]string{k.Value, v})
+	}
+	return pairs, ok
+}
+
+// Describe is the correlation in words; "" for none.
+func (r *Rule) Describe() string {
+	c := &r.Correlation
+	var keys []string
+	for _, k := range c.Key {
+		keys = append(keys, k.Value)
+	}
+	per := ""
+	if len(keys) > 0 {
+		per = " for each " + strings.Join(keys, " and ")
+	}
+	threshold := c.Threshold.Value
+	switch c.Type {
+	case "count":
+		return fmt.Sprintf("%s or more matches within %s%s", threshold, short(c.window), per)
+	case "distinct":
+		return fmt.Sprintf("%s or more different values of %s within %s%s", threshold, c.Field, short(c.window), per)
+	case "sum":
+		return fmt.Sprintf("a sum of %s above %s within %s%s", c.Field, threshold, short(c.window), per)
+	case "absence":
+		return fmt.Sprintf("no match for %s after at least %d%s", short(c.window), c.threshold, per)
+	case "first_seen":
+		if c.within > 0 {
+			return fmt.Sprintf("%s or more values of %s within %s that were not seen in the %s before%s, once known for %s", threshold, c.Field, short(c.within), short(c.window), per, short(c.warmup))
+		}
+		return fmt.Sprintf("a value of %s not seen in the %s before%s, once known for %s", c.Field, short(c.window), per, short(c.warmup))
+	case "rate":
+		what := "matches"
+		if c.Field.Value != "" {
+			what = c.Field.Value
+		}
+		return fmt.Sprintf("%s within %s of at least %s and more than %s times the own mean of the %s before%s", what, short(c.window), threshold, c.Factor, short(c.baseline), per)
+	case "sequence":
+		return fmt.Sprintf("%d steps in order within %s%s", len(c.Steps), short(c.window), per)
+	}
+	return ""
+}
+
 // Explain tells what the condition makes of one event, word by word.
 func (r *Rule) Explain(ev *event.Event, cfg Config) (condition.Tri, []condition.TraceLine) {
 	cfg = folded(cfg)
@@ -137,22 +226,73 @@ func (r *Rule) Explain(ev *event.Event, cfg Config) (condition.Tri, []condition.
 // Load reads every .yaml file of fsys, in name order. The error, if any, is a
 // source.Problems with every mistake of every file.
 func Load(fsys fs.FS) ([]*Rule, error) {
-	var out []*Rule
-	var ps source.Problems
-	seen := map[string]source.Pos{}
+	files, err := read(fsys, "")
+	if err != nil {
+		return nil, err
+	}
+	return parseAll(files)
+}
+
+// LoadPath reads a rule file, or every .yaml file of a folder and those below it.
+// Positions name files as the path does.
+func LoadPath(path string) ([]*Rule, error) {
+	files, err := readPath(path)
+	if err != nil {
+		return nil, err
+	}
+	return parseAll(files)
+}
+
+type ruleFile struct {
+	name string
+	data []byte
+}
+
+func readPath(path string) ([]ruleFile, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if st.IsDir() {
+		files, err := read(os.DirFS(path), strings.TrimSuffix(filepath.ToSlash(path), "/")+"/")
+		if err == nil && len(files) == 0 {
+			err = fmt.Errorf("%s: no .yaml file in this folder", path)
+		}
+		return files, err
+	}
+	if st.Size() > source.MaxBytes {
+		return nil, fmt.Errorf("%s: %d bytes; at most %d are read", path, st.Size(), source.MaxBytes)
+	}
+	data, err := os.ReadFile(path)
+	return []ruleFile{{path, data}}, err
+}
+
+func read(fsys fs.FS, prefix string) ([]ruleFile, error) {
+	var files []ruleFile
 	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".yaml") {
 			return err
 		}
 		data, err := fs.ReadFile(fsys, name)
-		if err != nil {
-			return err
-		}
-		rs, err := Parse(name, data)
+		files = append(files, ruleFile{prefix + name, data})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read rule files: %w", err)
+	}
+	return files, nil
+}
+
+func parseAll(files []ruleFile) ([]*Rule, error) {
+	var out []*Rule
+	var ps source.Problems
+	seen := map[string]source.Pos{}
+	for _, f := range files {
+		rs, err := Parse(f.name, f.data)
 		if more, ok := source.AsProblems(err); ok {
 			ps = append(ps, more...)
 		} else if err != nil {
-			return err
+			return nil, err
 		}
 		for _, r := range rs {
 			if first, dup := seen[r.ID.Value]; dup {
@@ -161,15 +301,40 @@ func Load(fsys fs.FS) ([]*Rule, error) {
 			seen[r.ID.Value] = r.ID.At
 		}
 		out = append(out, rs...)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read rule files: %w", err)
 	}
 	if err := ps.Err(); err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// Digest is a SHA-256 over the rule files of fsys, in hex: which pack was
+// measured. The order is that of the names; a changed byte changes it.
+func Digest(fsys fs.FS) (string, error) {
+	files, err := read(fsys, "")
+	return digest(files), err
+}
+
+// DigestPath is Digest for what LoadPath reads. Where the files lie does not
+// matter, only their names inside the folder and their bytes.
+func DigestPath(path string) (string, error) {
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return Digest(os.DirFS(path))
+	}
+	files, err := readPath(path)
+	for i := range files {
+		files[i].name = filepath.Base(files[i].name)
+	}
+	return digest(files), err
+}
+
+func digest(files []ruleFile) string {
+	h := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(h, "%d %s %d\n", len(f.name), f.name, len(f.data))
+		h.Write(f.data)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Parse reads one rule file: a mapping with the key rules. With an error it
@@ -284,6 +449,14 @@ func (r *Rule) compileCorrelation(ps *source.Problems) {
 			ps.Add(k.At, near(k.Value, sortedKeys(texts)), "%q is not a text that events can be joined by", k.Value)
 		}
 	}
+	switch c.Type {
+	case "count", "distinct", "sum", "sequence", "first_seen":
+		// A window without a key adds up strangers. Silence and shares of the
+		// whole organisation say so with the key organisation.
+		if len(c.Key) == 0 {
+			ps.Add(r.At, "add key: [session], [member] or, for everybody together, [organisation]", "a window needs a key")
+		}
+	}
 	if c.Type != "" {
 		if c.Window.Value == "" {
 			ps.Add(r.At, "add window: 10m", "correlation.window is missing")
@@ -314,6 +487,7 @@ func (r *Rule) compileCorrelation(ps *source.Problems) {
 		ps.Add(r.At, "add threshold: 3", "correlation.threshold is missing")
 	}
 	fields := texts
+	r.compileMore(ps)
 	switch c.Type {
 	case "sum":
 		if numbers[c.Field.Value] == nil {
@@ -327,11 +501,78 @@ func (r *Rule) compileCorrelation(ps *source.Problems) {
 		if len(c.Steps) < 2 {
 			ps.Add(r.At, "list the conditions in order", "a sequence needs at least two steps")
 		}
-		for _, s := range c.Steps {
-			r.steps = append(r.steps, compileText(s, ps))
+		if len(c.Steps) > MaxSteps {
+			ps.Add(c.Steps[0].At, "split the rule", "a sequence of %d steps; at most %d are followed", len(c.Steps), MaxSteps)
+		}
+		for i, s := range c.Steps {
+			n := 1
+			if i < len(c.Counts) {
+				n = c.Counts[i]
+			}
+			p := compileText(s, ps)
+			for range min(max(n, 1), MaxStepCount) {
+				r.steps = append(r.steps, p)
+			}
+			if i == 0 {
+				r.lead = len(r.steps)
+			}
 		}
 	}
 	if c.Type != "sequence" && len(c.Steps) > 0 {
 		ps.Add(c.Steps[0].At, "add type: sequence", "steps belong to a sequence")
+	}
+}
+
+// compileMore checks what belongs to one type of correlation only.
+func (r *Rule) compileMore(ps *source.Problems) {
+	c := &r.Correlation
+	only := func(t source.Text, name, typ string) bool {
+		if t.Value != "" && c.Type != typ {
+			ps.Add(t.At, "remove it, or write type: "+typ, "%s belongs to the type %s", name, typ)
+		}
+		return t.Value != "" && c.Type == typ
+	}
+	c.warmup = c.window
+	if only(c.Warmup, "warmup", "first_seen") {
+		c.warmup = duration(c.Warmup, ps)
+	}
+	if only(c.Within, "within", "first_seen") {
+		c.within = duration(c.Within, ps)
+	}
+	if len(c.Counts) > 0 && (c.Type != "sequence" || len(c.Counts) != len(c.Steps)) {
+		ps.Add(r.At, "one number for each step", "correlation.counts has %d numbers for %d steps", len(c.Counts), len(c.Steps))
+	}
+	for _, n := range c.Counts {
+		if n < 1 || n > MaxStepCount {
+			ps.Add(r.At, fmt.Sprintf("write 1 to %d", MaxStepCount), "correlation.counts holds %d", n)
+		}
+	}
+	if c.Type == "first_seen" && c.Within.Value == "" && c.Threshold.Value != "" {
+		ps.Add(c.Threshold.At, "add within: 24h", "a threshold of first_seen needs the time in which it is reached")
+	}
+	base, fac := only(c.Baseline, "baseline", "rate"), only(c.Factor, "factor", "rate")
+	if c.Type != "rate" {
+		return
+	}
+	if len(c.Key) == 0 {
+		ps.Add(r.At, "add key: [member]", "a rate needs a key: whose past is it compared with?")
+	}
+	if !base {
+		ps.Add(r.At, "add baseline: 14d", "correlation.baseline is missing")
+	} else if c.baseline = duration(c.Baseline, ps); c.window > 0 && (c.baseline < minActive*c.window || c.baseline > MaxBaseline*c.window) {
+		ps.Add(c.Baseline.At, fmt.Sprintf("between %d and %d windows", minActive, MaxBaseline), "a baseline of %s does not suit a window of %s", short(c.baseline), short(c.window))
+	}
+	if !fac {
+		ps.Add(r.At, "add factor: 3", "correlation.factor is missing")
+	} else if f, err := strconv.ParseFloat(c.Factor.Value, 64); err != nil || f < 1 || f > 1000 {
+		ps.Add(c.Factor.At, "write a number from 1 to 1000, e.g. 2.5", "%q is not a factor", c.Factor.Value)
+	} else {
+		c.factor = int64(f*1000 + 0.5)
+	}
+	if c.Threshold.Value == "" {
+		ps.Add(r.At, "add threshold: 20, so that a rare user's second event is no surge", "correlation.threshold is missing")
+	}
+	if f := c.Field.Value; f != "" && texts[f] == nil && numbers[f] == nil {
+		ps.Add(c.Field.At, near(f, append(sortedKeys(texts), sortedKeys(numbers)...)), "%q is neither a text nor a number", f)
 	}
 }

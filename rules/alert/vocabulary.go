@@ -21,6 +21,14 @@ type Config struct {
 	Leavers            map[string]time.Time // member key to the moment of leaving; nil: nobody is known to have left
 	DesktopFloor       string               // lowest desktop version in order; "": not declared
 	Content            []string             // content categories expected on the wire; nil: not declared
+
+	ReadOnly    []string                  // MCP servers the inventory marks read-only; nil: no inventory declared
+	Plugins     []string                  // approved plugins by name or hash; nil: not declared
+	Workloads   map[string][]string       // member key to the data classes its workload may hold; nil: not declared
+	Forbidden   map[string][]string       // member key to the capabilities policy denies it, e.g. browser; nil: not declared
+	RemoteOff   bool                      // cloud sessions are off for everybody
+	Zones       map[string]*time.Location // member key to its time zone; nil: not declared
+	Propagation time.Duration             // how long a removal may take to reach the platform; a leaver's records inside it are no alert
 }
 
 // DefaultSessionSpendMicros is our choice, not a published figure: a session
@@ -28,7 +36,7 @@ type Config struct {
 const DefaultSessionSpendMicros = 25_000_000
 
 // EnvVersion is the revision of the words that rule conditions may use.
-const EnvVersion = 1
+const EnvVersion = 2
 
 // Categories are the content categories of the device setting.
 var categories = []string{"userPrompts", "assistantResponses", "toolDetails", "toolContent", "rawApiBodies"}
@@ -133,6 +141,23 @@ func newVocabulary() *condition.Env[subject] {
 	filled("skill", "skill name", func(v *event.Event) string { return v.SkillName })
 	filled("to_mode", "permission mode changed to", func(v *event.Event) string { return v.ToMode })
 	filled("connection", "status of an MCP connection", func(v *event.Event) string { return v.ConnStatus })
+	filled("from_mode", "permission mode changed from", func(v *event.Event) string { return v.FromMode })
+	filled("device", "installation id; a new one for each container of a cloud session", func(v *event.Event) string { return v.UserID })
+	filled("response", "text of the answer", func(v *event.Event) string { return v.ResponseText })
+	filled("query_source", "what asked the model: sdk, a subagent, ...", func(v *event.Event) string { return v.QuerySource })
+	filled("speed", "speed of the request", func(v *event.Event) string { return v.Speed })
+	filled("marketplace", "marketplace of the plugin", func(v *event.Event) string { return v.Marketplace })
+	filled("tool_source", "builtin, mcp or sdk_host_builtin_mcp", func(v *event.Event) string { return v.ToolSource })
+	filled("plugin_hash", "hash that names a plugin even where its name is held back", func(v *event.Event) string { return v.PluginHash })
+	text("folder", "folder of the first file path", func(s *subject) (string, bool) {
+		if s.ev.PathKnown != event.Known {
+			return "", false
+		}
+		i := strings.LastIndexAny(s.ev.Path, "/\\")
+		return s.ev.Path[:max(i, 0)], i > 0
+	})
+	text("host", "host of the first address in a web fetch or shell command", func(s *subject) (string, bool) { return host(s.ev) })
+	text("record", "id argument of an MCP call: which record it touched", func(s *subject) (string, bool) { return argument(s.ev.Input, `"id":"`) })
 
 	number("prompt_length", "characters of the prompt", event.FPromptLength, func(v *event.Event) int64 { return v.PromptLength })
 	number("duration_ms", "duration", event.FDuration, func(v *event.Event) int64 { return v.Duration })
@@ -144,6 +169,25 @@ func newVocabulary() *condition.Env[subject] {
 	cost := func(s *subject) (int64, bool) {
 		return s.ev.CostMicros, s.ev.CostFrom != event.NoCost && s.ev.CostFrom != event.CostMissing
 	}
+	number("cache_write", "tokens written to the cache", event.FCacheWrite, func(v *event.Event) int64 { return v.CacheWrite })
+	number("cache_read", "tokens read from the cache", event.FCacheRead, func(v *event.Event) int64 { return v.CacheRead })
+	local := func(s *subject) (time.Time, bool) {
+		z := s.cfg.Zones[MemberKey(s.ev)]
+		if z == nil {
+			return time.Time{}, false
+		}
+		return time.Unix(0, s.ev.Time).In(z), true
+	}
+	e.Int("local_hour", "hour of the day where the member works, 0 to 23; needs declared time zones", func(s *subject) (int64, bool) {
+		t, ok := local(s)
+		return int64(t.Hour()), ok
+	})
+	e.Bool("weekend", "Saturday or Sunday where the member works; needs declared time zones", func(s *subject) (bool, bool) {
+		t, ok := local(s)
+		return t.Weekday() == time.Saturday || t.Weekday() == time.Sunday, ok
+	})
+	known["local_hour"] = func(s *subject) bool { return s.cfg.Zones[MemberKey(s.ev)] != nil }
+	known["weekend"] = known["local_hour"]
 	e.Int("cost_micros", "estimated cost in micro-dollars", cost)
 	numbers["cost_micros"] = cost
 	known["cost_micros"] = func(s *subject) bool { _, ok := cost(s); return ok }
@@ -166,7 +210,36 @@ func newVocabulary() *condition.Env[subject] {
 		return condition.Of(promptKnown(s.ev), true)
 	})
 	truth("outside_scope", "a path of the call lies outside the task's and the allowed folders", outsideScope)
+	truth("writes", "the MCP call changes something, as far as the tool's name tells", func(s *subject) condition.Tri {
+		if !s.ev.IsMCP() {
+			return condition.False
+		}
+		return condition.Of(s.ev.Verb == event.VerbWrite || s.ev.Verb == event.VerbModify, s.ev.Verb > event.VerbUnknown)
+	})
+	truth("sends", "the call sends data out: an upload by shell, or a connector tool named send, share, post, upload, forward, reply", sends)
+	truth("marked_read_only", "the inventory marks the MCP server read-only", func(s *subject) condition.Tri {
+		switch {
+		case s.ev.MCPKnown == event.NotApplicable:
+			return condition.False
+		case s.cfg.ReadOnly == nil || s.ev.MCPKnown == event.Unknown:
+			return condition.Unknown
+		}
+		return condition.Of(foldedIn(s.ev.MCPServer, s.cfg.ReadOnly), true)
+	})
+	truth("plugin_approved", "the plugin is on the approved list, by name or hash", func(s *subject) condition.Tri {
+		named := s.ev.Plugin != "" && s.ev.Plugin != "third-party" && s.ev.Plugin != event.Redacted
+		switch {
+		case s.cfg.Plugins == nil || !named && s.ev.PluginHash == "":
+			return condition.Unknown
+		}
+		return condition.Of(named && foldedIn(s.ev.Plugin, s.cfg.Plugins) || s.ev.PluginHash != "" && foldedIn(s.ev.PluginHash, s.cfg.Plugins), true)
+	})
+	truth("remote_off", "cloud sessions are off for everybody", func(s *subject) condition.Tri { return condition.Of(s.cfg.RemoteOff, true) })
+	truth("browser", "the call drives the built-in browser", func(s *subject) condition.Tri {
+		return condition.Of(browser(s.ev.Tool) || s.ev.MCPKnown == event.Known && browser(s.ev.MCPTool), s.ev.Tool != "")
+	})
 	truth("after_leaving", "the member had left", afterLeaving)
+	truth("has_identity", "the record names a member", func(s *subject) condition.Tri { return condition.Of(MemberKey(s.ev) != "", true) })
 	truth("desktop_below_floor", "the desktop version is below the declared floor", belowFloor)
 
 	e.FuncText("classifier", "classifier(text, class): the text holds data of class "+strings.Join(Classes(), ", "), 1, 1,
@@ -189,7 +262,115 @@ func newVocabulary() *condition.Env[subject] {
 		func(s *subject, a []string) condition.Tri {
 			return condition.Of(slices.Contains(s.cfg.Content, a[0]), s.cfg.Content != nil)
 		})
+	e.FuncBool("workload", "workload(class): the member's declared workload may hold data of the class", 1, 1,
+		func(a []string) error {
+			if !slices.Contains(Classes(), a[0]) {
+				return fmt.Errorf("%q is not a class (%s)", a[0], strings.Join(Classes(), ", "))
+			}
+			return nil
+		},
+		func(s *subject, a []string) condition.Tri {
+			m := MemberKey(s.ev)
+			return condition.Of(slices.Contains(s.cfg.Workloads[m], a[0]), s.cfg.Workloads != nil && m != "")
+		})
+	e.FuncBool("forbidden", "forbidden(capability): policy denies the member the capability, e.g. browser", 1, 1,
+		func(a []string) error { return nil },
+		func(s *subject, a []string) condition.Tri {
+			m := MemberKey(s.ev)
+			return condition.Of(slices.Contains(s.cfg.Forbidden[m], a[0]), s.cfg.Forbidden != nil && m != "")
+		})
 	return e
+}
+
+// foldedIn compares without case and without a copy; the list is lower case.
+func foldedIn(name string, list []string) bool {
+	for _, x := range list {
+		if len(x) == len(name) && strings.EqualFold(x, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// browser recognises the calls of a built-in or connected browser. What they are
+// called on the wire is not documented.
+func browser(tool string) bool {
+	switch tool {
+	case "navigate", "form_input", "computer", "read_page", "find", "tabs_create":
+		return true
+	}
+	return strings.HasPrefix(tool, "browser_")
+}
+
+var sendWords = []string{"send", "share", "post", "upload", "forward", "reply", "publish", "add_comment", "invite"}
+
+// sends judges by names and by the command's words. A shell can send in ways no
+// word shows, so a command without them is false only in that sense.
+func sends(s *subject) condition.Tri {
+	ev := s.ev
+	switch {
+	case ev.MCPKnown == event.Known:
+		for _, w := range sendWords {
+			if len(ev.MCPTool) >= len(w) && strings.EqualFold(ev.MCPTool[:len(w)], w) {
+				return condition.True
+			}
+		}
+		return condition.False
+	case ev.MCPKnown == event.Unknown:
+		return condition.Unknown
+	case ev.Tool == "Bash":
+		if ev.CommandKnown == event.NotApplicable || ev.CommandKnown == event.Unknown {
+			return condition.Unknown
+		}
+		return condition.Of(uploads(ev.CommandLine), true)
+	}
+	return condition.Of(false, ev.Tool != "")
+}
+
+func uploads(c string) bool {
+	if !strings.Contains(c, "curl") && !strings.Contains(c, "wget") && !strings.Contains(c, "scp ") && !strings.Contains(c, "sftp ") && !strings.Contains(c, "rsync ") && !strings.Contains(c, "rclone ") {
+		return false
+	}
+	for _, w := range []string{" -F", " -T", " -d ", " --data", " --form", " --upload-file", "-X POST", "-X PUT", "--post-file", "scp ", "sftp ", "rsync ", "rclone copy"} {
+		if strings.Contains(c, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// host finds the first address of a web fetch or a shell command.
+func host(ev *event.Event) (string, bool) {
+	text := ""
+	switch {
+	case ev.Tool == "WebFetch" && ev.Input != "" && ev.Input != event.Redacted:
+		text = ev.Input
+	case ev.Tool == "Bash" && ev.CommandKnown >= event.Partial:
+		text = ev.CommandLine
+	}
+	_, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return "", false
+	}
+	end := strings.IndexAny(rest, "/?#\"'\\ :")
+	if end < 0 {
+		end = len(rest)
+	}
+	return rest[:end], end > 0
+}
+
+// argument reads a text argument out of a flat JSON object without parsing it
+// whole: it is read on the hot path and as a key only.
+func argument(input, key string) (string, bool) {
+	_, rest, ok := strings.Cut(input, key)
+	if !ok {
+		return "", false
+	}
+	end := strings.IndexByte(rest, '"')
+	if end <= 0 {
+		return "", false
+	}
+	return rest[:end], true
 }
 
 func promptKnown(ev *event.Event) bool {
@@ -205,7 +386,7 @@ func afterLeaving(s *subject) condition.Tri {
 		return condition.Unknown
 	}
 	t, left := s.cfg.Leavers[m]
-	return condition.Of(left && s.ev.Time > t.UnixNano(), true)
+	return condition.Of(left && s.ev.Time > t.Add(s.cfg.Propagation).UnixNano(), true)
 }
 
 // belowFloor compares desktop versions only: cloud sessions run on Linux and

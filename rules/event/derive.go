@@ -1,8 +1,8 @@
 package event
 
 import (
-	"encoding/json"
 	"strings"
+	"unicode/utf8"
 )
 
 // Knowledge tells how far a derived text is known. The zero value is the safe
@@ -93,12 +93,16 @@ const inputCap = 512 // characters after which the product cuts a string in tool
 // Derive fills e.Derived from the wire fields. It resolves, in this order, the
 // MCP server and tool: tool_parameters, the dotted attributes, the
 // mcp__server__tool form, and else "unknown" as a state of its own. It never
-// guesses a path from a shell command.
-func (e *Event) Derive() {
+// guesses a path from a shell command. Of arguments that are cut or invalid it
+// takes the members that are whole.
+func (e *Event) Derive() { e.DeriveWith(new(Scratch)) }
+
+// DeriveWith is Derive for many events.
+func (e *Event) DeriveWith(s *Scratch) {
 	e.Derived = Derived{CostFrom: e.CostFrom}
 	switch e.Kind {
 	case ToolDecision, ToolResult:
-		e.deriveTool()
+		e.deriveTool(s)
 	case SkillActivated:
 		e.SkillName = e.Skill
 	case APIRequest:
@@ -113,21 +117,42 @@ func (e *Event) Derive() {
 	}
 }
 
-func (e *Event) deriveTool() {
+func (e *Event) deriveTool(s *Scratch) {
 	if e.Kind == ToolDecision {
 		e.Approval = approval(e.Decision, e.Source)
 	}
-	var params map[string]any
+	var server, tool, command, program string
+	var commandGiven, programGiven bool
 	if e.Parameters != "" {
-		_ = json.Unmarshal([]byte(e.Parameters), &params) // cut or invalid JSON leaves params nil: unknown, not an error
+		for a := (arguments{s: e.Parameters}); a.next(); {
+			if a.kind != '"' {
+				continue
+			}
+			switch a.key {
+			case "mcp_server_name":
+				server = s.take(a.value)
+			case "mcp_tool_name":
+				tool = s.take(a.value)
+			case "skill_name":
+				if e.Tool == "Skill" {
+					e.SkillName = s.take(a.value)
+				}
+			case "full_command":
+				if e.Tool == "Bash" {
+					command, commandGiven = s.take(a.value), true
+				}
+			case "bash_command":
+				if e.Tool == "Bash" {
+					program, programGiven = s.take(a.value), true
+				}
+			}
+		}
 	}
-	server, _ := params["mcp_server_name"].(string)
-	tool, _ := params["mcp_tool_name"].(string)
-	mcp := e.Tool == "mcp_tool" || e.ToolSource == "mcp" || e.ToolSource == "sdk_host_builtin_mcp" || strings.HasPrefix(e.Tool, "mcp__")
+	old := strings.HasPrefix(e.Tool, "mcp__")
 	if server == "" && e.MCPServerAttr != "" && !placeholder(e.MCPServerAttr) {
 		server, tool = e.MCPServerAttr, e.MCPToolAttr
 	}
-	if server == "" && strings.HasPrefix(e.Tool, "mcp__") {
+	if server == "" && old {
 		if s, t, ok := strings.Cut(e.Tool[len("mcp__"):], "__"); ok {
 			server, tool = s, t
 		}
@@ -136,43 +161,59 @@ func (e *Event) deriveTool() {
 	switch {
 	case server != "":
 		e.MCPServer, e.MCPTool, e.MCPKnown = server, tool, Known
-		e.ToolKey = "mcp:" + server + "/" + tool
-	case mcp:
+		e.ToolKey = s.toolKey(server, tool)
+	case old, e.Tool == "mcp_tool", e.ToolSource == "mcp", e.ToolSource == "sdk_host_builtin_mcp":
 		e.MCPKnown = Unknown
-	}
-	if e.Tool == "Skill" {
-		e.SkillName, _ = params["skill_name"].(string)
 	}
 	if e.Tool == "Bash" {
 		e.CommandKnown = Unknown
-		if c, ok := params["full_command"].(string); ok {
-			e.CommandLine, e.CommandKnown = c, Known
-		} else if c, ok := params["bash_command"].(string); ok {
-			e.CommandLine, e.CommandKnown = c, Partial
+		if commandGiven {
+			e.CommandLine, e.CommandKnown = command, Known
+		} else if programGiven {
+			e.CommandLine, e.CommandKnown = program, Partial
 		}
 	}
-	e.derivePath()
+	e.derivePath(s)
+}
+
+// take is Unescape for a text whose escapes may be wrong: then it stays raw.
+func (s *Scratch) take(raw string) string {
+	t, _ := s.Unescape(raw)
+	return t
 }
 
 func placeholder(s string) bool { return s == "custom" || s == "third-party" || s == Redacted }
 
-// pathKeys are the arguments that hold a path, by built-in tool.
-var pathKeys = map[string]struct {
-	key  string
-	verb Verb
-}{
-	"Read": {"file_path", VerbRead}, "Write": {"file_path", VerbWrite}, "Edit": {"file_path", VerbModify},
-	"MultiEdit": {"file_path", VerbModify}, "NotebookEdit": {"notebook_path", VerbModify},
-	"Glob": {"path", VerbList}, "Grep": {"path", VerbList},
+// fileTool tells the argument that holds the path of a built-in file tool, and
+// what the tool does to the file.
+func fileTool(tool string) (key string, verb Verb) {
+	switch tool {
+	case "Read":
+		return "file_path", VerbRead
+	case "Write":
+		return "file_path", VerbWrite
+	case "Edit", "MultiEdit":
+		return "file_path", VerbModify
+	case "NotebookEdit":
+		return "notebook_path", VerbModify
+	case "Glob", "Grep":
+		return "path", VerbList
+	}
+	return "", NoVerb
 }
 
-func (e *Event) derivePath() {
-	pk, file := pathKeys[e.Tool]
+// mcpPaths are the arguments that commonly hold a path, in the order in which
+// they are looked at.
+var mcpPaths = [...]string{"path", "file_path", "source", "destination", "uri", "paths"}
+
+func (e *Event) derivePath(s *Scratch) {
+	key, verb := fileTool(e.Tool)
 	switch {
-	case file:
-		e.Verb, e.PathKnown = pk.verb, Unknown
+	case key != "":
+		e.Verb, e.PathKnown = verb, Unknown
 	case e.Tool == "Bash":
 		e.Verb, e.PathKnown = VerbUnknown, Unknown
+		return // a path in a command line would be a guess
 	case e.Tool == "WebFetch" || e.Tool == "WebSearch":
 		e.Verb = VerbNetwork
 		return
@@ -190,34 +231,46 @@ func (e *Event) derivePath() {
 		}
 		return
 	}
-	var in map[string]any
-	if json.Unmarshal([]byte(e.Input), &in) != nil {
-		e.PathKnown = Unknown
-		return
-	}
-	if file {
-		if p, ok := in[pk.key].(string); ok && p != "" {
-			e.setPath(p)
-		} else if pk.verb == VerbList { // no path means the working folder
+	a := arguments{s: e.Input}
+	if key != "" {
+		path, given := "", false
+		for a.next() {
+			if a.kind == '"' && a.key == key {
+				path, given = a.value, true
+			}
+		}
+		switch {
+		case given && path != "":
+			e.setPath(s.take(path))
+		case verb == VerbList && a.whole(): // no path means the working folder
 			e.PathKnown = NotApplicable
 		}
 		return
 	}
-	if e.IsMCP() {
-		e.PathKnown = NotApplicable
-		for _, k := range []string{"path", "file_path", "source", "destination", "uri", "paths"} {
-			switch p := in[k].(type) {
-			case string:
-				if strings.HasPrefix(p, "/") || strings.HasPrefix(p, "file:") || strings.Contains(p, `:\`) {
-					e.setPath(strings.TrimPrefix(p, "file://"))
-				}
-			case []any:
-				for _, x := range p {
-					if s, ok := x.(string); ok {
-						e.setPath(s)
-					}
-				}
+	var found [len(mcpPaths)]struct {
+		value string
+		kind  byte
+	}
+	for a.next() {
+		for i := range mcpPaths {
+			if a.key == mcpPaths[i] {
+				found[i].value, found[i].kind = a.value, a.kind
 			}
+		}
+	}
+	if a.whole() {
+		e.PathKnown = NotApplicable
+	} else { // the path may stand where the arguments are cut
+		e.PathKnown = Unknown
+	}
+	for i := range found {
+		switch found[i].kind {
+		case '"':
+			if p := s.take(found[i].value); strings.HasPrefix(p, "/") || strings.HasPrefix(p, "file:") || strings.Contains(p, `:\`) {
+				e.setPath(strings.TrimPrefix(p, "file://"))
+			}
+		case '[':
+			elements(found[i].value, func(raw string) { e.setPath(s.take(raw)) })
 		}
 	}
 }
@@ -225,7 +278,7 @@ func (e *Event) derivePath() {
 func (e *Event) setPath(p string) {
 	if e.Path == "" {
 		e.Path, e.PathKnown = p, Known
-		if len(p) >= inputCap {
+		if len(p) >= inputCap && utf8.RuneCountInString(p) >= inputCap {
 			e.PathKnown = Partial
 		}
 		return
@@ -236,20 +289,23 @@ func (e *Event) setPath(p string) {
 	e.Paths = append(e.Paths, p)
 }
 
+// toolVerbs are beginnings of MCP tool names, tried in this order.
+var toolVerbs = []struct {
+	verb  Verb
+	words []string
+}{
+	{VerbWrite, []string{"create", "write", "send", "upload", "add", "post", "insert"}},
+	{VerbModify, []string{"update", "edit", "delete", "move", "rename", "set_"}},
+	{VerbList, []string{"list", "search", "find", "query"}},
+	{VerbRead, []string{"get", "read", "fetch", "download", "export"}},
+}
+
 func verbOf(tool string) Verb {
 	t := strings.ToLower(tool)
-	for _, v := range []struct {
-		verb  Verb
-		words []string
-	}{
-		{VerbWrite, []string{"create", "write", "send", "upload", "add", "post", "insert"}},
-		{VerbModify, []string{"update", "edit", "delete", "move", "rename", "set_"}},
-		{VerbList, []string{"list", "search", "find", "query"}},
-		{VerbRead, []string{"get", "read", "fetch", "download", "export"}},
-	} {
-		for _, w := range v.words {
+	for i := range toolVerbs {
+		for _, w := range toolVerbs[i].words {
 			if strings.HasPrefix(t, w) {
-				return v.verb
+				return toolVerbs[i].verb
 			}
 		}
 	}

@@ -129,17 +129,24 @@ const (
 	FMCPTool
 	FRequest
 	FScope
+	FAttempt
+	FResponseLength
+	FStamp // event.timestamp stood on the record and says what Time says
 )
 
 // Redacted is the wire's placeholder for text that capture settings held back.
 const Redacted = "<REDACTED>"
 
 // Attr is an attribute the engines do not read, kept so that it can be counted
-// and written again. Value holds string, int64, float64, bool or []string.
+// and written again. Value holds string, int64, float64, bool, []string or Nested.
 type Attr struct {
 	Key   string
 	Value any
 }
+
+// Nested is an attribute value that is an array of mixed kinds or a map, as JSON
+// text. Numbers with a point or an exponent are doubles, others integers.
+type Nested string
 
 // Event is one log record. Strings may be views into a decoder's buffer: an
 // observer that keeps one beyond its call clones it.
@@ -147,6 +154,13 @@ type Event struct {
 	Kind    Kind
 	Product Product
 	Has     Field
+
+	// Retyped are fields whose value came in another wire type than current
+	// releases send: a number as text, or a length or truth value not as text.
+	// Repeated says that the record repeated attributes of its resource. Both
+	// serve writing a stream again as it was.
+	Retyped  Field
+	Repeated bool
 
 	// Time is the record's own instant and Observed the receiver's or exporter's,
 	// both in nanoseconds since 1970 UTC. Index is the position in the input,
@@ -165,7 +179,7 @@ type Event struct {
 	AccountID, Organisation      string
 	HostPaths                    []string
 	Tool, ToolUse                string
-	Decision, Source             string // Source: source on a decision, decision_source on a result
+	Decision, Source             string // decision and source; on a result decision_type and decision_source
 	ToolSource, ServerScope      string
 	Success                      bool
 	Duration                     int64  // milliseconds
@@ -179,13 +193,19 @@ type Event struct {
 	Speed, Agent                 string
 	InputTokens, OutputTokens    int64
 	CacheRead, CacheWrite        int64
-	CostMicros                   int64 // micro-dollars as sent or derived from cost_usd
+	ResponseLength               int64
+	CostMicros                   int64   // micro-dollars as sent or derived from cost_usd
+	CostUSD                      float64 // cost_usd as sent, which may be finer; no sum is made of it
 	Status                       int64
 	Attempt                      int64
 	Plugin, PluginHash           string
 	Marketplace, Skill           string
 	MCPServerAttr, MCPToolAttr   string // dotted attributes, not the resolved names
 	ConnStatus, FromMode, ToMode string
+	Body                         string // text of the body where it is not the event's name
+	Trace, Span                  string // lower-case hex, as sent; "" without tracing
+	Severity                     int32  // as sent; the product leaves it unset
+	SeverityText                 string
 	Extra                        []Attr
 
 	Derived

@@ -2,6 +2,7 @@ package rbac
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,11 +21,12 @@ type Call struct {
 	Write bool
 }
 
+var separators = strings.NewReplacer(" ", "_", "-", "_", ".", "_")
+
 // ConnectorKey makes the spellings of a connector name comparable: case, the
 // wire's claude.ai prefix, blanks and dashes.
 func ConnectorKey(name string) string {
-	k := strings.NewReplacer(" ", "_", "-", "_", ".", "_").Replace(strings.ToLower(name))
-	return strings.TrimPrefix(k, "claude_ai_")
+	return strings.TrimPrefix(separators.Replace(strings.ToLower(name)), "claude_ai_")
 }
 
 // Connector decides a call of which the server's scope is not known; see Call.
@@ -36,17 +38,14 @@ func (e *Engine) Connector(member int, connector, tool string, write bool, t tim
 // lowered by the organisation's tool policy, by Cowork's gate on tools that
 // write, and by the member's own setting. A server that is not configured is
 // NotGoverned when the member brought it (fact rbac-local-servers-ungoverned,
-// row 29), else denied. Whether the member may use Cowork at all is
-// Capability's question.
+// row 29) or when the configuration lists it as such, else denied. Whether the
+// member may use Cowork at all is Capability's question.
 func (e *Engine) ConnectorCall(member int, c Call, t time.Time) Decision {
-	conn := e.conns[ConnectorKey(c.Connector)]
-	if conn == nil && local(c.Scope) {
-		return Decision{Outcome: NotGoverned, Reasons: []Reason{{
-			Level: "scope", By: c.Scope,
-			Text: fmt.Sprintf("%q is a server the member brought (%s); connector permissions do not reach it", c.Connector, c.Scope)}}}
-	}
 	now, before := e.at(member, t)
-	d := e.connectorPolicy(now, conn, c)
+	d := e.call(now, member, c)
+	if d.Outcome == NotGoverned {
+		return d
+	}
 	if left := e.personal(member, "", t); len(left) > 0 { // "" is no capability: membership only
 		if d.Outcome != Deny {
 			d.Reasons = nil
@@ -54,12 +53,40 @@ func (e *Engine) ConnectorCall(member int, c Call, t time.Time) Decision {
 		d.Outcome, d.Reasons = Deny, append(left, d.Reasons...)
 		return d
 	}
-	d = e.own(d, member, c)
-	if before != nil && d.Outcome != e.own(e.connectorPolicy(before, conn, c), member, c).Outcome {
-		d.Outcome = InFlight
-		d.Reasons = append([]Reason{{Level: "propagation", Text: "a group change may not have arrived yet"}}, d.Reasons...)
+	for _, b := range before {
+		if e.call(b, member, c).Outcome != d.Outcome {
+			return e.inFlight(member, t, d)
+		}
 	}
 	return d
+}
+
+// call is ConnectorCall in one state, membership aside.
+func (e *Engine) call(s *state, member int, c Call) Decision {
+	conn := s.ep.conns[ConnectorKey(c.Connector)]
+	if conn == nil {
+		if by := e.brought(c); by != "" {
+			return Decision{Outcome: NotGoverned, Reasons: []Reason{{
+				Level: "scope", By: by,
+				Text: fmt.Sprintf("%q is a server the member brought (%s); connector permissions do not reach it", c.Connector, by)}}}
+		}
+	}
+	steps, granting, doubt := e.connectorSteps(s, conn, c)
+	return e.own(conclude(s, steps, granting, doubt), member, c)
+}
+
+// brought tells how a server that is no connector is known to be the member's
+// own, "" when it is not known to be.
+func (e *Engine) brought(c Call) string {
+	if local(c.Scope) {
+		return c.Scope
+	}
+	for _, l := range e.dir.Config.Local {
+		if ConnectorKey(l.Name.Value) == ConnectorKey(c.Connector) {
+			return "listed as local"
+		}
+	}
+	return ""
 }
 
 func local(scope string) bool {
@@ -68,19 +95,28 @@ func local(scope string) bool {
 
 // own lowers a decision to the member's personal setting.
 func (e *Engine) own(d Decision, member int, c Call) Decision {
-	for name, p := range e.rules.Inputs.Personal[member] {
-		if ConnectorKey(name) != ConnectorKey(c.Connector) || d.Outcome == Indeterminate && p != Deny {
-			continue
-		}
-		r := Reason{Level: "user", Text: "the member's own setting: " + p.String()}
-		switch {
-		case rank(p) < rank(d.Outcome):
-			d.Outcome, d.Reasons = p, []Reason{r}
-		case p == d.Outcome && p != Allow:
-			d.Reasons = append(d.Reasons, r)
-		}
+	p, stated := e.inputs.Personal[member][ConnectorKey(c.Connector)]
+	if !stated || d.Outcome == Indeterminate && p != Deny {
+		return d
+	}
+	r := Reason{Level: "user", Text: "the member's own setting: " + personalWord(p)}
+	switch {
+	case rank(p) < rank(d.Outcome):
+		d.Outcome, d.Reasons = p, []Reason{r}
+	case p == d.Outcome && p != Allow:
+		d.Reasons = append(slices.Clone(d.Reasons), r)
 	}
 	return d
+}
+
+func personalWord(o Outcome) string {
+	switch o {
+	case Allow:
+		return "always allow"
+	case Deny:
+		return "never"
+	}
+	return "ask"
 }
 
 // rank orders what can be combined by minimum: Deny < Ask < Allow.
@@ -94,71 +130,93 @@ func rank(o Outcome) int {
 	return 2
 }
 
-func (e *Engine) connectorPolicy(s *state, conn *org.Connector, c Call) Decision {
+// limit is one level's bound on a call. The decision is the lowest of them and
+// its reasons are the levels that reach it. A limit that only says that nothing
+// is lowered here (plain) is shown in explanations and is no reason.
+type limit struct {
+	o     Outcome
+	plain bool
+	r     Reason
+}
+
+// connectorSteps lists the levels of 1.5 in order. doubt is what is not known
+// and would matter, "" if nothing.
+func (e *Engine) connectorSteps(s *state, conn *org.Connector, c Call) (steps []limit, granting []string, doubt string) {
+	add := func(o Outcome, plain bool, level, by, text string) {
+		steps = append(steps, limit{o, plain, Reason{Level: level, By: by, Text: text}})
+	}
 	if conn == nil {
-		return Decision{Outcome: Deny, Reasons: []Reason{{Level: "org", Text: fmt.Sprintf("%q is not a connector of this organisation", c.Connector)}}}
-	}
-	// limits are the levels that lower the call, each with its own outcome; the
-	// decision is the lowest and its reasons are the levels that reach it.
-	type limit struct {
-		o Outcome
-		r Reason
-	}
-	var limits []limit
-	add := func(o Outcome, level, by, text string) {
-		limits = append(limits, limit{o, Reason{Level: level, By: by, Text: text}})
+		add(Deny, false, "org", "", fmt.Sprintf("%q is not a connector of this organisation", c.Connector))
+		return steps, nil, ""
 	}
 	name := conn.Name.Value
-	if !conn.Enabled {
-		add(Deny, "org", name, fmt.Sprintf("connector %q is not enabled by an owner", name))
+	if conn.Enabled {
+		add(Allow, true, "org", name, fmt.Sprintf("connector %q is enabled", name))
+	} else {
+		add(Deny, false, "org", name, fmt.Sprintf("connector %q is not enabled by an owner", name))
 	}
 	switch conn.Policy {
 	case "blocked":
-		add(Deny, "org-tool", name, "the organisation blocks this connector's tools")
+		add(Deny, false, "org-tool", name, "the organisation blocks this connector's tools")
 	case "ask":
-		add(Ask, "org-tool", name, "the organisation's tool policy is needs approval")
+		add(Ask, false, "org-tool", name, "the organisation's tool policy is needs approval")
+	default:
+		add(Allow, true, "org-tool", name, "the organisation's tool policy does not lower it")
 	}
-	grant, granting, text := e.connectorGrant(s, conn, c.Tool)
-	unsure := false
-	if e.enterprise() && s.orgRole == "custom" {
-		switch e.rules.ConnectorRoles {
-		case On:
-			if grant == Indeterminate {
-				unsure = true
-			} else {
-				add(grant, "role", strings.Join(granting, ", "), text)
-			}
-		case Unknown: // matters only if the roles would lower the call
-			unsure = grant != Allow
-			text = "whether roles govern connectors at this date is not known"
-		case Off:
-			granting = nil
+	r := &s.ep.rules
+	switch {
+	case !s.ep.enterprise():
+		add(Allow, true, "role", s.ep.cfg.Organisation.Plan.Value, "this plan has no custom roles")
+	case s.orgRole != "custom":
+		add(Allow, true, "role", s.orgRole, fmt.Sprintf("the organisation role %q is not bound by custom roles", s.orgRole))
+	case r.ConnectorRoles == Off:
+		add(Allow, true, "role", "", "roles do not govern connectors at this date")
+	default:
+		grant, by, text := connectorGrant(s, conn, c.Tool)
+		granting = by
+		switch {
+		case r.ConnectorRoles == On && grant == Indeterminate:
+			doubt = text
+		case r.ConnectorRoles == On:
+			add(grant, false, "role", strings.Join(by, ", "), text)
+		case grant != Allow: // not known, which matters only if the roles would lower the call
+			doubt = "whether roles govern connectors at this date is not known"
 		}
-	} else {
-		granting = nil
 	}
-	write := c.Write
+	if doubt != "" {
+		add(Indeterminate, true, "role", "", doubt)
+	}
+	write, how := c.Write, "a tool nobody annotated counts as able to write"
 	for _, t := range conn.Tools {
 		if t.Name == c.Tool {
-			write = !t.ReadOnly
+			write, how = !t.ReadOnly, "the tool can write"
 		}
 	}
-	if write && !org.On(e.cfg.Organisation.Settings.AlwaysAllow) {
-		add(Ask, "cowork-write", "always_allow_connectors", "Cowork asks before a tool that can write, unless the organisation allows Always allow")
+	switch {
+	case !write:
+		add(Allow, true, "cowork-write", "", "the tool only reads, so Cowork's gate on writing does not apply")
+	case org.On(s.ep.cfg.Organisation.Settings.AlwaysAllow):
+		add(Allow, true, "cowork-write", "always_allow_connectors", "the organisation lets members choose Always allow")
+	default:
+		add(Ask, false, "cowork-write", "always_allow_connectors", "Cowork asks before a tool that can write, unless the organisation allows Always allow ("+how+")")
 	}
+	return steps, granting, doubt
+}
+
+func conclude(s *state, steps []limit, granting []string, doubt string) Decision {
 	d := Decision{Outcome: Allow, Granting: granting}
-	for _, l := range limits {
-		if rank(l.o) < rank(d.Outcome) {
+	for _, l := range steps {
+		if l.o != Indeterminate && rank(l.o) < rank(d.Outcome) {
 			d.Outcome = l.o
 		}
 	}
-	for _, l := range limits {
-		if l.o == d.Outcome {
+	for _, l := range steps {
+		if !l.plain && l.o == d.Outcome {
 			d.Reasons = append(d.Reasons, l.r)
 		}
 	}
-	if unsure && d.Outcome != Deny {
-		return Decision{Outcome: Indeterminate, Reasons: []Reason{{Level: "role", Text: text}}}
+	if doubt != "" && d.Outcome != Deny {
+		return Decision{Outcome: Indeterminate, Reasons: []Reason{{Level: "role", Text: doubt}}}
 	}
 	if len(d.Reasons) == 0 {
 		d.Reasons = []Reason{{Level: "role", By: s.orgRole, Text: "no role, organisation or Cowork setting lowers it"}}
@@ -167,11 +225,16 @@ func (e *Engine) connectorPolicy(s *state, conn *org.Connector, c Call) Decision
 }
 
 // connectorGrant is the highest grant over the member's roles. Indeterminate
-// means that roles could not be read and none of the others gives Always allow.
-func (e *Engine) connectorGrant(s *state, conn *org.Connector, tool string) (Outcome, []string, string) {
-	best, granting := Deny, []string(nil)
+// means that roles could not be read in full and none of what was read gives
+// Always allow.
+func connectorGrant(s *state, conn *org.Connector, tool string) (Outcome, []string, string) {
+	best, granting, partial := Deny, []string(nil), ""
 	for _, h := range s.roles {
-		o := roleGrant(h.role, conn, tool)
+		o, rows := roleGrant(h.role, conn, tool)
+		if h.role.Partial && !rows {
+			partial = h.role.Name.Value
+			continue
+		}
 		if o == Deny {
 			continue
 		}
@@ -181,33 +244,37 @@ func (e *Engine) connectorGrant(s *state, conn *org.Connector, tool string) (Out
 		}
 	}
 	switch {
-	case len(s.unknown) > 0 && best != Allow:
+	case best == Allow:
+		return Allow, granting, fmt.Sprintf("a role grants connector %q always", conn.Name.Value)
+	case len(s.unknown) > 0:
 		return Indeterminate, granting, "the roles of group " + strings.Join(s.unknown, ", ") + " could not be read; ask again"
+	case partial != "":
+		return Indeterminate, granting, fmt.Sprintf("the export of role %q holds no connector row, which may be a row left out", partial)
 	case best == Deny:
 		return Deny, nil, fmt.Sprintf("no role of the member grants connector %q", conn.Name.Value)
-	case best == Ask:
-		return Ask, granting, fmt.Sprintf("the highest role grant on connector %q is needs approval", conn.Name.Value)
 	}
-	return Allow, granting, fmt.Sprintf("a role grants connector %q always", conn.Name.Value)
+	return Ask, granting, fmt.Sprintf("the highest role grant on connector %q is needs approval", conn.Name.Value)
 }
 
 // roleGrant is one role's grant: the tool's row beats the connector's, which
 // beats the row for all connectors; without any of them the connector is blocked
 // (row 23). A role without a single connector row was never set up for
-// connectors and stands at needs approval, as the role editor starts.
-func roleGrant(r *org.Role, conn *org.Connector, tool string) Outcome {
-	best, level, any := -1, "", false
+// connectors and stands at needs approval, as the role editor starts; rows says
+// whether it has one.
+func roleGrant(r *org.Role, conn *org.Connector, tool string) (o Outcome, rows bool) {
+	best, level := -1, ""
+	key := ConnectorKey(conn.Name.Value)
 	for i := range r.Grants {
 		g := &r.Grants[i]
 		if g.Connector.Value == "" {
 			continue
 		}
-		any = true
+		rows = true
 		spec := -1
 		switch {
 		case g.Connector.Value == "all" && g.Tool == "":
 			spec = 0
-		case ConnectorKey(g.Connector.Value) != ConnectorKey(conn.Name.Value):
+		case ConnectorKey(g.Connector.Value) != key:
 		case g.Tool == "":
 			spec = 1
 		case g.Tool == tool:
@@ -219,85 +286,61 @@ func roleGrant(r *org.Role, conn *org.Connector, tool string) Outcome {
 		}
 	}
 	switch {
-	case !any:
-		return Ask
+	case !rows:
+		return Ask, false
 	case best < 0:
-		return Deny
+		return Deny, true
 	case level == "always":
-		return Allow
+		return Allow, true
 	}
-	return Ask // a row without a level is the lower grant
+	return Ask, true // a row without a level is the lower grant
 }
 
-// Plugin levels, most permissive first.
-var pluginLevels = []string{"required", "installed", "available", "not_available"}
+// callCache remembers the outcomes of calls by state, because a stream repeats a
+// few calls without end and reasons are costly. It is not safe for concurrent
+// use.
+type callCache map[callKey]Outcome
 
-// Plugin decides a plugin's availability by 1.6: the most permissive override of
-// the member's groups (or grant of their custom roles), else the organisation's
-// level (rows 24 and 25). Decision.Level is the level; required, installed and
-// available are Allow. Without any level the marketplace's default decides, which
-// nobody stated: Indeterminate. It is not a security boundary.
-func (e *Engine) Plugin(member int, plugin string, t time.Time) Decision {
-	now, before := e.at(member, t)
-	d := e.pluginPolicy(now, plugin)
-	if left := e.personal(member, "", t); len(left) > 0 {
-		return Decision{Outcome: Deny, Reasons: left}
-	}
-	if before != nil && e.pluginPolicy(before, plugin).Level != d.Level {
-		d.Outcome = InFlight
-		d.Reasons = append([]Reason{{Level: "propagation", Text: "takes effect at the next session or plugin refresh"}}, d.Reasons...)
-	}
-	return d
+type callKey struct {
+	state                  int32
+	connector, tool, scope string
+	write                  bool
 }
 
-func (e *Engine) pluginPolicy(s *state, plugin string) Decision {
-	if on, _, why := e.toggle(Cowork); on == Off {
-		return Decision{Outcome: Deny, Reasons: []Reason{{Level: "dependency", By: Cowork, Text: "plugins ride on the Cowork toggle, which is off (" + why + ")"}}}
-	}
-	level, by, from := -1, "", ""
-	take := func(l, who, where string) {
-		for i, name := range pluginLevels {
-			if name == l && (level < 0 || i < level) {
-				level, by, from = i, who, where
+const maxCalls = 1 << 16 // a stream with endless server names must not fill memory
+
+// outcome is ConnectorCall's outcome without its reasons.
+func (cc callCache) outcome(e *Engine, member int, c Call, t time.Time) Outcome {
+	ns := t.UnixNano()
+	ep, sp := e.epoch(ns), e.span(member, ns)
+	in := func(i int) Outcome {
+		if e.inputs.Personal[member] != nil {
+			return e.call(&e.states[i], member, c).Outcome
+		}
+		k := callKey{int32(i), c.Connector, c.Tool, c.Scope, c.Write}
+		o, ok := cc[k]
+		if !ok {
+			o = e.call(&e.states[i], member, c).Outcome
+			if len(cc) >= maxCalls {
+				clear(cc)
 			}
+			k.connector, k.tool, k.scope = strings.Clone(k.connector), strings.Clone(k.tool), strings.Clone(k.scope)
+			cc[k] = o
 		}
+		return o
 	}
-	if e.enterprise() {
-		for _, gi := range s.groups {
-			g := &e.cfg.Groups[gi]
-			for _, p := range g.Plugins {
-				if p.Plugin.Value == plugin {
-					take(p.Level, g.Name.Value, "group")
-				}
-			}
-		}
-		for _, h := range s.roles {
-			for _, g := range h.role.Grants {
-				if s.orgRole == "custom" && g.Plugin.Value == plugin {
-					take("available", h.role.Name.Value, "role")
-				}
-			}
-		}
-		if level >= 0 && e.rules.PluginGroups == Unknown {
-			return Decision{Outcome: Indeterminate, Reasons: []Reason{{Level: from, By: by, Text: "whether groups override plugin levels at this date is not known"}}}
-		}
-		if e.rules.PluginGroups == Off {
-			level = -1
-		}
+	out := in(ep*e.kinds + int(e.spans[sp].kind))
+	if out == NotGoverned {
+		return out
 	}
-	if level < 0 {
-		for _, p := range e.cfg.Plugins {
-			if p.Name.Value == plugin {
-				take(p.Level, "organisation preference", "org")
-			}
+	if ns < e.open[member] || ns >= e.closed[member] {
+		return Deny
+	}
+	e.spreading(member, ns, ep, sp, func(i int) bool {
+		if in(i) != out {
+			out = InFlight
 		}
-	}
-	if level < 0 {
-		return Decision{Outcome: Indeterminate, Reasons: []Reason{{Level: "org", Text: fmt.Sprintf("no level is stated for plugin %q; its marketplace decides", plugin)}}}
-	}
-	d := Decision{Outcome: Allow, Level: pluginLevels[level], Reasons: []Reason{{Level: from, By: by, Text: "the level is " + pluginLevels[level]}}}
-	if d.Level == "not_available" {
-		d.Outcome = Deny
-	}
-	return d
+		return out != InFlight
+	})
+	return out
 }

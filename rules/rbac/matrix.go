@@ -13,7 +13,7 @@ import (
 // ask, deny, not known, or a plugin's level; Because is the reason written into
 // the configuration, "" when nobody gave one.
 type Cell struct {
-	Kind    string   `json:"kind"` // capability, connector, plugin
+	Kind    string   `json:"kind"` // capability, connector, plugin, skill
 	Name    string   `json:"name"`
 	Level   string   `json:"level"`
 	By      string   `json:"by,omitempty"` // level that denies
@@ -49,11 +49,19 @@ type Matrix struct {
 	Flags []Flag    `json:"flags"`
 }
 
+func (e *Engine) epochAt(t time.Time) *epoch { return &e.epochs[e.epoch(t.UnixNano())] }
+
+func (e *Engine) decide(s *state, cap string) Decision {
+	v := e.policy(s, cap)
+	return v.decision()
+}
+
 // Matrix shows what each group alone gives: a member of two groups gets the
 // union, which only Capability answers.
 func (e *Engine) Matrix(t time.Time) Matrix {
 	m := Matrix{Time: t.UTC(), Scope: e.EffectiveScope(t), Rows: []Row{}}
-	counts := make([]int, len(e.cfg.Groups))
+	ep := e.epochAt(t)
+	counts := make([]int, len(ep.cfg.Groups))
 	for i := range e.dir.Members {
 		if e.current(i, t) {
 			now, _ := e.at(i, t)
@@ -62,29 +70,37 @@ func (e *Engine) Matrix(t time.Time) Matrix {
 			}
 		}
 	}
-	for i := range e.cfg.Groups {
-		g := &e.cfg.Groups[i]
-		s := e.newState("custom", []int{i})
+	for i := range ep.cfg.Groups {
+		g := &ep.cfg.Groups[i]
+		if g.Deleted {
+			continue
+		}
+		s := newState(ep, "custom", "", []int{i})
 		row := Row{Group: g.Name.Value, Purpose: g.Purpose, Source: g.Source, Members: counts[i], Roles: []string{}}
 		for _, h := range s.roles {
 			row.Roles = append(row.Roles, h.role.Name.Value)
 		}
 		for _, c := range e.Capabilities() {
-			row.Cells = append(row.Cells, cell("capability", c, e.policy(&s, c), &s, func(x *org.Grant) bool {
+			row.Cells = append(row.Cells, cell("capability", c, e.decide(&s, c), &s, func(x *org.Grant) bool {
 				return x.Capability.Value == c || x.Capability.Value == accessAll || x.Capability.Value == accessAllGA
 			}))
 		}
-		for j := range e.cfg.Connectors {
-			c := &e.cfg.Connectors[j]
+		for j := range ep.cfg.Connectors {
+			c := &ep.cfg.Connectors[j]
 			// The connector as a whole, for a tool that only reads; Cowork asks
 			// before tools that write unless the organisation allows otherwise.
-			row.Cells = append(row.Cells, cell("connector", c.Name.Value, e.connectorPolicy(&s, c, Call{Connector: c.Name.Value}), &s, func(x *org.Grant) bool {
+			row.Cells = append(row.Cells, cell("connector", c.Name.Value, e.call(&s, -1, Call{Connector: c.Name.Value}), &s, func(x *org.Grant) bool {
 				return x.Connector.Value == "all" || x.Connector.Value != "" && ConnectorKey(x.Connector.Value) == ConnectorKey(c.Name.Value)
 			}))
 		}
-		for _, p := range e.cfg.Plugins {
-			row.Cells = append(row.Cells, cell("plugin", p.Name.Value, e.pluginPolicy(&s, p.Name.Value), &s, func(x *org.Grant) bool {
+		for _, p := range ep.cfg.Plugins {
+			row.Cells = append(row.Cells, cell("plugin", p.Name.Value, e.availablePolicy(&s, p.Name.Value, pluginKind), &s, func(x *org.Grant) bool {
 				return x.Plugin.Value == p.Name.Value
+			}))
+		}
+		for _, k := range ep.cfg.Skills {
+			row.Cells = append(row.Cells, cell("skill", k.Name.Value, e.availablePolicy(&s, k.Name.Value, skillKind), &s, func(x *org.Grant) bool {
+				return x.Skill.Value == k.Name.Value
 			}))
 		}
 		m.Rows = append(m.Rows, row)
@@ -102,7 +118,7 @@ func cell(kind, name string, d Decision, s *state, row func(*org.Grant) bool) Ce
 		c.By = d.Because()
 	}
 	for _, h := range s.roles {
-		if !slices.Contains(d.Granting, h.role.Name.Value) && kind != "plugin" {
+		if !slices.Contains(d.Granting, h.role.Name.Value) && kind != "plugin" && kind != "skill" {
 			continue
 		}
 		for i := range h.role.Grants {
@@ -120,7 +136,8 @@ func cell(kind, name string, d Decision, s *state, row func(*org.Grant) bool) Ce
 // current reports that a member belongs to the organisation at t.
 func (e *Engine) current(member int, t time.Time) bool {
 	m := &e.dir.Members[member]
-	return !t.Before(m.Joined) && (m.Left.IsZero() || t.Before(m.Left))
+	closed := m.Closed()
+	return !t.Before(m.Joined) && (closed.IsZero() || t.Before(closed))
 }
 
 // Flags lists the weaknesses of the configuration at t, in a fixed order.
@@ -129,11 +146,15 @@ func (e *Engine) Flags(t time.Time) []Flag {
 	add := func(id string, sev rules.Severity, subject string, n int, format string, args ...any) {
 		out = append(out, Flag{ID: id, Severity: sev, Subject: subject, Count: n, Text: fmt.Sprintf(format, args...)})
 	}
+	ep := e.epochAt(t)
 	for _, p := range e.ConfigErrors() {
-		add("plan", rules.High, e.cfg.Organisation.Plan.Value, 0, "%s", p)
+		add("plan", rules.High, ep.cfg.Organisation.Plan.Value, 0, "%s", p)
 	}
-	for i := range e.cfg.Roles {
-		r := &e.cfg.Roles[i]
+	for i := range ep.cfg.Roles {
+		r := &ep.cfg.Roles[i]
+		if r.Deleted {
+			continue
+		}
 		name, bare, connectors := r.Name.Value, 0, false
 		for _, g := range r.Grants {
 			if g.Because == "" && r.Because == "" {
@@ -153,11 +174,11 @@ func (e *Engine) Flags(t time.Time) []Flag {
 		if bare > 0 {
 			add("no-reason", rules.Low, name, bare, "role %q has %d rows without a reason", name, bare)
 		}
-		if !connectors && len(e.cfg.Connectors) > 0 {
+		if !connectors && len(ep.cfg.Connectors) > 0 {
 			add("untouched-role", rules.Low, name, 0, "role %q says nothing on connectors and stands at needs approval for all of them", name)
 		}
 	}
-	if !e.enterprise() {
+	if !ep.enterprise() {
 		return out
 	}
 	plain, none, all := 0, 0, e.Capabilities()
@@ -178,8 +199,8 @@ func (e *Engine) Flags(t time.Time) []Flag {
 	if none > 0 {
 		add("no-access", rules.Medium, "members", none, "%d members on custom roles have no effective access at all", none)
 	}
-	if on, _, _ := e.toggle(Cowork); plain > 0 && on == On {
-		if len(e.cfg.Roles) > 0 {
+	if on, _, _ := ep.toggle(Cowork); plain > 0 && on == On {
+		if len(ep.cfg.Roles) > 0 {
 			add("plain-user", rules.High, "members", plain, "%d members hold the plain User role, which inherits what is on; custom roles do not bind them", plain)
 		} else {
 			add("toggle-before-roles", rules.High, "organisation", plain, "Cowork is on while no custom role exists, so that all %d members on the User role have it", plain)
@@ -202,7 +223,7 @@ func (e *Engine) EffectiveScope(t time.Time) string {
 		switch e.Allowed(i, Cowork, t) {
 		case Allow:
 			switch {
-			case !e.enterprise() || s.orgRole == "user":
+			case !s.ep.enterprise() || s.orgRole == "user":
 				return "all"
 			case s.orgRole == "custom":
 				custom = true
@@ -229,14 +250,15 @@ func (e *Engine) EffectiveScope(t time.Time) string {
 // grants it, all members outside such groups but owners and admins. Without such
 // a group nobody is meant to be kept out.
 func (e *Engine) ExpectedDenials(t time.Time) []int {
-	on, _, _ := e.toggle(Cowork)
-	forced := e.rules.Inputs.Platform[Cowork]
+	ep := e.epochAt(t)
+	on, _, _ := ep.toggle(Cowork)
+	forced := ep.rules.Inputs.Platform[Cowork]
 	off := forced == Off || on == Off && forced != On
 	granting := map[int]bool{}
-	for i := range e.cfg.Groups {
-		s := e.newState("custom", []int{i})
+	for i := range ep.cfg.Groups {
+		s := newState(ep, "custom", "", []int{i})
 		for _, h := range s.roles {
-			if e.grants(h.role, Cowork) != "" {
+			if ep.grants(h.role, Cowork) != "" {
 				granting[i] = true
 			}
 		}

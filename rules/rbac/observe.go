@@ -37,9 +37,10 @@ type incident struct {
 type observer struct {
 	counters Counters
 	open     map[incidentKey]*incident
+	calls    callCache
 }
 
-func (o *observer) reset() { *o = observer{open: map[incidentKey]*incident{}} }
+func (o *observer) reset() { *o = observer{open: map[incidentKey]*incident{}, calls: callCache{}} }
 
 // Counters of the records seen so far.
 func (e *Engine) Counters() Counters { return e.obs.counters }
@@ -95,13 +96,13 @@ func (e *Engine) observeMCP(member int, ev *event.Event, t time.Time) {
 		return
 	}
 	c.MCPCalls++
-	d := e.ConnectorCall(member, Call{Connector: ev.MCPServer, Tool: ev.MCPTool, Scope: ev.ServerScope, Write: true}, t)
+	call := Call{Connector: ev.MCPServer, Tool: ev.MCPTool, Scope: ev.ServerScope, Write: true}
 	rule := "rbac-connector"
-	switch d.Outcome {
+	switch e.obs.calls.outcome(e, member, call, t) {
 	case NotGoverned:
 		rule = "rbac-local-server"
 	case Deny:
-		if e.conns[ConnectorKey(ev.MCPServer)] == nil {
+		if e.epochAt(t).conns[ConnectorKey(ev.MCPServer)] == nil {
 			rule = "rbac-unlisted-connector"
 		}
 	case InFlight:
@@ -113,7 +114,7 @@ func (e *Engine) observeMCP(member int, ev *event.Event, t time.Time) {
 	default:
 		return
 	}
-	e.incident(member, rule, ev.MCPServer, ev, func() Decision { return d })
+	e.incident(member, rule, ev.MCPServer, ev, func() Decision { return e.ConnectorCall(member, call, t) })
 }
 
 func (e *Engine) member(ev *event.Event) (int, bool) {
@@ -191,7 +192,7 @@ func (e *Engine) Close(time.Time) []rules.Finding {
 		first, last := time.Unix(0, in.first).UTC(), time.Unix(0, in.last).UTC()
 		reason := in.reason
 		if k.rule == "rbac-leaver" {
-			reason = "left on " + m.Left.UTC().Format(time.RFC3339)
+			reason = "left on " + m.Left.UTC().Format(time.RFC3339) + "; " + e.departure(k.member).String()
 		}
 		key := m.Account
 		if key == "" {
@@ -211,4 +212,61 @@ func (e *Engine) Close(time.Time) []rules.Finding {
 		})
 	}
 	return out
+}
+
+// Departure is a member who left, and how long the account stayed open.
+type Departure struct {
+	Member int
+	Left   time.Time
+	Closed time.Time // zero: nobody stated when the account was closed
+	// Records seen after Left, and the last of them: without a stated closing time
+	// the lag is at least that long.
+	Records int
+	Last    time.Time
+}
+
+// Lag is how long the account was open after the member left. exact is false
+// when it is only known to be at least that long; then zero says nothing.
+func (d Departure) Lag() (lag time.Duration, exact bool) {
+	switch {
+	case !d.Closed.IsZero():
+		return d.Closed.Sub(d.Left), true
+	case !d.Last.IsZero():
+		return d.Last.Sub(d.Left), false
+	}
+	return 0, false
+}
+
+func (d Departure) String() string {
+	lag, exact := d.Lag()
+	switch {
+	case exact:
+		return fmt.Sprintf("the account was closed %s later", lag)
+	case lag > 0:
+		return fmt.Sprintf("when the account was closed is not stated; it still worked %s later", lag)
+	}
+	return "when the account was closed is not stated"
+}
+
+// Departures lists the members who left up to t with the lag of deprovisioning,
+// by time of leaving, as far as the configuration and the records seen so far
+// tell.
+func (e *Engine) Departures(t time.Time) []Departure {
+	var out []Departure
+	for i := range e.dir.Members {
+		if l := e.dir.Members[i].Left; !l.IsZero() && !l.After(t) {
+			out = append(out, e.departure(i))
+		}
+	}
+	sort.SliceStable(out, func(a, b int) bool { return out[a].Left.Before(out[b].Left) })
+	return out
+}
+
+func (e *Engine) departure(member int) Departure {
+	m := &e.dir.Members[member]
+	d := Departure{Member: member, Left: m.Left, Closed: m.Removed}
+	if in := e.obs.open[incidentKey{member, "rbac-leaver", ""}]; in != nil {
+		d.Records, d.Last = in.count, time.Unix(0, in.last).UTC()
+	}
+	return d
 }

@@ -62,7 +62,7 @@ func setup(plan, orgRole string, cowork *bool) *org.Config {
 }
 
 func engine(c *org.Config, r Rules) *Engine {
-	return New(org.NewDirectory(c, []org.Member{{ID: "m", Account: "acc", Email: "m@ex.test", OrgRole: c.Members[0].Role}}), r)
+	return New(org.NewDirectory(c, []org.Member{{ID: "m", Account: "acc", Email: "m@ex.test", OrgRole: c.Members[0].Role, Seat: c.Members[0].Seat.Value}}), r)
 }
 
 // The rows of the truth table in the order and with the numbers of section 1.9.
@@ -82,6 +82,7 @@ func TestTruthTable(t *testing.T) {
 		g.Plugins = []org.PluginLevel{{Plugin: txt("legal-kit"), Level: l}}
 		return g
 	}
+	dual := []org.SeatTier{{Name: txt("Chat"), Excludes: []string{"claude_code"}}, {Name: txt("Chat + Claude Code")}}
 	rows := []struct {
 		n                   int
 		plan, role          string
@@ -97,9 +98,9 @@ func TestTruthTable(t *testing.T) {
 		{4, "enterprise", "user", yes(), nil, capability(Cowork), Allow, "org", ""},
 		{5, "enterprise", "custom", yes(), nil, capability(Cowork), Deny, "role", ""},
 		{6, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) { c.Groups = []org.Group{group("g", m)} }, capability(Cowork), Deny, "role", ""},
-		{7, "enterprise", "custom", yes(), func(c *org.Config, r *Rules) {
+		{7, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) {
 			c.Groups = []org.Group{group("g", m)}
-			r.Inputs.UnknownRoles = map[string]bool{"g": true}
+			c.Groups[0].Unread = true
 		}, capability(Cowork), Indeterminate, "role", ""},
 		{8, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) {
 			c.Roles = []org.Role{caps("pilot", Cowork)}
@@ -122,12 +123,15 @@ func TestTruthTable(t *testing.T) {
 			c.Roles = []org.Role{caps("a", Chat)}
 			c.Groups = []org.Group{group("g", m, "a")}
 		}, capability(Cowork), Allow, "org", ""},
-		{13, "enterprise", "custom", yes(), func(c *org.Config, r *Rules) {
+		{13, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) {
 			c.Roles = []org.Role{caps("a", "claude_code")}
 			c.Groups = []org.Group{group("g", m, "a")}
-			r.Inputs.SeatExcludes = map[int][]string{0: {"claude_code"}}
+			c.Organisation.SeatTiers = dual
+			c.Members[0].Seat = txt("Chat")
 		}, capability("claude_code"), Deny, "seat", ""},
 		{14, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) {
+			c.Organisation.SeatTiers = dual
+			c.Members[0].Seat = txt("Chat + Claude Code")
 			c.Roles = []org.Role{caps("a", "claude_code")}
 			c.Groups = []org.Group{group("g", m, "a")}
 		}, capability(Chat), Deny, "role", ""},
@@ -140,13 +144,13 @@ func TestTruthTable(t *testing.T) {
 			c.Roles = []org.Role{caps("a", accessAll)}
 			c.Groups = []org.Group{group("g", m, "a")}
 		}, capability("permission_billing"), Deny, "role", ""},
-		{17, "enterprise", "user", yes(), func(_ *org.Config, r *Rules) {
-			r.Inputs.Platform = map[string]Switch{Cowork: Off}
+		{17, "enterprise", "user", yes(), func(c *org.Config, _ *Rules) {
+			c.Organisation.Contract = map[string]string{Cowork: "force_off"}
 		}, capability(Cowork), Deny, "platform", ""},
-		{18, "enterprise", "custom", yes(), func(c *org.Config, r *Rules) {
+		{18, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) {
 			c.Roles = []org.Role{caps("a", Cowork)}
 			c.Groups = []org.Group{group("g", m, "a")}
-			r.Inputs.OptOut = map[int][]string{0: {Cowork}}
+			c.Personal = []org.Personal{{Select: org.Selector{All: true}, Off: txt(Cowork)}}
 		}, capability(Cowork), Deny, "user", ""},
 		{19, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) {
 			c.Roles = []org.Role{caps("a", Cowork, Cloud)}
@@ -180,18 +184,19 @@ func TestTruthTable(t *testing.T) {
 			c.Plugins = []org.Plugin{{Name: txt("legal-kit"), Level: "not_available"}}
 			c.Groups = []org.Group{level("Legal", "available", nil)}
 		}, plugin, Deny, "org", "not_available"},
-		// A rename has no date in a configuration; a dated membership stands in.
 		{26, "enterprise", "custom", yes(), func(c *org.Config, r *Rules) {
 			c.Roles = []org.Role{caps("pilot", Cowork)}
 			c.Groups = []org.Group{group("g", m, "pilot")}
-			c.Groups[0].Members[0].From = source.Date{Time: day.Add(-5 * time.Minute)}
+			c.Groups[0].Source = "scim"
+			c.Changes = []org.Change{{When: day.Add(-5 * time.Minute), Group: &org.GroupChange{Name: txt("g"), Rename: "Cowork volunteers"}}}
 			r.PropagationLag = 15 * time.Minute
 		}, capability(Cowork), InFlight, "propagation", ""},
 		{27, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) { c.Organisation.Directory = "jit" }, capability(Chat), Deny, "role", ""},
-		{28, "enterprise", "custom", yes(), func(c *org.Config, r *Rules) {
+		{28, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) {
+			c.Organisation.ID = "org_A"
 			c.Roles = []org.Role{caps("b", Cowork)}
+			c.Roles[0].Owner = "org_B"
 			c.Groups = []org.Group{group("g", m, "b")}
-			r.Inputs.ForeignRoles = map[string]bool{"b": true}
 		}, capability(Cowork), Deny, "role", ""},
 		{29, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) {
 			c.Connectors = zoom("blocked")

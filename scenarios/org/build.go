@@ -45,7 +45,14 @@ func Stream(seed uint64, names ...string) *rand.Rand {
 //
 // Names and addresses are invented; addresses are in the reserved domain
 // example. The first member of a department manages it.
+//
+// A configuration with a roster gets exactly the members of the roster. What a
+// roster leaves out of a member stays empty, but for the account: without one no
+// stream could be played, so it gets an invented one.
 func Build(cfg *Config, seed uint64) (*Directory, error) {
+	if cfg.Roster.Value != "" {
+		return fromRoster(cfg, seed)
+	}
 	o := &cfg.Organisation
 	type part struct {
 		Department
@@ -122,12 +129,23 @@ func Build(cfg *Config, seed uint64) (*Directory, error) {
 		}
 	}
 	d := NewDirectory(cfg, members)
-	for _, r := range cfg.Members {
+	d.assign(nil)
+	return d, nil
+}
+
+// assign gives members the organisation roles and seats of the configuration.
+// fixed, if not nil, says whose role the roster stated.
+func (d *Directory) assign(fixed []bool) {
+	for _, r := range d.Config.Members {
 		for _, i := range d.Select(r.Select) {
-			d.Members[i].OrgRole = r.Role
+			if fixed == nil || !fixed[i] {
+				d.Members[i].OrgRole = r.Role
+			}
+			if r.Seat.Value != "" && d.Members[i].Seat == "" {
+				d.Members[i].Seat = r.Seat.Value
+			}
 		}
 	}
-	return d, nil
 }
 
 // NewDirectory indexes members that were built or imported: by account, e-mail
@@ -154,6 +172,7 @@ func NewDirectory(cfg *Config, members []Member) *Directory {
 			d.memberships[g] = append(d.memberships[g], s)
 		}
 	}
+	d.applyChanges()
 	return d
 }
 
@@ -197,8 +216,13 @@ func (d *Directory) InGroup(group, member int, t time.Time) bool {
 	if group < 0 || group >= len(d.memberships) || member < 0 || member >= len(d.Members) {
 		return false
 	}
-	if left := d.Members[member].Left; !left.IsZero() && !t.Before(left) {
+	if closed := d.Members[member].Closed(); !closed.IsZero() && !t.Before(closed) {
 		return false
+	}
+	for i := len(d.moves[group]) - 1; i >= 0; i-- {
+		if mv := &d.moves[group][i]; !t.Before(mv.when) && mv.of[member] {
+			return mv.in
+		}
 	}
 	for _, s := range d.memberships[group] {
 		if s.in[member] && !t.Before(s.from) && (s.to.IsZero() || t.Before(s.to)) {

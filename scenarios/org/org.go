@@ -18,6 +18,8 @@ import (
 // rbac-plan-gate, spend-group-limit-gate).
 type Organisation struct {
 	Name         string             `yaml:"name,required"`
+	ID           string             `yaml:"id"`     // the vendor's id; roles of another organisation grant nothing here
+	Parent       string             `yaml:"parent"` // parent organisation: groups and SCIM are shared below it
 	Kind         []string           `yaml:"kind,enum=covered_entity|business_associate|issuer|merchant|service_provider|service_organisation"`
 	Plan         source.Text        `yaml:"plan,required,enum=team|enterprise|individual"`
 	Seats        int                `yaml:"seats,required"`
@@ -31,7 +33,29 @@ type Organisation struct {
 	Preparer     string             `yaml:"preparer"` // who prepared it
 	Settings     Settings           `yaml:"settings"`
 	Retention    int                `yaml:"transcript_retention_days"` // custom Compliance API retention; 0 = default
-	At           source.Pos         `yaml:"-"`
+
+	Toggles   map[string]bool   `yaml:"toggles"`                          // organisation switch of a capability that Settings does not name
+	Contract  map[string]string `yaml:"contract,enum=force_on|force_off"` // the vendor's override of a capability
+	SeatTiers []SeatTier        `yaml:"seat_tiers"`                       // none: every seat holds everything
+	Models    *Models           `yaml:"models"`                           // nil: not stated
+	SCIMPush  int               `yaml:"scim_push_minutes"`                // how often the identity provider sends; 0 = at once
+
+	At source.Pos `yaml:"-"`
+}
+
+// SeatTier is a kind of seat and the capabilities it does not hold. No role
+// lifts a seat.
+type SeatTier struct {
+	Name     source.Text `yaml:"name,required"`
+	Excludes []string    `yaml:"excludes"`
+	Count    int         `yaml:"count"` // bought; 0 = not stated
+}
+
+// Models is the organisation's model access: the models enabled and the highest
+// effort. It binds owners too; Haiku is always allowed (admin surface 1.7).
+type Models struct {
+	Enabled []string `yaml:"enabled,required"`
+	Effort  string   `yaml:"effort,enum=low|medium|high|xhigh|max"`
 }
 
 // Department is a part of the synthetic organisation. Persona names an entry of
@@ -49,6 +73,7 @@ type Settings struct {
 	Cowork            *bool       `yaml:"cowork"`
 	Cloud             *bool       `yaml:"cloud"`
 	Browser           *bool       `yaml:"browser"`
+	Skills            *bool       `yaml:"skills"` // plugins need it on, besides Cowork
 	AutoApprove       *bool       `yaml:"auto_approve"`
 	AlwaysAllow       *bool       `yaml:"always_allow_connectors"`
 	SSO               *bool       `yaml:"sso"`
@@ -78,9 +103,31 @@ type Selector struct {
 
 // MemberRule gives the members it selects their one organisation role: user,
 // custom ("managed" in the API), admin or owner. Later rules win.
+//
+// Seat, when given, names one of the organisation's seat tiers.
 type MemberRule struct {
-	Select Selector `yaml:"select,required"`
-	Role   string   `yaml:"role,required,enum=user|custom|admin|owner"`
+	Select Selector    `yaml:"select,required"`
+	Role   string      `yaml:"role,required,enum=user|custom|admin|owner"`
+	Seat   source.Text `yaml:"seat"`
+}
+
+// Personal is a member's own setting, the last level of every decision: a
+// capability switched off, or a connector set to always, ask or never.
+type Personal struct {
+	Select    Selector    `yaml:"select,required"`
+	Off       source.Text `yaml:"off"`
+	Connector source.Text `yaml:"connector"`
+	Level     string      `yaml:"level,enum=always|ask|never"`
+	At        source.Pos  `yaml:"-"`
+}
+
+// LocalServer is an MCP server that members are known to run on their own
+// machine. No role, policy or connector list reaches it (fact
+// rbac-local-servers-ungoverned).
+type LocalServer struct {
+	Name    source.Text `yaml:"name,required"`
+	Select  Selector    `yaml:"select"`
+	Because string      `yaml:"because"`
 }
 
 // Grant is one row of a custom role. Rows only grant; there are no deny rows.
@@ -92,6 +139,7 @@ type Grant struct {
 	Plugin     source.Text `yaml:"plugin"`
 	Skill      source.Text `yaml:"skill"`
 	Because    string      `yaml:"because"`
+	Unknown    bool        `yaml:"unknown"` // an export names a capability that no list here holds; kept as it is
 	At         source.Pos  `yaml:"-"`
 }
 
@@ -99,9 +147,17 @@ type Grant struct {
 // can rewrite itself.
 type Role struct {
 	Name       source.Text       `yaml:"name,required"`
+	ID         string            `yaml:"id"`           // rbac_role_...
+	Owner      string            `yaml:"organisation"` // id of the organisation it belongs to; "" = this one
 	Grants     []Grant           `yaml:"grants"`
-	AdminAreas map[string]string `yaml:"admin_areas"`
+	AdminAreas map[string]string `yaml:"admin_areas,enum=none|view|manage"`
+	Models     []string          `yaml:"models"` // models granted; nil in every role of a member: not stated
+	Effort     string            `yaml:"effort,enum=low|medium|high|xhigh|max"`
+	Partial    bool              `yaml:"partial"` // read from an export that leaves rows out: a row that is not there is unknown
 	Because    string            `yaml:"because"`
+	At         source.Pos        `yaml:"-"`
+
+	Deleted bool `yaml:"-"` // by a dated change
 }
 
 // Membership is a dated part of a group: the selection is a member from From
@@ -115,12 +171,24 @@ type Membership struct {
 // Group carries roles to members. Purpose is printed in the matrix.
 type Group struct {
 	Name    source.Text   `yaml:"name,required"`
+	ID      string        `yaml:"id"` // rbac_group_..., which outlives a new name
 	Source  string        `yaml:"source,enum=direct|scim"`
 	Roles   []source.Text `yaml:"roles"`
+	Unread  bool          `yaml:"roles_unknown"` // the export said roles: null, which is not "no roles"
 	Members []Membership  `yaml:"members"`
 	Plugins []PluginLevel `yaml:"plugins"`
 	Purpose string        `yaml:"purpose"`
+	Skills  []SkillLevel  `yaml:"skills"`
 	Phase   string        `yaml:"phase,enum=pilot|controlled|general|other"`
+	At      source.Pos    `yaml:"-"`
+
+	Deleted bool `yaml:"-"` // by a dated change
+}
+
+// SkillLevel sets a skill's availability for a group or the organisation.
+type SkillLevel struct {
+	Skill source.Text `yaml:"skill,required"`
+	Level string      `yaml:"level,required,enum=required|installed|available|not_available"`
 }
 
 // PluginLevel sets a plugin's availability for a group or the organisation.
@@ -157,7 +225,8 @@ type Plugin struct {
 
 // Skill names an organisation skill.
 type Skill struct {
-	Name source.Text `yaml:"name,required"`
+	Name  source.Text `yaml:"name,required"`
+	Level string      `yaml:"level,enum=required|installed|available|not_available"`
 }
 
 // GroupLimit is a monthly limit entered on a group: it caps each member, it is
@@ -208,9 +277,19 @@ type Config struct {
 	Plugins      []Plugin     `yaml:"plugins"`
 	Skills       []Skill      `yaml:"skills"`
 	Spend        Spend        `yaml:"spend"`
+
+	// Roster is the real members as CSV, in place of synthetic ones; see ParseRoster.
+	Roster   source.Text   `yaml:"roster"`
+	Personal []Personal    `yaml:"personal"`
+	Local    []LocalServer `yaml:"local_servers"`
+	Changes  []Change      `yaml:"changes"`
 }
 
-// Member is one synthetic person. Times are UTC; a zero Left means still there.
+// Member is one person, synthetic or from a roster. Times are UTC; a zero Left
+// means still there. Left is the last moment of the job and Removed the moment
+// the account was closed; zero Removed means at Left. What is between them is the
+// deprovisioning lag, in which the account still works. OrgRole and Seat are
+// those before any dated change; Directory.RoleAt has those in force.
 type Member struct {
 	Index      int
 	ID         string // user_...
@@ -222,9 +301,19 @@ type Member struct {
 	Manager    int // index, or -1
 	TimeZone   string
 	OrgRole    string
+	Seat       string
 	Desktop    string
 	Joined     time.Time
 	Left       time.Time
+	Removed    time.Time
+}
+
+// Closed is when the account stops working, zero for never.
+func (m *Member) Closed() time.Time {
+	if !m.Removed.IsZero() {
+		return m.Removed
+	}
+	return m.Left
 }
 
 // Directory is the organisation filled with members, in a stable order.
@@ -234,6 +323,8 @@ type Directory struct {
 
 	byKey       map[string]int
 	memberships [][]spell // by group
+	moves       [][]move  // by group: changes that overrule the spells, in order of time
+	roles       []roleMove
 }
 
 // Lookup finds a member by account, e-mail or id; ok is false when the key is

@@ -2,6 +2,7 @@ package otlp
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"math"
 	"strconv"
 	"time"
@@ -17,6 +18,7 @@ type sink interface {
 	double(key string, v float64)
 	bool(key string, v bool)
 	list(key string, v []string)
+	nested(key, json string)
 }
 
 // sameResource reports that two events can share a resource block.
@@ -109,6 +111,12 @@ func (p *Profile) extra(a *event.Attr, w sink) {
 		}
 	case []string:
 		w.list(a.Key, v)
+	case event.Nested:
+		if p.Strings {
+			w.text(a.Key, string(v))
+		} else {
+			w.nested(a.Key, string(v))
+		}
 	}
 }
 
@@ -118,6 +126,36 @@ func (p *Profile) int(key string, v int64, w sink) {
 	} else {
 		w.int(key, v)
 	}
+}
+
+// number writes a field that current releases send as a number.
+func (p *Profile) number(e *event.Event, bit event.Field, key string, v int64, w sink) {
+	switch {
+	case e.Has&bit == 0:
+	case p.AsRead && e.Retyped&bit != 0, !p.AsRead && p.Strings:
+		w.text(key, strconv.FormatInt(v, 10))
+	default:
+		w.int(key, v)
+	}
+}
+
+// size writes a field that every release sends as a text.
+func (p *Profile) size(e *event.Event, bit event.Field, key string, v int64, w sink) {
+	switch {
+	case e.Has&bit == 0:
+	case p.AsRead && e.Retyped&bit != 0:
+		w.int(key, v)
+	default:
+		w.text(key, strconv.FormatInt(v, 10))
+	}
+}
+
+// cost is cost_usd: what was sent, unless an amount was put in its place.
+func cost(e *event.Event) float64 {
+	if math.Abs(e.CostUSD*1e6-float64(e.CostMicros)) <= 1 {
+		return e.CostUSD
+	}
+	return float64(e.CostMicros) / 1e6
 }
 
 func (p *Profile) double(key string, v float64, w sink) {
@@ -143,11 +181,7 @@ func (p *Profile) writeRecord(e *event.Event, w sink) {
 			w.text(key, v)
 		}
 	}
-	num := func(bit event.Field, key string, v int64) {
-		if e.Has&bit != 0 {
-			p.int(key, v, w)
-		}
-	}
+	num := func(bit event.Field, key string, v int64) { p.number(e, bit, key, v, w) }
 	str(event.FUserID, "user.id", e.UserID)
 	str(event.FSession, "session.id", e.Session)
 	p.extraNamed(e, "app.version", w)
@@ -157,7 +191,7 @@ func (p *Profile) writeRecord(e *event.Event, w sink) {
 	writeText(w, "user.account_id", e.AccountID)
 	writeText(w, "terminal.type", e.Terminal)
 	writeText(w, "event.name", e.Name)
-	if e.Has&event.FTime != 0 {
+	if e.Has&(event.FTime|event.FStamp) == event.FTime|event.FStamp {
 		w.text("event.timestamp", stamp(e.Time))
 	}
 	num(event.FSequence, "event.sequence", e.Sequence)
@@ -176,16 +210,19 @@ func (p *Profile) writeRecord(e *event.Event, w sink) {
 	writeText(w, "status", e.ConnStatus)
 	writeText(w, "from_mode", e.FromMode)
 	writeText(w, "to_mode", e.ToMode)
-	if e.Has&event.FSuccess != 0 {
+	switch {
+	case e.Has&event.FSuccess == 0:
+	case p.AsRead && e.Retyped&event.FSuccess != 0:
+		w.bool("success", e.Success)
+	default:
 		w.text("success", strconv.FormatBool(e.Success))
 	}
-	if e.Has&event.FPromptLength != 0 { // a string in every release
-		w.text("prompt_length", strconv.FormatInt(e.PromptLength, 10))
-	}
+	p.size(e, event.FPromptLength, "prompt_length", e.PromptLength, w)
 	if e.Has&event.FPromptText != 0 {
 		w.text("prompt", redact(e.PromptText, p.Content.UserPrompts))
 	}
 	writeText(w, "command_name", e.Command)
+	num(event.FResponseLength, "response_length", e.ResponseLength)
 	if e.Has&event.FResponseText != 0 { // surveys answer under the same key
 		w.text("response", redact(e.ResponseText, p.Content.AssistantResponses || e.Kind != event.AssistantResponse))
 	}
@@ -194,15 +231,21 @@ func (p *Profile) writeRecord(e *event.Event, w sink) {
 	num(event.FOutputTokens, "output_tokens", e.OutputTokens)
 	num(event.FCacheRead, "cache_read_tokens", e.CacheRead)
 	num(event.FCacheWrite, "cache_creation_tokens", e.CacheWrite)
-	if e.Has&event.FCostUSD != 0 {
-		p.double("cost_usd", float64(e.CostMicros)/1e6, w)
+	switch {
+	case e.Has&event.FCostUSD == 0:
+	case p.AsRead && e.Retyped&event.FCostUSD != 0, !p.AsRead && p.Strings:
+		w.text("cost_usd", strconv.FormatFloat(cost(e), 'f', -1, 64))
+	default:
+		w.double("cost_usd", cost(e))
 	}
 	num(event.FCostMicros, "cost_usd_micros", e.CostMicros)
-	num(event.FDuration, "duration_ms", e.Duration)
-	num(event.FStatus, "status_code", e.Status)
-	if e.Attempt != 0 {
-		p.int("attempt", e.Attempt, w)
+	if p.TextDurations && !p.AsRead && e.Kind == event.ToolResult && e.Has&event.FDuration != 0 {
+		w.text("duration_ms", strconv.FormatInt(e.Duration, 10))
+	} else {
+		num(event.FDuration, "duration_ms", e.Duration)
 	}
+	num(event.FStatus, "status_code", e.Status)
+	num(event.FAttempt, "attempt", e.Attempt)
 	str(event.FRequest, "request_id", e.Request)
 	writeText(w, "speed", e.Speed)
 	str(event.FQuerySource, "query_source", e.QuerySource)
@@ -221,15 +264,11 @@ func (p *Profile) writeRecord(e *event.Event, w sink) {
 		str(event.FParameters, "tool_parameters", e.Parameters)
 		str(event.FInput, "tool_input", e.Input)
 	}
-	if e.Has&event.FInputSize != 0 { // sizes are strings in every release
-		w.text("tool_input_size_bytes", strconv.FormatInt(e.InputSize, 10))
-	}
-	if e.Has&event.FResultSize != 0 {
-		w.text("tool_result_size_bytes", strconv.FormatInt(e.ResultSize, 10))
-	}
+	p.size(e, event.FInputSize, "tool_input_size_bytes", e.InputSize, w)
+	p.size(e, event.FResultSize, "tool_result_size_bytes", e.ResultSize, w)
 	if e.Kind == event.ToolResult {
-		str(event.FDecision, "decision", e.Decision)
 		str(event.FSource, "decision_source", e.Source)
+		str(event.FDecision, "decision_type", e.Decision)
 	}
 	if e.Kind == event.MCPConnection {
 		writeText(w, "server_scope", e.ServerScope)
@@ -243,7 +282,7 @@ func (p *Profile) writeRecord(e *event.Event, w sink) {
 		}
 		p.extra(&e.Extra[i], w)
 	}
-	if p.RepeatResource {
+	if p.AsRead && e.Repeated || !p.AsRead && p.RepeatResource {
 		p.writeResource(e, w)
 	}
 }
@@ -262,6 +301,9 @@ func stamp(ns int64) string {
 // body is what the product writes there; the desktop application leaves out the
 // prefix.
 func body(e *event.Event) string {
+	if e.Body != "" {
+		return e.Body
+	}
 	if e.Name == "" || e.Product == event.DesktopLogs {
 		return e.Name
 	}
@@ -313,6 +355,19 @@ func (p Profile) AppendJSON(dst []byte, events []event.Event) []byte {
 				if e.Has&event.FObserved != 0 {
 					w.b = append(w.b, `"observedTimeUnixNano":"`...)
 					w.b = append(strconv.AppendInt(w.b, e.Observed, 10), `",`...)
+				}
+				if e.Severity != 0 {
+					w.b = strconv.AppendInt(append(w.b, `"severityNumber":`...), int64(e.Severity), 10)
+					w.b = append(w.b, ',')
+				}
+				if e.SeverityText != "" {
+					w.b = append(appendString(append(w.b, `"severityText":`...), e.SeverityText), ',')
+				}
+				if e.Trace != "" {
+					w.b = append(appendString(append(w.b, `"traceId":`...), e.Trace), ',')
+				}
+				if e.Span != "" {
+					w.b = append(appendString(append(w.b, `"spanId":`...), e.Span), ',')
 				}
 				if s := body(e); s != "" {
 					w.b = append(w.b, `"body":{"stringValue":`...)
@@ -377,6 +432,85 @@ func (w *jsonSink) list(key string, v []string) {
 		w.b = append(w.b, '}')
 	}
 	w.b = append(w.b, `]}}}`...)
+}
+
+func (w *jsonSink) nested(key, text string) {
+	if w.more {
+		w.b = append(w.b, ',')
+	}
+	w.more = true
+	w.b = appendString(append(w.b, `{"key":`...), key)
+	w.b = appendAnyJSON(append(w.b, `,"value":`...), &scanner{s: text, text: new(event.Scratch)})
+	w.b = append(w.b, '}')
+}
+
+// appendAnyJSON writes the ordinary JSON value that p stands before as an
+// AnyValue. Text that is none ends the value early.
+func appendAnyJSON(dst []byte, p *scanner) []byte {
+	switch p.peek() {
+	case '{':
+		dst = append(dst, `{"kvlistValue":{"values":[`...)
+		for first, n := p.open('{'), 0; p.next(&first, '}'); n++ {
+			if n > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendString(append(dst, `{"key":`...), p.key())
+			dst = append(appendAnyJSON(append(dst, `,"value":`...), p), '}')
+		}
+		return append(dst, `]}}`...)
+	case '[':
+		dst = append(dst, `{"arrayValue":{"values":[`...)
+		for first, n := p.open('['), 0; p.next(&first, ']'); n++ {
+			if n > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendAnyJSON(dst, p)
+		}
+		return append(dst, `]}}`...)
+	}
+	switch v := p.plain(0); v.k {
+	case text:
+		dst = appendString(append(dst, `{"stringValue":`...), v.s)
+	case integer:
+		dst = strconv.AppendInt(append(dst, `{"intValue":`...), v.i, 10)
+	case double:
+		dst = appendDouble(append(dst, `{"doubleValue":`...), v.f)
+	case boolean:
+		dst = strconv.AppendBool(append(dst, `{"boolValue":`...), v.b)
+	default:
+		dst = append(dst, '{')
+	}
+	return append(dst, '}')
+}
+
+// appendAnyProto is appendAnyJSON for protobuf.
+func appendAnyProto(dst []byte, p *scanner) []byte {
+	switch p.peek() {
+	case '{':
+		var inner []byte
+		for first := p.open('{'); p.next(&first, '}'); {
+			pair := appendText(nil, 1, p.key())
+			inner = appendBytes(inner, 1, appendBytes(pair, 2, appendAnyProto(nil, p)))
+		}
+		return appendBytes(dst, 6, inner)
+	case '[':
+		var inner []byte
+		for first := p.open('['); p.next(&first, ']'); {
+			inner = appendBytes(inner, 1, appendAnyProto(nil, p))
+		}
+		return appendBytes(dst, 5, inner)
+	}
+	switch v := p.plain(0); v.k {
+	case text:
+		return appendText(dst, 1, v.s)
+	case integer:
+		return binary.AppendUvarint(append(dst, 3<<3), uint64(v.i))
+	case double:
+		return binary.LittleEndian.AppendUint64(append(dst, 4<<3|1), math.Float64bits(v.f))
+	case boolean:
+		return append(dst, 2<<3, map[bool]byte{true: 1}[v.b])
+	}
+	return dst
 }
 
 // appendDouble writes a number as the product's JavaScript exporter does: plain
@@ -459,11 +593,25 @@ func (p Profile) AppendProto(dst []byte, events []event.Event) []byte {
 				if e.Has&event.FTime != 0 {
 					w.b = binary.LittleEndian.AppendUint64(append(w.b, 1<<3|1), uint64(e.Time))
 				}
+				if e.Severity != 0 {
+					w.b = binary.AppendUvarint(append(w.b, 2<<3), uint64(e.Severity))
+				}
+				if e.SeverityText != "" {
+					w.b = appendText(w.b, 3, e.SeverityText)
+				}
 				if s := body(e); s != "" {
 					w.tmp = appendText(w.tmp[:0], 1, s)
 					w.b = appendBytes(w.b, 5, w.tmp)
 				}
 				p.writeRecord(e, &w)
+				for _, id := range [2]struct {
+					field byte
+					hex   string
+				}{{9, e.Trace}, {10, e.Span}} {
+					if raw, err := hex.DecodeString(id.hex); err == nil && len(raw) > 0 {
+						w.b = appendBytes(w.b, id.field, raw)
+					}
+				}
 				if e.Has&event.FObserved != 0 {
 					w.b = binary.LittleEndian.AppendUint64(append(w.b, 11<<3|1), uint64(e.Observed))
 				}
@@ -543,5 +691,10 @@ func (w *protoSink) list(key string, v []string) {
 		w.arr = appendBytes(w.arr, 1, w.tmp)
 	}
 	w.tmp = appendBytes(w.tmp[:0], 5, w.arr)
+	w.pair(key)
+}
+
+func (w *protoSink) nested(key, text string) {
+	w.tmp = appendAnyProto(w.tmp[:0], &scanner{s: text, text: new(event.Scratch)})
 	w.pair(key)
 }

@@ -7,7 +7,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
@@ -30,7 +29,7 @@ func DecodeJSON(line []byte, into *Batch) error {
 		s = strings.ToValidUTF8(s, "\uFFFD")
 	}
 	s = strings.TrimPrefix(s, "\uFEFF")
-	p := scanner{s: s}
+	p := scanner{s: s, text: &into.scratch}
 	before, values := into.Records, 0
 	for p.peek() != 0 {
 		if c := p.peek(); c != '{' && c != '[' {
@@ -137,9 +136,9 @@ func (p *scanner) resourceLogs(b *Batch) {
 		switch p.key() {
 		case "resource":
 			seen = true
-			var r record
+			r := resourceRecord(b, &res)
 			p.attributesOf(&r)
-			res = r.resourceOf()
+			r.done(&res)
 		case "scopeLogs", "scope_logs", "instrumentationLibraryLogs", "instrumentation_library_logs":
 			if !seen {
 				later = append(later, p.i)
@@ -258,16 +257,16 @@ func (p *scanner) attributesOf(r *record) {
 func (p *scanner) record(b *Batch, res *resource) {
 	p.peek()
 	start := p.i
-	var r record
-	r.start(res)
 	if p.peek() != '{' {
 		p.skip()
 		if p.err == "" {
-			r.fatal = "not an object"
-			r.finish(b)
+			b.Bad = append(b.Bad, BadRecord{Index: b.Records, Reason: "not an object"})
+			b.Records++
 		}
 		return
 	}
+	var r record
+	r.start(b, res)
 	for first := p.open('{'); p.next(&first, '}'); {
 		switch p.key() {
 		case "timeUnixNano", "time_unix_nano":
@@ -275,8 +274,20 @@ func (p *scanner) record(b *Batch, res *resource) {
 		case "observedTimeUnixNano", "observed_time_unix_nano":
 			p.instant(&r, &r.observed, &r.observedT)
 		case "body":
-			if v := p.value(0); v.k == text {
+			if v := p.value(0); v.k == text || v.k == nested {
 				r.body = v.s
+			}
+		case "traceId", "trace_id":
+			p.texts(&r.ev.Trace)
+		case "spanId", "span_id":
+			p.texts(&r.ev.Span)
+		case "severityText", "severity_text":
+			p.texts(&r.ev.SeverityText)
+		case "severityNumber", "severity_number":
+			if raw, ok := p.scalar(); ok {
+				if n, err := strconv.ParseInt(raw, 10, 32); err == nil {
+					r.ev.Severity = int32(n)
+				}
 			}
 		case "eventName", "event_name":
 			if p.peek() == '"' {
@@ -301,7 +312,16 @@ func (p *scanner) record(b *Batch, res *resource) {
 			r.fatal = "record cut or broken: " + why
 		}
 	}
-	r.finish(b)
+	r.finish()
+}
+
+// texts reads a text into to; another value is skipped.
+func (p *scanner) texts(to *string) {
+	if p.peek() == '"' {
+		*to = p.str()
+		return
+	}
+	p.skip()
 }
 
 func (p *scanner) instant(r *record, to *int64, set *bool) {
@@ -341,7 +361,11 @@ func (p *scanner) attributes(r *record) {
 		}
 		return
 	}
+	last := keyOther
 	for first := p.open('['); p.next(&first, ']'); {
+		if p.quick(r, &last) {
+			continue
+		}
 		if p.peek() != '{' {
 			p.skip()
 			r.lose("attribute is not an object")
@@ -367,6 +391,127 @@ func (p *scanner) attributes(r *record) {
 			r.attr(key, v)
 		}
 	}
+	r.keepTail(p.s)
+}
+
+// quick reads one attribute in the form in which the product's exporter and most
+// libraries write it, without white space and with the key first. It reports
+// false, having consumed nothing, for any other form.
+func (p *scanner) quick(r *record, last *key) bool {
+	const keyHead, valueHead = `{"key":"`, `,"value":{"`
+	s := p.s
+	i := p.i
+	if n := r.takeHead(s, i); n > 0 {
+		p.i += n
+		*last = keyTerminal
+		return true
+	}
+	if !strings.HasPrefix(s[i:], keyHead) {
+		return false
+	}
+	i += len(keyHead)
+	k := r.b.guess[*last]
+	name := keyNames[k]
+	if k != keyOther && len(s) > i+len(name) && s[i+len(name)] == '"' && s[i:i+len(name)] == name {
+		i += len(name)
+	} else {
+		n := strings.IndexByte(s[i:], '"')
+		if n <= 0 {
+			return false
+		}
+		name = s[i : i+n]
+		if strings.IndexByte(name, '\\') >= 0 {
+			return false
+		}
+		k = keyOf(name)
+		i += n
+		r.b.guess[*last] = k
+	}
+	i++
+	if r.run.head != 2 {
+		r.keepHead(k, p.i, s)
+	}
+	if k >= firstResource {
+		if n := r.takeTail(k, s, p.i); n > 0 {
+			p.i += n
+			*last = r.b.tail.last
+			return true
+		}
+	}
+	if !strings.HasPrefix(s[i:], valueHead) {
+		return false
+	}
+	i += len(valueHead)
+	switch {
+	case strings.HasPrefix(s[i:], `stringValue":"`):
+		q := scanner{s: s, i: i + len(`stringValue":"`) - 1, text: p.text}
+		v := q.str()
+		if q.err != "" || !strings.HasPrefix(s[q.i:], "}}") {
+			return false
+		}
+		from := p.i
+		p.i = q.i + 2
+		switch {
+		case k == keyOther:
+			r.attr(name, value{k: text, s: v})
+		case k < firstResource || !r.repeats(k, v, s, from, p.i):
+			r.text(k, v)
+		}
+	case strings.HasPrefix(s[i:], `intValue":`):
+		i += len(`intValue":`)
+		quoted := 0
+		if i < len(s) && s[i] == '"' {
+			quoted = 1
+		}
+		from := i + quoted
+		to := from
+		var n int64
+		for to < len(s) && s[to]-'0' <= 9 && to-from < 18 {
+			n = n*10 + int64(s[to]-'0')
+			to++
+		}
+		if to == from || quoted == 1 && (to >= len(s) || s[to] != '"') || !strings.HasPrefix(s[to+quoted:], "}}") {
+			return false
+		}
+		p.i = to + quoted + 2
+		r.attr(name, value{k: integer, i: n})
+	case strings.HasPrefix(s[i:], `doubleValue":`):
+		i += len(`doubleValue":`)
+		n := strings.IndexByte(s[i:], '}')
+		if n <= 0 || !strings.HasPrefix(s[i+n:], "}}") {
+			return false
+		}
+		f, err := strconv.ParseFloat(s[i:i+n], 64)
+		if err != nil {
+			return false
+		}
+		p.i = i + n + 2
+		r.attr(name, value{k: double, f: f})
+	case k == keyHostPaths && strings.HasPrefix(s[i:], `arrayValue":`):
+		// The folders rarely change from record to record.
+		i += len(`arrayValue":`)
+		if raw := r.b.paths.raw; raw != "" && strings.HasPrefix(s[i:], raw) && strings.HasPrefix(s[i+len(raw):], "}}") {
+			p.i = i + len(raw) + 2
+			r.attrs++
+			r.hostPaths(r.b.paths.list)
+			break
+		}
+		q := scanner{s: s, i: i, text: p.text}
+		v := q.arrayValue(1)
+		if q.err != "" || v.k != list || !strings.HasPrefix(s[q.i:], "}}") {
+			return false
+		}
+		r.b.paths.raw, r.b.paths.list = s[i:q.i], v.ss
+		p.i = q.i + 2
+		r.attr(name, v)
+	default:
+		return false
+	}
+	if r.run.head == 1 {
+		r.run.headTo = p.i
+	}
+	*last = k
+	return true
 }
 
 // value reads one AnyValue.
@@ -427,7 +572,7 @@ func (p *scanner) value(depth int) value {
 			v = bad("bytesValue is not base64")
 			if s := p.str(); true {
 				if d, err := base64.StdEncoding.DecodeString(s); err == nil {
-					v = value{k: nested, s: base64.StdEncoding.EncodeToString(d)}
+					v = value{k: blob, s: base64.StdEncoding.EncodeToString(d)}
 				}
 			}
 		case "arrayValue", "array_value":
@@ -568,14 +713,18 @@ func appendPlain(out []byte, v value) []byte {
 		return appendString(out, v.s)
 	case integer:
 		return strconv.AppendInt(out, v.i, 10)
-	case double:
-		return appendDouble(out, v.f)
+	case double: // always told from an integer
+		n := len(out)
+		out = appendDouble(out, v.f)
+		if v.f == v.f && !math.IsInf(v.f, 0) && !strings.ContainsAny(string(out[n:]), ".e") {
+			out = append(out, '.', '0')
+		}
+		return out
 	case boolean:
 		return strconv.AppendBool(out, v.b)
+	case blob:
+		return appendString(out, v.s)
 	case nested:
-		if v.s == "" || v.s[0] != '{' && v.s[0] != '[' { // bytes
-			return appendString(out, v.s)
-		}
 		return append(out, v.s...)
 	case list:
 		out = append(out, '[')
@@ -590,12 +739,73 @@ func appendPlain(out []byte, v value) []byte {
 	return append(out, "null"...)
 }
 
+// plain reads an ordinary JSON value.
+func (p *scanner) plain(depth int) value {
+	switch p.peek() {
+	case '"':
+		return value{k: text, s: p.str()}
+	case '{':
+		if depth > maxValueDepth {
+			p.skip()
+			return bad("too deep")
+		}
+		out := []byte{'{'}
+		for first := p.open('{'); p.next(&first, '}'); {
+			k := p.key()
+			v := p.plain(depth + 1)
+			if v.k == broken {
+				p.drop('}')
+				return v
+			}
+			out = appendMember(out, k, v)
+		}
+		return value{k: nested, s: string(append(out, '}'))}
+	case '[':
+		if depth > maxValueDepth {
+			p.skip()
+			return bad("too deep")
+		}
+		var g gather
+		for first := p.open('['); p.next(&first, ']'); {
+			g.add(p.plain(depth + 1))
+		}
+		return g.value()
+	}
+	raw, ok := p.scalar()
+	switch {
+	case !ok || raw == "null":
+		return value{}
+	case raw == "true" || raw == "false":
+		return value{k: boolean, b: raw == "true"}
+	}
+	if !strings.ContainsAny(raw, ".eE") {
+		if i, err := strconv.ParseInt(raw, 10, 64); err == nil {
+			return value{k: integer, i: i}
+		}
+	}
+	if f, err := strconv.ParseFloat(raw, 64); err == nil {
+		return value{k: double, f: f}
+	}
+	p.fail("value expected")
+	return value{}
+}
+
+// drop skips the rest of an object.
+func (p *scanner) drop(end byte) {
+	first := false
+	for p.next(&first, end) {
+		p.key()
+		p.skip()
+	}
+}
+
 // scanner walks JSON text without building a tree. After a syntax error every
 // method is a no-op, so that callers test err once.
 type scanner struct {
-	s   string
-	i   int
-	err string
+	s    string
+	i    int
+	err  string
+	text *event.Scratch // where texts with escapes go
 }
 
 func (p *scanner) fail(why string) {
@@ -783,57 +993,10 @@ func (p *scanner) str() string {
 	if !escaped || p.err != "" {
 		return s
 	}
-	out := make([]byte, 0, len(s))
-	for {
-		n := strings.IndexByte(s, '\\')
-		if n < 0 || n+1 >= len(s) {
-			return string(append(out, s...))
-		}
-		out = append(out, s[:n]...)
-		c := s[n+1]
-		s = s[n+2:]
-		switch c {
-		case 'b':
-			c = '\b'
-		case 'f':
-			c = '\f'
-		case 'n':
-			c = '\n'
-		case 'r':
-			c = '\r'
-		case 't':
-			c = '\t'
-		case '"', '\\', '/':
-		case 'u':
-			r, ok := hex4(s)
-			if !ok {
-				p.fail("bad escape")
-				return ""
-			}
-			s = s[4:]
-			if utf16.IsSurrogate(r) {
-				r2 := rune(-1)
-				if len(s) >= 6 && s[0] == '\\' && s[1] == 'u' {
-					r2, _ = hex4(s[2:])
-				}
-				if r = utf16.DecodeRune(r, r2); r != utf8.RuneError {
-					s = s[6:]
-				}
-			}
-			out = utf8.AppendRune(out, r)
-			continue
-		default:
-			p.fail("bad escape")
-			return ""
-		}
-		out = append(out, c)
+	s, ok := p.text.Unescape(s)
+	if !ok {
+		p.fail("bad escape")
+		return ""
 	}
-}
-
-func hex4(s string) (rune, bool) {
-	if len(s) < 4 {
-		return 0, false
-	}
-	u, err := strconv.ParseUint(s[:4], 16, 16)
-	return rune(u), err == nil
+	return s
 }

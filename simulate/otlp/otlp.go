@@ -6,7 +6,12 @@
 // Writing is deterministic: the same events and profile give the same bytes.
 package otlp
 
-import "github.com/sandtable-dev/sandtable/rules/event"
+import (
+	"strings"
+	"time"
+
+	"github.com/sandtable-dev/sandtable/rules/event"
+)
 
 // Batch is what one or more requests decoded to. The decoders append to it.
 // Records counts log records seen; those that gave no event are in Bad with
@@ -16,6 +21,46 @@ type Batch struct {
 	Records int
 	Bad     []BadRecord
 	Other   int // requests or parts of another signal (traces, metrics), which hold no logs
+
+	// What decoding keeps so that one more record costs no allocation. None of it
+	// is overwritten while an event may refer to it.
+	scratch event.Scratch
+	attrs   []event.Attr // block that Extra slices are cut from
+	boxes   map[string]any
+	guess   [keyCount]key // the key that followed a key last time
+	paths   struct {
+		raw  string
+		list []string
+	}
+	minute struct {
+		n    int64
+		text string
+	}
+	head      headRun
+	tail      tailRun
+	resources int
+}
+
+// headRun is how the last record began: the attributes of who and in which
+// session, as they stood on the wire. The next record mostly begins the same.
+type headRun struct {
+	raw                           string
+	n                             int // attributes
+	last                          key
+	has                           event.Field
+	userID, session, organisation string
+	email, account, accountID     string
+	terminal                      string
+}
+
+// tailRun is the run of attributes in which the last record repeated its
+// resource. It holds for records of that resource only.
+type tailRun struct {
+	of    int
+	raw   string
+	n     int
+	first key
+	last  key
 }
 
 // BadRecord tells of one record that lost something. Index is the record's
@@ -30,7 +75,6 @@ type BadRecord struct {
 
 // Reset empties the batch and keeps its memory for the next request.
 func (b *Batch) Reset() {
-	clear(b.Events)
 	b.Events, b.Bad, b.Records, b.Other = b.Events[:0], b.Bad[:0], 0, 0
 }
 
@@ -54,6 +98,7 @@ const (
 	boolean
 	list   // an array of strings only
 	nested // any other array or map, as its JSON text in s
+	blob   // bytes, as base64 in s
 	broken // s is the reason
 )
 
@@ -69,10 +114,63 @@ type value struct {
 
 func bad(reason string) value { return value{k: broken, s: reason} }
 
+// grow appends to the attributes of the event being decoded. They stand at the
+// end of a block until another event's begin.
+func (b *Batch) grow(x []event.Attr, a event.Attr) []event.Attr {
+	n, used := len(x), len(b.attrs)
+	if n > 0 && n <= used && &x[0] == &b.attrs[used-n] && used < cap(b.attrs) {
+		b.attrs = append(b.attrs, a)
+		return b.attrs[used-n : used+1 : used+1]
+	}
+	if cap(b.attrs)-used < n+1 {
+		b.attrs = make([]event.Attr, 0, max(256, 2*(n+1)))
+		used = 0
+	}
+	b.attrs = append(append(b.attrs, x...), a)
+	return b.attrs[used : used+n+1 : used+n+1]
+}
+
+// box is value.any with texts that repeat kept once.
+func (b *Batch) box(v *value) any {
+	if v.k != text || len(v.s) > 64 {
+		return v.any()
+	}
+	if x, ok := b.boxes[v.s]; ok {
+		return x
+	}
+	if b.boxes == nil || len(b.boxes) >= 4096 {
+		b.boxes = map[string]any{}
+	}
+	s := strings.Clone(v.s)
+	var x any = s
+	b.boxes[s] = x
+	return x
+}
+
+// isStamp reports that text is the instant as the product writes it.
+func (b *Batch) isStamp(text string, ns int64) bool {
+	const minute = int64(time.Minute)
+	if len(text) != len("2006-01-02T15:04:05.000Z") || ns < 0 {
+		return false
+	}
+	if m := ns / minute; m != b.minute.n || b.minute.text == "" {
+		b.minute.n, b.minute.text = m, stamp(ns)[:17]
+	}
+	ms := int(ns % minute / 1e6)
+	sec, ms := ms/1000, ms%1000
+	return text[:17] == b.minute.text &&
+		text[17] == byte('0'+sec/10) && text[18] == byte('0'+sec%10) && text[19] == '.' &&
+		text[20] == byte('0'+ms/100) && text[21] == byte('0'+ms/10%10) && text[22] == byte('0'+ms%10) && text[23] == 'Z'
+}
+
 // any is the form in which event.Attr keeps a value.
 func (v *value) any() any {
 	switch v.k {
-	case text, nested:
+	case text:
+		return v.s
+	case nested:
+		return event.Nested(v.s)
+	case blob:
 		return v.s
 	case integer:
 		return v.i

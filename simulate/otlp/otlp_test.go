@@ -77,6 +77,7 @@ func sorted(e event.Event) event.Event {
 	}
 	sort.SliceStable(x, func(i, j int) bool { return x[i].Key < x[j].Key })
 	e.Extra = x
+	e.Retyped, e.Repeated = 0, false // facts of the wire, not of the record
 	return e
 }
 
@@ -106,7 +107,7 @@ func TestFixture(t *testing.T) {
 	if e := b.Events[7]; e.ServerScope != "user" || e.Duration != 1502 || e.ConnStatus != "connected" {
 		t.Errorf("connection: %+v", e)
 	}
-	want := []event.Attr{{Key: "phase", Value: 0.25}, {Key: "tides", Value: `[1,"x"]`}, {Key: "sky", Value: `{"clear":true}`}, {Key: "stars", Value: []string{}}}
+	want := []event.Attr{{Key: "phase", Value: 0.25}, {Key: "tides", Value: event.Nested(`[1,"x"]`)}, {Key: "sky", Value: event.Nested(`{"clear":true}`)}, {Key: "stars", Value: []string{}}}
 	if e := b.Events[9]; e.Kind != event.Other || e.Name != "harvest_moon" || !reflect.DeepEqual(e.Extra[2:], want) {
 		t.Errorf("unknown event: %+v", e.Extra)
 	}
@@ -299,7 +300,7 @@ func TestRoundTrip(t *testing.T) {
 					for i := range want {
 						for j, a := range want[i].Extra {
 							switch a.Value.(type) {
-							case int64, float64, bool:
+							case int64, float64, bool, event.Nested:
 								want[i].Extra[j].Value = fmt.Sprint(a.Value)
 							}
 						}
@@ -331,7 +332,7 @@ func TestWireTypes(t *testing.T) {
 	for _, want := range []string{
 		`"timeUnixNano":"1790000001023000000","observedTimeUnixNano":"1790000001023000000","body":{"stringValue":"claude_code.user_prompt"}`,
 		`{"key":"event.sequence","value":{"intValue":4}}`, `{"key":"prompt_length","value":{"stringValue":"31"}}`,
-		`{"key":"cost_usd","value":{"doubleValue":0.106866}}`, `{"key":"cost_usd_micros","value":{"intValue":106866}}`,
+		`{"key":"cost_usd","value":{"doubleValue":0.1068663}}`, `{"key":"cost_usd_micros","value":{"intValue":106866}}`,
 		`{"key":"success","value":{"stringValue":"true"}}`, `{"key":"duration_ms","value":{"intValue":212}}`,
 		`{"key":"tool_result_size_bytes","value":{"stringValue":"4021"}}`, `{"key":"response_length","value":{"intValue":4}}`,
 		`{"key":"has_hooks","value":{"boolValue":false}}`, `{"key":"decision_source","value":{"stringValue":"user_temporary"}}`,
@@ -387,11 +388,12 @@ func TestStamp(t *testing.T) {
 func fromOracle(logs plog.Logs) *Batch {
 	var b Batch
 	for _, rl := range logs.ResourceLogs().All() {
-		var rr record
+		var res resource
+		rr := resourceRecord(&b, &res)
 		for k, v := range rl.Resource().Attributes().All() {
 			rr.attr(clean(k), oracleValue(v))
 		}
-		res := rr.resourceOf()
+		rr.done(&res)
 		for _, sl := range rl.ScopeLogs().All() {
 			own := res
 			own.ev.Scope, own.ev.ScopeVersion = clean(sl.Scope().Name()), clean(sl.Scope().Version())
@@ -400,17 +402,19 @@ func fromOracle(logs plog.Logs) *Batch {
 			}
 			for _, lr := range sl.LogRecords().All() {
 				var r record
-				r.start(&own)
+				r.start(&b, &own)
+				r.ev.Trace, r.ev.Span = lr.TraceID().String(), lr.SpanID().String()
+				r.ev.Severity, r.ev.SeverityText = int32(lr.SeverityNumber()), clean(lr.SeverityText())
 				r.instant(uint64(lr.Timestamp()), &r.time, &r.timed)
 				r.instant(uint64(lr.ObservedTimestamp()), &r.observed, &r.observedT)
-				if lr.Body().Type() == pcommon.ValueTypeStr {
-					r.body = clean(lr.Body().Str())
+				if v := oracleValue(lr.Body()); v.k == text || v.k == nested {
+					r.body = v.s
 				}
 				r.eventName = clean(lr.EventName())
 				for k, v := range lr.Attributes().All() {
 					r.attr(clean(k), oracleValue(v))
 				}
-				r.finish(&b)
+				r.finish()
 			}
 		}
 	}
@@ -428,7 +432,7 @@ func oracleValue(v pcommon.Value) value {
 	case pcommon.ValueTypeBool:
 		return value{k: boolean, b: v.Bool()}
 	case pcommon.ValueTypeBytes:
-		return value{k: nested, s: v.AsString()}
+		return value{k: blob, s: v.AsString()}
 	case pcommon.ValueTypeSlice:
 		var g gather
 		for _, x := range v.Slice().All() {
@@ -554,11 +558,29 @@ func again(t *testing.T, b *Batch) {
 	same(t, "protobuf again", pb.Events, b.Events)
 }
 
+// benchEvents is 64 records of one process in the product's usual mix: prompts,
+// requests, answers, decisions and results.
 func benchEvents(b *testing.B) []event.Event {
-	ev := decoded(b, fixture(b, "cowork.json")).Events
-	var out []event.Event
-	for i := 0; i < 10; i++ {
-		out = append(out, ev...)
+	var core []event.Event
+	for _, e := range decoded(b, fixture(b, "cowork.json")).Events {
+		switch e.Kind {
+		case event.UserPrompt, event.APIRequest, event.AssistantResponse, event.ToolDecision, event.ToolResult:
+			core = append(core, e)
+		}
+	}
+	out := make([]event.Event, 64)
+	for i := range out {
+		e := &out[i]
+		*e = core[i%len(core)]
+		e.Time += int64(i) * 1_234_000_000
+		e.Observed, e.Sequence = e.Time, int64(i)
+		if e.Request != "" {
+			e.Request = fmt.Sprintf("req_011Bench%012d", i)
+		}
+		if e.ToolUse != "" {
+			e.ToolUse = fmt.Sprintf("toolu_01Bench%012d", i)
+		}
+		e.CacheRead += int64(977 * i)
 	}
 	return out
 }

@@ -27,8 +27,16 @@ type Profile struct {
 	// How it is written.
 	RepeatResource bool // resource attributes stand on every record too
 	Strings        bool // numbers and booleans as strings, also those of Extra
+	TextDurations  bool // duration_ms of a tool result as a string
 	Content        Content
+
+	// AsRead writes values in the types they were read in, and repeats the
+	// resource where it was repeated, whatever the fields above say.
+	AsRead bool
 }
+
+// Copy is the profile for writing a stream again as it was read.
+var Copy = Profile{Name: "copy", AsRead: true, Content: Content{true, true, true}}
 
 var profiles = []Profile{
 	{
@@ -93,7 +101,7 @@ func (p Profile) Stamp(e *event.Event) {
 	fill(&e.DeploymentMode, p.DeploymentMode, 0)
 	fill(&e.Surface, p.Surface, event.FSurface)
 	e.Observed = e.Time
-	e.Has |= event.FTime | event.FObserved
+	e.Has |= event.FTime | event.FObserved | event.FStamp
 	if !p.Account {
 		e.Email, e.Account, e.AccountID, e.Organisation = "", "", "", ""
 		e.Has &^= event.FEmail | event.FAccount | event.FOrganisation

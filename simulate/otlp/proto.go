@@ -3,6 +3,7 @@ package otlp
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -123,19 +124,19 @@ func protoResourceLogs(s string, b *Batch) {
 	// The resource may stand behind its records, so it is looked for first.
 	for m := (message{s: s}); m.next(); {
 		if m.field == 1 && m.wire == 2 {
-			var r record
+			r := resourceRecord(b, &res)
 			for a := (message{s: m.bytes}); a.next(); {
 				if a.field == 1 && a.wire == 2 {
 					protoAttr(&r, a.bytes)
 				}
 			}
-			res = r.resourceOf()
+			r.done(&res)
 		}
 	}
 	m := message{s: s}
 	for m.next() {
 		if m.wire == 2 && (m.field == 2 || m.field == 1000) {
-			protoScopeLogs(m.bytes, b, res)
+			protoScopeLogs(m.bytes, b, &res)
 		}
 	}
 	if m.err != "" && !m.cut {
@@ -146,7 +147,8 @@ func protoResourceLogs(s string, b *Batch) {
 	}
 }
 
-func protoScopeLogs(s string, b *Batch, res resource) {
+func protoScopeLogs(s string, b *Batch, of *resource) {
+	res := *of
 	for m := (message{s: s}); m.next(); {
 		if m.field == 1 && m.wire == 2 {
 			for a := (message{s: m.bytes}); a.next(); {
@@ -175,16 +177,43 @@ func protoScopeLogs(s string, b *Batch, res resource) {
 
 func protoRecord(s string, cut bool, b *Batch, res *resource) {
 	var r record
-	r.start(res)
+	r.start(b, res)
 	m := message{s: s}
-	for m.next() {
+	last := keyOther
+	for m.err == "" && m.i < len(s) {
+		if s[m.i] == 6<<3|2 {
+			if n := r.takeHead(s, m.i); n > 0 {
+				m.i += n
+				last = keyTerminal
+				continue
+			}
+			if end := quickAttr(&r, s, m.i, &last); end > 0 {
+				m.i = end
+				continue
+			}
+		}
+		if !m.next() {
+			break
+		}
 		switch {
 		case m.field == 1 && m.wire == 1:
 			r.instant(m.n, &r.time, &r.timed)
+		case m.field == 2 && m.wire == 0:
+			r.ev.Severity = int32(m.n)
+		case m.field == 3 && m.wire == 2:
+			r.ev.SeverityText = clean(m.bytes)
+		case m.field == 9 && m.wire == 2:
+			r.ev.Trace = hex.EncodeToString([]byte(m.bytes))
+		case m.field == 10 && m.wire == 2:
+			r.ev.Span = hex.EncodeToString([]byte(m.bytes))
 		case m.field == 11 && m.wire == 1:
 			r.instant(m.n, &r.observed, &r.observedT)
 		case m.field == 5 && m.wire == 2:
-			if v := protoValue(m.bytes, 0); v.k == text {
+			if b := m.bytes; len(b) > 1 && len(b) < 130 && b[0] == 1<<3|2 && int(b[1]) == len(b)-2 && utf8.ValidString(b[2:]) {
+				r.body = b[2:]
+				continue
+			}
+			if v := protoValue(m.bytes, 0); v.k == text || v.k == nested {
 				r.body = v.s
 			}
 		case m.field == 6 && m.wire == 2:
@@ -193,12 +222,145 @@ func protoRecord(s string, cut bool, b *Batch, res *resource) {
 			r.eventName = clean(m.bytes)
 		}
 	}
+	r.keepTail(s)
 	if m.err != "" {
 		r.fatal = "broken record: " + m.err
 	} else if cut {
 		r.fatal = "record cut"
 	}
-	r.finish(b)
+	r.finish()
+}
+
+// quickAttr reads the attribute field that starts at i, if it has the form that
+// every library writes: the key, then one value, and nothing else. It returns the
+// end, or 0, having read nothing, for any other form.
+func quickAttr(r *record, s string, i int, last *key) int {
+	n, at := shortLen(s, i+1)
+	end := at + n
+	if at == 0 || end > len(s) || n < 4 || s[at] != 1<<3|2 {
+		return 0
+	}
+	n, at = shortLen(s, at+1)
+	if at == 0 || at+n+2 > end || n == 0 {
+		return 0
+	}
+	name := s[at : at+n]
+	k := r.b.guess[*last]
+	if k == keyOther || keyNames[k] != name {
+		k = keyOf(name)
+		if k == keyOther && !utf8.ValidString(name) {
+			return 0
+		}
+		r.b.guess[*last] = k
+	}
+	at += n
+	if r.run.head != 2 {
+		r.keepHead(k, i, s)
+	}
+	if k >= firstResource {
+		if n := r.takeTail(k, s, i); n > 0 {
+			*last = r.b.tail.last
+			return i + n
+		}
+	}
+	if s[at] != 2<<3|2 {
+		return 0
+	}
+	if n, at = shortLen(s, at+1); at == 0 || at+n != end || n < 2 {
+		return 0
+	}
+	switch s[at] {
+	case 1<<3 | 2:
+		if n, at = shortLen(s, at+1); at == 0 || at+n != end {
+			return 0
+		}
+		v := s[at:end]
+		if !utf8.ValidString(v) {
+			return 0
+		}
+		switch {
+		case k == keyOther:
+			r.attr(name, value{k: text, s: v})
+		case k < firstResource || !r.repeats(k, v, s, i, end):
+			r.text(k, v)
+		}
+	case 2 << 3:
+		if end-at != 2 || s[at+1] > 1 {
+			return 0
+		}
+		r.attr(name, value{k: boolean, b: s[at+1] == 1})
+	case 3 << 3:
+		var x uint64
+		shift := uint(0)
+		for at++; at < end && shift < 63; shift += 7 {
+			c := s[at]
+			at++
+			x |= uint64(c&0x7f) << shift
+			if c < 0x80 {
+				break
+			}
+		}
+		if at != end || s[end-1] >= 0x80 {
+			return 0
+		}
+		r.attr(name, value{k: integer, i: int64(x)})
+	case 4<<3 | 1:
+		if end-at != 9 {
+			return 0
+		}
+		v := s[at+1 : end]
+		_ = v[7]
+		bits := uint64(v[0]) | uint64(v[1])<<8 | uint64(v[2])<<16 | uint64(v[3])<<24 |
+			uint64(v[4])<<32 | uint64(v[5])<<40 | uint64(v[6])<<48 | uint64(v[7])<<56
+		r.attr(name, value{k: double, f: math.Float64frombits(bits)})
+	case 5<<3 | 2:
+		// The folders rarely change from record to record.
+		if k != keyHostPaths {
+			return 0
+		}
+		if s[at:end] == r.b.paths.raw {
+			r.attrs++
+			r.hostPaths(r.b.paths.list)
+			break
+		}
+		v := protoValue(s[at:end], 0)
+		if v.k != list {
+			return 0
+		}
+		r.b.paths.raw, r.b.paths.list = s[at:end], v.ss
+		r.attr(name, v)
+	default:
+		return 0
+	}
+	if r.run.head == 1 {
+		r.run.headTo = end
+	}
+	*last = k
+	return end
+}
+
+// shortLen reads a length of at most three bytes; next is 0 when there is none.
+func shortLen(s string, i int) (n, next int) {
+	if i >= len(s) {
+		return 0, 0
+	}
+	c := s[i]
+	if c < 0x80 {
+		return int(c), i + 1
+	}
+	n = int(c & 0x7f)
+	if i+1 >= len(s) {
+		return 0, 0
+	}
+	c = s[i+1]
+	n |= int(c&0x7f) << 7
+	if c < 0x80 {
+		return n, i + 2
+	}
+	if i+2 >= len(s) || s[i+2] >= 0x80 {
+		return 0, 0
+	}
+	return n | int(s[i+2])<<14, i + 3
 }
 
 func protoAttr(r *record, s string) {
@@ -270,7 +432,7 @@ func protoValue(s string, depth int) value {
 			}
 			v = value{k: nested, s: string(append(out, '}'))}
 		case m.field == 7 && m.wire == 2:
-			v = value{k: nested, s: base64.StdEncoding.EncodeToString([]byte(m.bytes))}
+			v = value{k: blob, s: base64.StdEncoding.EncodeToString([]byte(m.bytes))}
 		}
 	}
 	if m.err != "" {

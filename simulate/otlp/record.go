@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"encoding/hex"
 	"math"
 	"strconv"
 	"strings"
@@ -12,38 +13,77 @@ import (
 // resource is the part of the records of one resource that they have in common.
 // Each record starts as a copy of ev.
 type resource struct {
+	id    int // 0: no resource was given
 	ev    event.Event
 	wait  pending
 	fault string
 }
 
-// pending holds what only the whole record can interpret.
+// pending holds what only the whole record can interpret: the event's name, and
+// pairs of keys of which the event decides which one fills the field.
 type pending struct {
-	name, stamp             string
-	cost                    float64
-	source, decisionSource  value // which of the two is meant depends on the event
-	toolScope, serverScope  value
-	sourceN, decisionN      bool
-	toolScopeN, serverScopN bool
+	name, stamp string
+	held        [heldCount]string
+	holds       uint8 // a bit for each of held
 }
 
-// record builds one event. The wire readers set the header fields and call attr
-// for every attribute; finish resolves what depends on the event's name.
+const (
+	heldDecision = iota
+	heldDecisionType
+	heldSource
+	heldDecisionSource
+	heldToolScope
+	heldServerScope
+	heldCount
+)
+
+var heldKeys = [heldCount]key{keyDecision, keyDecisionType, keySource, keyDecisionSource, keyToolScope, keyServerScope}
+
+// record fills one event. The wire readers set the header fields and call attr
+// or text for every attribute; finish resolves what depends on the event's name.
 type record struct {
-	ev               event.Event
+	ev               *event.Event
+	b                *Batch
 	time, observed   int64
 	timed, observedT bool
+	own              bool // a record, not a resource
+	of               int  // its resource
 	body, eventName  string
 	attrs            int
-	shared           int    // leading Extra entries that belong to the resource
+	shared           int // leading Extra entries that belong to the resource
+	run              run
 	fault            string // first thing lost; the record is kept
 	fatal            string // the record is no record
 	pending
 }
 
-func (r *record) start(res *resource) {
-	*r = record{ev: res.ev, pending: res.wait, shared: len(res.ev.Extra)}
-	r.ev.Extra = r.ev.Extra[:r.shared:r.shared]
+// start begins a record as a copy of its resource, in place at the end of the
+// batch. finish keeps it there, or takes it away.
+func (r *record) start(b *Batch, res *resource) {
+	*r = record{b: b, own: true, of: res.id, pending: res.wait, shared: len(res.ev.Extra)}
+	if n := len(b.Events); n < cap(b.Events) {
+		b.Events = b.Events[:n+1]
+	} else {
+		b.Events = append(b.Events, event.Event{})
+	}
+	r.ev = &b.Events[len(b.Events)-1]
+	*r.ev = res.ev
+}
+
+// resourceRecord begins a record that collects the attributes of a resource.
+func resourceRecord(b *Batch, res *resource) record {
+	b.resources++
+	*res = resource{id: b.resources}
+	return record{b: b, ev: &res.ev, run: run{head: 2}}
+}
+
+// done turns the record that took a resource's attributes into that resource.
+func (r *record) done(res *resource) {
+	if r.fault != "" {
+		r.fault = "resource: " + r.fault
+	}
+	res.wait, res.fault = r.pending, r.fault
+	res.ev.Extra = res.ev.Extra[:len(res.ev.Extra):len(res.ev.Extra)]
 }
 
 func (r *record) lose(reason string) {
@@ -54,7 +94,12 @@ func (r *record) lose(reason string) {
 
 // attr takes one attribute. A later value of a key replaces the earlier one, so
 // that record attributes win over those of the resource.
-func (r *record) attr(key string, v value) {
+func (r *record) attr(name string, v value) {
+	k := keyOf(name)
+	if v.k == text && k != keyOther {
+		r.text(k, v.s)
+		return
+	}
 	r.attrs++
 	if r.attrs > maxAttributes {
 		r.lose("too many attributes")
@@ -64,214 +109,428 @@ func (r *record) attr(key string, v value) {
 	case none:
 		return
 	case broken:
-		r.lose(clip(key) + ": " + v.s)
+		r.lose(clip(name) + ": " + v.s)
 		return
 	}
-	if key == "" {
+	if name == "" {
 		r.lose("attribute without key")
 		return
 	}
-	e := &r.ev
-	switch key {
-	case "event.name":
-		r.name, _ = v.text()
-	case "event.timestamp":
-		r.stamp, _ = v.text()
-	case "source":
-		r.source, r.sourceN = v, true
-	case "decision_source":
-		r.decisionSource, r.decisionN = v, true
-	case "mcp_server_scope":
-		r.toolScope, r.toolScopeN = v, true
-	case "server_scope":
-		r.serverScope, r.serverScopN = v, true
-
-	case "service.name":
-		r.plain(key, &e.Service, v)
-	case "service.version":
-		r.str(key, &e.ServiceVersion, v, event.FServiceVersion)
-	case "os.type":
-		r.plain(key, &e.OS, v)
-	case "claude.deployment_mode":
-		r.plain(key, &e.DeploymentMode, v)
-	case "cowork.surface":
-		r.str(key, &e.Surface, v, event.FSurface)
-	case "terminal.type":
-		r.plain(key, &e.Terminal, v)
-	case "session.id":
-		r.str(key, &e.Session, v, event.FSession)
-	case "prompt.id":
-		r.str(key, &e.Prompt, v, event.FPrompt)
-	case "user.id":
-		r.str(key, &e.UserID, v, event.FUserID)
-	case "user.email":
-		r.str(key, &e.Email, v, event.FEmail)
-	case "user.account_uuid":
-		r.str(key, &e.Account, v, event.FAccount)
-	case "user.account_id":
-		r.plain(key, &e.AccountID, v)
-	case "organization.id":
-		r.str(key, &e.Organisation, v, event.FOrganisation)
-	case "workspace.host_paths":
+	e := r.ev
+	switch k {
+	case keyOther:
+		r.extra(name, &v)
+	case keyHostPaths:
+		if v.k != list {
+			r.keep(name, &v, "not a list of strings")
+			return
+		}
+		r.hostPaths(v.ss)
+	case keySequence:
+		r.num(k, &e.Sequence, &v, event.FSequence)
+	case keyDuration:
+		r.num(k, &e.Duration, &v, event.FDuration)
+	case keyInputTokens:
+		r.num(k, &e.InputTokens, &v, event.FInputTokens)
+	case keyOutputTokens:
+		r.num(k, &e.OutputTokens, &v, event.FOutputTokens)
+	case keyCacheRead:
+		r.num(k, &e.CacheRead, &v, event.FCacheRead)
+	case keyCacheWrite:
+		r.num(k, &e.CacheWrite, &v, event.FCacheWrite)
+	case keyStatusCode:
+		r.num(k, &e.Status, &v, event.FStatus)
+	case keyAttempt:
+		r.num(k, &e.Attempt, &v, event.FAttempt)
+	case keyResponseLength:
+		r.num(k, &e.ResponseLength, &v, event.FResponseLength)
+	case keyPromptLength: // lengths and sizes are texts on the wire
+		r.num(k, &e.PromptLength, &v, event.FPromptLength)
+		e.Retyped |= e.Has & event.FPromptLength
+	case keyInputSize:
+		r.num(k, &e.InputSize, &v, event.FInputSize)
+		e.Retyped |= e.Has & event.FInputSize
+	case keyResultSize:
+		r.num(k, &e.ResultSize, &v, event.FResultSize)
+		e.Retyped |= e.Has & event.FResultSize
+	case keySuccess:
+		if v.k != boolean {
+			r.keep(name, &v, "not true or false")
+			return
+		}
+		e.Success = v.b
+		e.Has |= event.FSuccess
+		e.Retyped |= event.FSuccess
+	case keyCostUSD:
 		switch v.k {
-		case list:
-			e.HostPaths = v.ss
-		case text:
-			e.HostPaths = []string{v.s}
+		case integer:
+			r.cost(name, &v, float64(v.i), false)
+		case double:
+			r.cost(name, &v, v.f, false)
 		default:
-			r.keep(key, v, "not a list of strings")
-			return
+			r.keep(name, &v, "not an amount")
 		}
-		if len(e.HostPaths) == 0 {
-			e.HostPaths = nil
-		}
-		e.Has |= event.FHostPaths
-	case "event.sequence":
-		r.num(key, &e.Sequence, v, event.FSequence)
-
-	case "tool_name":
-		r.str(key, &e.Tool, v, event.FTool)
-	case "tool_use_id":
-		r.str(key, &e.ToolUse, v, event.FToolUse)
-	case "decision":
-		r.str(key, &e.Decision, v, event.FDecision)
-	case "tool_source":
-		r.plain(key, &e.ToolSource, v)
-	case "success":
-		if b, ok := v.truth(); ok {
-			e.Success = b
-			e.Has |= event.FSuccess
-		} else {
-			r.keep(key, v, "not true or false")
-		}
-	case "duration_ms":
-		r.num(key, &e.Duration, v, event.FDuration)
-	case "tool_parameters":
-		r.str(key, &e.Parameters, v, event.FParameters)
-	case "tool_input":
-		r.str(key, &e.Input, v, event.FInput)
-	case "tool_input_size_bytes":
-		r.num(key, &e.InputSize, v, event.FInputSize)
-	case "tool_result_size_bytes":
-		r.num(key, &e.ResultSize, v, event.FResultSize)
-	case "error_type":
-		r.plain(key, &e.ErrorType, v)
-	case "error":
-		r.str(key, &e.Error, v, event.FError)
-
-	case "prompt":
-		r.str(key, &e.PromptText, v, event.FPromptText)
-	case "prompt_length":
-		r.num(key, &e.PromptLength, v, event.FPromptLength)
-	case "response":
-		r.str(key, &e.ResponseText, v, event.FResponseText)
-	case "command_name":
-		r.plain(key, &e.Command, v)
-
-	case "model":
-		r.str(key, &e.Model, v, event.FModel)
-	case "request_id":
-		r.str(key, &e.Request, v, event.FRequest)
-	case "query_source":
-		r.str(key, &e.QuerySource, v, event.FQuerySource)
-	case "speed":
-		r.plain(key, &e.Speed, v)
-	case "agent.name":
-		r.plain(key, &e.Agent, v)
-	case "input_tokens":
-		r.num(key, &e.InputTokens, v, event.FInputTokens)
-	case "output_tokens":
-		r.num(key, &e.OutputTokens, v, event.FOutputTokens)
-	case "cache_read_tokens":
-		r.num(key, &e.CacheRead, v, event.FCacheRead)
-	case "cache_creation_tokens":
-		r.num(key, &e.CacheWrite, v, event.FCacheWrite)
-	case "cost_usd":
-		// Bounded so that the micro-dollars stay exact in a float64.
-		if f, ok := v.float(); ok && math.Abs(f) < 1e9 {
-			r.cost = f
-			e.Has |= event.FCostUSD
-		} else {
-			r.keep(key, v, "not an amount")
-		}
-	case "cost_usd_micros":
-		if i, ok := v.int(); ok && i > -1e15 && i < 1e15 {
-			e.CostMicros = i
-			e.Has |= event.FCostMicros
-		} else {
-			r.keep(key, v, "not an amount")
-		}
-	case "status_code":
-		if v.k == text && v.s == "undefined" { // documented for errors without an HTTP answer
-			r.extra(key, v)
-			return
-		}
-		r.num(key, &e.Status, v, event.FStatus)
-	case "attempt":
-		if i, ok := v.int(); ok && i != 0 {
-			e.Attempt = i
-		} else if ok {
-			r.extra(key, value{k: integer}) // 0 occurs, and differs from absent
-		} else {
-			r.keep(key, v, "not a number")
-		}
-
-	case "plugin.name":
-		r.str(key, &e.Plugin, v, event.FPlugin)
-	case "plugin_id_hash":
-		r.plain(key, &e.PluginHash, v)
-	case "marketplace.name":
-		r.plain(key, &e.Marketplace, v)
-	case "skill.name":
-		r.str(key, &e.Skill, v, event.FSkill)
-	case "mcp_server.name":
-		r.str(key, &e.MCPServerAttr, v, event.FMCPServer)
-	case "mcp_tool.name":
-		r.str(key, &e.MCPToolAttr, v, event.FMCPTool)
-	case "status":
-		r.plain(key, &e.ConnStatus, v)
-	case "from_mode":
-		r.plain(key, &e.FromMode, v)
-	case "to_mode":
-		r.plain(key, &e.ToMode, v)
+	case keyCostMicros:
+		r.micros(name, &v, false)
 	default:
-		r.extra(key, v)
+		s, ok := v.text()
+		if !ok {
+			r.keep(name, &v, "not a text")
+			return
+		}
+		r.attrs--
+		r.text(k, s)
 	}
 }
 
-// str sets a text field that has a bit for its presence.
-func (r *record) str(key string, to *string, v value, bit event.Field) {
-	s, ok := v.text()
-	if !ok {
-		r.keep(key, v, "not a text")
+// text takes an attribute that the decoder knows, given as a text.
+func (r *record) text(k key, s string) {
+	if k >= firstResource && r.own && r.repeats(k, s, "", -1, -1) {
 		return
 	}
-	*to = s
-	r.ev.Has |= bit
+	r.attrs++
+	if r.attrs > maxAttributes {
+		r.lose("too many attributes")
+		return
+	}
+	e := r.ev
+	switch k {
+	case keyEventName:
+		r.name = s
+	case keyStamp:
+		r.stamp = s
+	case keyDecision:
+		r.hold(heldDecision, s)
+	case keyDecisionType:
+		r.hold(heldDecisionType, s)
+	case keySource:
+		r.hold(heldSource, s)
+	case keyDecisionSource:
+		r.hold(heldDecisionSource, s)
+	case keyToolScope:
+		r.hold(heldToolScope, s)
+	case keyServerScope:
+		r.hold(heldServerScope, s)
+
+	case keyService:
+		r.plain(k, &e.Service, s)
+	case keyServiceVersion:
+		e.ServiceVersion = s
+		e.Has |= event.FServiceVersion
+	case keyOS:
+		r.plain(k, &e.OS, s)
+	case keyDeployment:
+		r.plain(k, &e.DeploymentMode, s)
+	case keySurface:
+		e.Surface = s
+		e.Has |= event.FSurface
+	case keyTerminal:
+		r.plain(k, &e.Terminal, s)
+	case keySession:
+		e.Session = s
+		e.Has |= event.FSession
+	case keyPrompt:
+		e.Prompt = s
+		e.Has |= event.FPrompt
+	case keyUserID:
+		e.UserID = s
+		e.Has |= event.FUserID
+	case keyEmail:
+		e.Email = s
+		e.Has |= event.FEmail
+	case keyAccount:
+		e.Account = s
+		e.Has |= event.FAccount
+	case keyAccountID:
+		r.plain(k, &e.AccountID, s)
+	case keyOrganisation:
+		e.Organisation = s
+		e.Has |= event.FOrganisation
+	case keyHostPaths:
+		r.hostPathText(s)
+	case keySequence:
+		r.numText(k, &e.Sequence, s, event.FSequence)
+
+	case keyTool:
+		e.Tool = s
+		e.Has |= event.FTool
+	case keyToolUse:
+		e.ToolUse = s
+		e.Has |= event.FToolUse
+	case keyToolSource:
+		r.plain(k, &e.ToolSource, s)
+	case keySuccess:
+		switch s {
+		case "true", "false":
+			e.Success = s == "true"
+			e.Has |= event.FSuccess
+			e.Retyped &^= event.FSuccess
+		default:
+			r.keep(keyNames[k], &value{k: text, s: s}, "not true or false")
+		}
+	case keyDuration:
+		r.numText(k, &e.Duration, s, event.FDuration)
+	case keyParameters:
+		e.Parameters = s
+		e.Has |= event.FParameters
+	case keyInput:
+		e.Input = s
+		e.Has |= event.FInput
+	case keyInputSize:
+		r.numText(k, &e.InputSize, s, event.FInputSize)
+		e.Retyped &^= event.FInputSize
+	case keyResultSize:
+		r.numText(k, &e.ResultSize, s, event.FResultSize)
+		e.Retyped &^= event.FResultSize
+	case keyErrorType:
+		r.plain(k, &e.ErrorType, s)
+	case keyError:
+		e.Error = s
+		e.Has |= event.FError
+
+	case keyPromptText:
+		e.PromptText = s
+		e.Has |= event.FPromptText
+	case keyPromptLength:
+		r.numText(k, &e.PromptLength, s, event.FPromptLength)
+		e.Retyped &^= event.FPromptLength
+	case keyResponse:
+		e.ResponseText = s
+		e.Has |= event.FResponseText
+	case keyResponseLength:
+		r.numText(k, &e.ResponseLength, s, event.FResponseLength)
+	case keyCommand:
+		r.plain(k, &e.Command, s)
+
+	case keyModel:
+		e.Model = s
+		e.Has |= event.FModel
+	case keyRequest:
+		e.Request = s
+		e.Has |= event.FRequest
+	case keyQuerySource:
+		e.QuerySource = s
+		e.Has |= event.FQuerySource
+	case keySpeed:
+		r.plain(k, &e.Speed, s)
+	case keyAgent:
+		r.plain(k, &e.Agent, s)
+	case keyInputTokens:
+		r.numText(k, &e.InputTokens, s, event.FInputTokens)
+	case keyOutputTokens:
+		r.numText(k, &e.OutputTokens, s, event.FOutputTokens)
+	case keyCacheRead:
+		r.numText(k, &e.CacheRead, s, event.FCacheRead)
+	case keyCacheWrite:
+		r.numText(k, &e.CacheWrite, s, event.FCacheWrite)
+	case keyCostUSD:
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			f = math.NaN()
+		}
+		r.cost(keyNames[k], &value{k: text, s: s}, f, true)
+	case keyCostMicros:
+		r.micros(keyNames[k], &value{k: text, s: s}, true)
+	case keyStatusCode:
+		if s == "undefined" { // documented for errors without an HTTP answer
+			r.extra(keyNames[k], &value{k: text, s: s})
+			return
+		}
+		r.numText(k, &e.Status, s, event.FStatus)
+	case keyAttempt:
+		r.numText(k, &e.Attempt, s, event.FAttempt)
+
+	case keyPlugin:
+		e.Plugin = s
+		e.Has |= event.FPlugin
+	case keyPluginHash:
+		r.plain(k, &e.PluginHash, s)
+	case keyMarketplace:
+		r.plain(k, &e.Marketplace, s)
+	case keySkill:
+		e.Skill = s
+		e.Has |= event.FSkill
+	case keyMCPServer:
+		e.MCPServerAttr = s
+		e.Has |= event.FMCPServer
+	case keyMCPTool:
+		e.MCPToolAttr = s
+		e.Has |= event.FMCPTool
+	case keyStatusText:
+		r.plain(k, &e.ConnStatus, s)
+	case keyHostArch, keyOSVersion, keyOwner:
+		r.extra(keyNames[k], &value{k: text, s: s})
+	case keyFromMode:
+		r.plain(k, &e.FromMode, s)
+	case keyToMode:
+		r.plain(k, &e.ToMode, s)
+	}
 }
 
-// plain sets a text field without such a bit. Its empty value goes to Extra,
-// for absent and empty are different facts.
-func (r *record) plain(key string, to *string, v value) {
-	s, ok := v.text()
-	switch {
-	case !ok:
-		r.keep(key, v, "not a text")
-	case s == "":
-		*to = ""
-		r.extra(key, value{k: text})
-	default:
-		if *to == "" {
-			r.drop(key)
-		}
-		*to = s
+// run watches the two runs of attributes that records share with the one before
+// them. Positions are in the text that is read.
+type run struct {
+	headFrom, headTo, tailFrom, tailTo int
+	head                               uint8 // 0 not begun, 1 in the run, 2 past it
+	headN, tailN                       int
+	tailFirst, tailLast                key
+	off                                bool // the record says otherwise than its resource
+}
+
+const (
+	headKeys = event.FUserID | event.FSession | event.FOrganisation | event.FEmail | event.FAccount
+)
+
+// takeHead reads the beginning of a record from the one before it, and returns
+// how many bytes that was.
+func (r *record) takeHead(s string, i int) int {
+	h := &r.b.head
+	if r.attrs != 0 || h.raw == "" || r.ev.Has&headKeys != 0 || !strings.HasPrefix(s[i:], h.raw) {
+		return 0
 	}
+	e := r.ev
+	e.UserID, e.Session, e.Organisation, e.Email = h.userID, h.session, h.organisation, h.email
+	e.Account, e.AccountID, e.Terminal = h.account, h.accountID, h.terminal
+	e.Has |= h.has
+	r.attrs = h.n
+	r.run.head = 2
+	return len(h.raw)
+}
+
+// keepHead is told each attribute before it is taken; i is where it begins.
+func (r *record) keepHead(k key, i int, s string) {
+	n := &r.run
+	identity := k >= keyUserID && k <= keyTerminal
+	e := r.ev
+	switch {
+	case n.head == 0:
+		n.head = 2
+		if identity && r.attrs == 0 && e.Has&headKeys == 0 && e.Terminal == "" && e.AccountID == "" {
+			n.head, n.headN, n.headFrom = 1, 1, i
+		}
+		return
+	case i-n.headTo > 1 || r.attrs != n.headN: // something else came between
+		n.head = 2
+		return
+	case identity:
+		n.headN++
+		return
+	}
+	n.head = 2
+	if len(e.Extra) != r.shared || r.fault != "" {
+		return
+	}
+	r.b.head = headRun{raw: s[n.headFrom:n.headTo], n: r.attrs, has: e.Has & headKeys, userID: e.UserID, session: e.Session,
+		organisation: e.Organisation, email: e.Email, account: e.Account, accountID: e.AccountID, terminal: e.Terminal}
+}
+
+// takeTail skips the run in which the record repeats its resource.
+func (r *record) takeTail(k key, s string, i int) int {
+	t := &r.b.tail
+	if k != t.first || t.of != r.of || t.of == 0 || r.run.off || !strings.HasPrefix(s[i:], t.raw) {
+		return 0
+	}
+	r.attrs += t.n
+	r.ev.Repeated = true
+	return len(t.raw)
+}
+
+// repeats reports that a record attribute, which stands from i to end, only says
+// again what the resource says, and keeps the run of such.
+func (r *record) repeats(k key, v string, s string, i, end int) bool {
+	n := &r.run
+	same := false
+	e := r.ev
+	if v != "" && r.own && !n.off {
+		switch k {
+		case keyService:
+			same = e.Service == v
+		case keyServiceVersion:
+			same = e.ServiceVersion == v
+		case keyOS:
+			same = e.OS == v
+		case keyDeployment:
+			same = e.DeploymentMode == v
+		case keySurface:
+			same = e.Surface == v
+		default:
+			for j := 0; j < r.shared; j++ {
+				if x := &e.Extra[j]; x.Key == keyNames[k] {
+					t, ok := x.Value.(string)
+					same = ok && t == v
+					break
+				}
+			}
+		}
+	}
+	if !same {
+		n.off = true
+		return false
+	}
+	r.attrs++
+	e.Repeated = true
+	if d := i - n.tailTo; n.tailN == 0 || d != 0 && d != 1 {
+		n.tailFrom, n.tailFirst, n.tailN = i, k, 0
+	}
+	n.tailTo, n.tailLast = end, k
+	n.tailN++
+	return true
+}
+
+// keepTail is called at the end of a record's attributes.
+func (r *record) keepTail(s string) {
+	n := &r.run
+	if n.tailN > 1 && n.tailFrom >= 0 && !n.off && r.attrs <= maxAttributes {
+		r.b.tail = tailRun{of: r.of, raw: s[n.tailFrom:n.tailTo], n: n.tailN, first: n.tailFirst, last: n.tailLast}
+	}
+}
+
+func (r *record) hold(i int, s string) {
+	r.held[i] = s
+	r.holds |= 1 << i
+}
+
+func (r *record) hostPaths(paths []string) {
+	r.ev.HostPaths = paths
+	if len(paths) == 0 {
+		r.ev.HostPaths = nil
+	}
+	r.ev.Has |= event.FHostPaths
+	r.ev.Retyped &^= event.FHostPaths
+}
+
+// hostPathText takes the folders as one text: a JSON array, as some exporters
+// write a list, or one folder.
+func (r *record) hostPathText(s string) {
+	paths := []string{s}
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		p := scanner{s: s, text: &r.b.scratch}
+		if v := p.plain(0); p.err == "" && p.peek() == 0 && v.k == list {
+			paths = v.ss
+		}
+	}
+	r.hostPaths(paths)
+	r.ev.Retyped |= event.FHostPaths
+}
+
+// plain sets a text field without a bit for its presence. Its empty value goes
+// to Extra, for absent and empty are different facts.
+func (r *record) plain(k key, to *string, s string) {
+	if s == "" {
+		*to = ""
+		r.extra(keyNames[k], &value{k: text})
+		return
+	}
+	if *to == "" && len(r.ev.Extra) > 0 {
+		r.drop(keyNames[k])
+	}
+	*to = s
 }
 
 // drop forgets an empty value that a later one replaces.
-func (r *record) drop(key string) {
+func (r *record) drop(name string) {
 	for i, x := range r.ev.Extra {
-		if x.Key == key && x.Value == any("") {
+		if x.Key == name && x.Value == any("") {
 			r.ev.Extra = append(append([]event.Attr(nil), r.ev.Extra[:i]...), r.ev.Extra[i+1:]...)
 			r.shared = 0
 			return
@@ -279,80 +538,118 @@ func (r *record) drop(key string) {
 	}
 }
 
-func (r *record) num(key string, to *int64, v value, bit event.Field) {
+func (r *record) num(k key, to *int64, v *value, bit event.Field) {
 	i, ok := v.int()
 	if !ok {
-		r.keep(key, v, "not a number")
+		r.keep(keyNames[k], v, "not a number")
 		return
 	}
 	*to = i
 	r.ev.Has |= bit
+	r.ev.Retyped &^= bit
+}
+
+func (r *record) numText(k key, to *int64, s string, bit event.Field) {
+	i, ok := parseInt(s)
+	if !ok {
+		r.keep(keyNames[k], &value{k: text, s: s}, "not a number")
+		return
+	}
+	*to = i
+	r.ev.Has |= bit
+	r.ev.Retyped |= bit
+}
+
+// cost is bounded so that the micro-dollars stay exact in a float64.
+func (r *record) cost(name string, v *value, f float64, text bool) {
+	if !(math.Abs(f) < 1e9) {
+		r.keep(name, v, "not an amount")
+		return
+	}
+	r.ev.CostUSD = f
+	r.ev.Has |= event.FCostUSD
+	r.retyped(event.FCostUSD, text)
+}
+
+func (r *record) micros(name string, v *value, text bool) {
+	i, ok := v.int()
+	if !ok || i <= -1e15 || i >= 1e15 {
+		r.keep(name, v, "not an amount")
+		return
+	}
+	r.ev.CostMicros = i
+	r.ev.Has |= event.FCostMicros
+	r.retyped(event.FCostMicros, text)
+}
+
+func (r *record) retyped(bit event.Field, yes bool) {
+	r.ev.Retyped &^= bit
+	if yes {
+		r.ev.Retyped |= bit
+	}
 }
 
 // keep files a value that its field cannot hold under Extra and says so.
-func (r *record) keep(key string, v value, reason string) {
-	r.lose(key + ": " + reason)
-	r.extra(key, v)
+func (r *record) keep(name string, v *value, reason string) {
+	r.lose(name + ": " + reason)
+	r.extra(name, v)
 }
 
-func (r *record) extra(key string, v value) {
+func (r *record) extra(name string, v *value) {
 	x := r.ev.Extra
 	for i := range x {
-		if x[i].Key != key {
+		if x[i].Key != name {
 			continue
+		}
+		if i < r.shared && r.own {
+			if s, ok := x[i].Value.(string); ok && v.k == text && s == v.s {
+				return // what the resource says already
+			}
 		}
 		if i < r.shared { // the resource's entries serve other records too
 			x = append([]event.Attr(nil), x...)
 			r.shared = 0
 		}
-		x[i].Value = v.any()
+		x[i].Value = r.b.box(v)
 		r.ev.Extra = x
 		return
 	}
-	r.ev.Extra = append(x, event.Attr{Key: key, Value: v.any()})
+	r.ev.Extra = r.b.grow(x, event.Attr{Key: name, Value: r.b.box(v)})
 }
 
-// resourceOf turns a record that took the resource's attributes into the
-// template of that resource's records.
-func (r *record) resourceOf() resource {
-	if r.fault != "" {
-		r.fault = "resource: " + r.fault
-	}
-	return resource{ev: r.ev, wait: r.pending, fault: r.fault}
-}
-
-func (r *record) rest(key string, v value, there bool) {
-	if there {
-		r.extra(key, v)
+func (r *record) rest(i int) {
+	if r.holds&(1<<i) != 0 {
+		r.extra(keyNames[heldKeys[i]], &value{k: text, s: r.held[i]})
 	}
 }
 
-// finish completes the event and files it, or the reason against it, in b.
-func (r *record) finish(b *Batch) {
+// finish completes the event, or files the reason against it, in the batch.
+func (r *record) finish() {
+	b := r.b
 	at := b.Records
 	b.Records++
 	if r.fatal != "" {
+		b.Events = b.Events[:len(b.Events)-1]
 		b.Bad = append(b.Bad, BadRecord{Index: at, Reason: r.fatal})
 		return
 	}
-	e := &r.ev
+	e := r.ev
 	e.Name = eventName(r.name, r.body, r.eventName)
 	e.Kind = event.KindOf(e.Name)
 	if e.Name == "" {
 		r.lose("no event name")
 	}
-	switch {
-	case r.timed:
+	e.Product = product(e.Service, e.Scope)
+	if r.body != "" && !isBody(r.body, e) {
+		e.Body = r.body
+	}
+	if r.timed {
 		e.Time = r.time
 		e.Has |= event.FTime
-	case r.stamp != "":
-		if t, err := time.Parse(time.RFC3339Nano, r.stamp); err == nil && t.Year() >= 1970 && t.Year() < 2262 {
-			e.Time = t.UnixNano()
-			e.Has |= event.FTime
-		} else {
-			r.lose("event.timestamp: not a time")
-		}
-	default:
+	}
+	if r.stamp != "" {
+		r.stamped()
+	} else if !r.timed {
 		r.lose("no time")
 	}
 	if r.observedT {
@@ -360,35 +657,87 @@ func (r *record) finish(b *Batch) {
 		e.Has |= event.FObserved
 	}
 
-	// A result names its approval decision_source, every other event source.
-	source, other := r.source, r.decisionSource
-	sourceKey, otherKey, sourceN, otherN := "source", "decision_source", r.sourceN, r.decisionN
-	if e.Kind == event.ToolResult {
-		source, other, sourceKey, otherKey, sourceN, otherN = other, source, otherKey, sourceKey, otherN, sourceN
+	if r.holds != 0 {
+		r.release()
 	}
-	if sourceN {
-		r.str(sourceKey, &e.Source, source, event.FSource)
+	if e.Trace != "" || e.Span != "" {
+		r.hexID(&e.Trace, "traceId")
+		r.hexID(&e.Span, "spanId")
 	}
-	r.rest(otherKey, other, otherN)
-	scope, otherScope := r.toolScope, r.serverScope
-	scopeKey, otherKey, scopeN, otherN := "mcp_server_scope", "server_scope", r.toolScopeN, r.serverScopN
-	if e.Kind == event.MCPConnection {
-		scope, otherScope, scopeKey, otherKey, scopeN, otherN = otherScope, scope, otherKey, scopeKey, otherN, scopeN
-	}
-	if scopeN {
-		r.plain(scopeKey, &e.ServerScope, scope)
-	}
-	r.rest(otherKey, otherScope, otherN)
-
 	if e.Has&event.FCostUSD != 0 && e.Has&event.FCostMicros == 0 {
-		e.CostMicros = int64(math.Round(r.cost * 1e6))
+		e.CostMicros = int64(math.Round(e.CostUSD * 1e6))
 	}
-	e.Product = product(e.Service, e.Scope)
-	e.Derive()
+	e.DeriveWith(&b.scratch)
 	if r.fault != "" {
 		b.Bad = append(b.Bad, BadRecord{Index: at, Reason: r.fault, Salvaged: true})
 	}
-	b.Events = append(b.Events, *e)
+}
+
+// hexID brings an id to lower case; all zeros is the wire's way of saying unset.
+func (r *record) hexID(id *string, name string) {
+	if strings.Trim(*id, "0") == "" {
+		*id = ""
+		return
+	}
+	raw, err := hex.DecodeString(*id)
+	if err != nil {
+		r.lose(name + ": not hexadecimal")
+		*id = ""
+		return
+	}
+	*id = hex.EncodeToString(raw)
+}
+
+// release files the pairs of keys. A result names its approval decision_type and
+// decision_source, every other event decision and source; a connection its scope
+// server_scope, every other event mcp_server_scope.
+func (r *record) release() {
+	e := r.ev
+	decision, source, other, otherSource := heldDecision, heldSource, heldDecisionType, heldDecisionSource
+	if e.Kind == event.ToolResult {
+		decision, source, other, otherSource = other, otherSource, decision, source
+	}
+	if r.holds&(1<<decision) != 0 {
+		e.Decision = r.held[decision]
+		e.Has |= event.FDecision
+	}
+	if r.holds&(1<<source) != 0 {
+		e.Source = r.held[source]
+		e.Has |= event.FSource
+	}
+	r.rest(other)
+	r.rest(otherSource)
+	scope, otherScope := heldToolScope, heldServerScope
+	if e.Kind == event.MCPConnection {
+		scope, otherScope = otherScope, scope
+	}
+	if r.holds&(1<<scope) != 0 {
+		r.plain(heldKeys[scope], &e.ServerScope, r.held[scope])
+	}
+	r.rest(otherScope)
+}
+
+// stamped reads event.timestamp: it gives the time where the record has none,
+// and is kept as a text where it says something else than the time.
+func (r *record) stamped() {
+	e := r.ev
+	if r.timed && r.b.isStamp(r.stamp, e.Time) {
+		e.Has |= event.FStamp
+		return
+	}
+	if t, err := time.Parse(time.RFC3339Nano, r.stamp); err == nil && t.Year() >= 1970 && t.Year() < 2262 {
+		if !r.timed {
+			e.Time = t.UnixNano()
+			e.Has |= event.FTime
+		}
+		if r.stamp == stamp(e.Time) {
+			e.Has |= event.FStamp
+			return
+		}
+	} else {
+		r.lose("event.timestamp: not a time")
+	}
+	r.extra("event.timestamp", &value{k: text, s: r.stamp})
 }
 
 // instant reads nanoseconds since 1970; 0 is the wire's way of saying unset.
@@ -459,9 +808,17 @@ func product(service, scope string) event.Product {
 	return event.UnknownProduct
 }
 
+// isBody reports that a body only repeats the event's name.
+func isBody(body string, e *event.Event) bool {
+	if e.Product == event.DesktopLogs {
+		return body == e.Name
+	}
+	return len(body) == len(prefix)+len(e.Name) && strings.HasPrefix(body, prefix) && body[len(prefix):] == e.Name
+}
+
 func (v *value) text() (string, bool) {
 	switch v.k {
-	case text, nested:
+	case text, nested, blob:
 		return v.s, true
 	case integer:
 		return strconv.FormatInt(v.i, 10), true
@@ -480,12 +837,32 @@ func (v *value) int() (int64, bool) {
 	case double:
 		return whole(v.f)
 	case text:
-		if i, err := strconv.ParseInt(v.s, 10, 64); err == nil {
+		return parseInt(v.s)
+	}
+	return 0, false
+}
+
+// parseInt reads a whole number, also one written as a double.
+func parseInt(s string) (int64, bool) {
+	if n := len(s); n > 0 && n <= 18 {
+		var i int64
+		for j := 0; j < n; j++ {
+			c := s[j] - '0'
+			if c > 9 {
+				i = -1
+				break
+			}
+			i = i*10 + int64(c)
+		}
+		if i >= 0 {
 			return i, true
 		}
-		if f, err := strconv.ParseFloat(v.s, 64); err == nil {
-			return whole(f)
-		}
+	}
+	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return i, true
+	}
+	if f, err := strconv.ParseFloat(s, 64); err == nil {
+		return whole(f)
 	}
 	return 0, false
 }
@@ -496,29 +873,6 @@ func whole(f float64) (int64, bool) {
 		return 0, false
 	}
 	return int64(math.Round(f)), true
-}
-
-func (v *value) float() (float64, bool) {
-	switch v.k {
-	case integer:
-		return float64(v.i), true
-	case double:
-		return v.f, true
-	case text:
-		f, err := strconv.ParseFloat(v.s, 64)
-		return f, err == nil
-	}
-	return 0, false
-}
-
-func (v *value) truth() (bool, bool) {
-	switch v.k {
-	case boolean:
-		return v.b, true
-	case text:
-		return v.s == "true", v.s == "true" || v.s == "false"
-	}
-	return false, false
 }
 
 func clip(s string) string {

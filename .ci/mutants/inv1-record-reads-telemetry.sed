@@ -1,0 +1,4 @@
+# A record element may read telemetry.
+# file: assess/model.go
+# test: ./assess TestTelemetryCannotEnterATrail
+s/if el\.Aspect == "R" \{/if false {/

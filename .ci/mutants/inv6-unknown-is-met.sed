@@ -1,0 +1,4 @@
+# An unknown element does not count.
+# file: assess/eval.go
+# test: ./assess TestUnknownIsNeverSupport
+s/case has\[stateUnknown\]:/case false:/

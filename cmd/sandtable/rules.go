@@ -1,0 +1,439 @@
+package main
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sandtable-dev/sandtable/rules"
+	"github.com/sandtable-dev/sandtable/rules/alert"
+	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/scenarios/condition"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
+	"github.com/sandtable-dev/sandtable/simulate/otlp"
+	"github.com/sandtable-dev/sandtable/simulate/replay"
+	"github.com/sandtable-dev/sandtable/simulate/stream"
+)
+
+func rulesCommand() *cli.Command {
+	path := &cli.StringFlag{Name: "rules", Usage: "a rule file or folder instead of the shipped packs: `PATH`"}
+	declared := &cli.StringFlag{Name: "declared", Usage: "what the organisation declares (allow-list, folders, inventory, roster), a YAML `FILE`; see rules env"}
+	asJSON := &cli.BoolFlag{Name: "json", Usage: "print JSON"}
+	return &cli.Command{
+		Name: "rules", Usage: "list, test, explain, measure and export alert rules",
+		Subcommands: []*cli.Command{
+			{Name: "list", Usage: "the shipped rules, or those of a file or folder", ArgsUsage: "[PATH]", Flags: []cli.Flag{asJSON}, Action: rulesList},
+			{Name: "show", Usage: "one rule in words", ArgsUsage: "RULE", Flags: []cli.Flag{path}, Action: rulesShow},
+			{Name: "env", Usage: "the words that conditions may use", Flags: []cli.Flag{asJSON}, Action: rulesEnv},
+			{Name: "test", Usage: "run the tests inside rule files", ArgsUsage: "[PATH]",
+				Flags:  []cli.Flag{&cli.StringFlag{Name: "junit", Usage: "write the results as JUnit XML to `FILE`"}, &cli.BoolFlag{Name: "v", Usage: "name every test"}},
+				Action: rulesTest},
+			{Name: "explain", Usage: "the values that decided what a rule made of one event", ArgsUsage: "RULE STREAM...",
+				Flags: []cli.Flag{path, declared, &cli.StringFlag{Name: "event", Usage: "event `ID` as printed in reports, e.g. e42", Required: true},
+					&cli.BoolFlag{Name: "include-content", Usage: "print prompts, paths and commands whole"}},
+				Action: rulesExplain},
+		},
+	}
+}
+
+// loadRules reads what the path names, the shipped packs if it is empty.
+func loadRules(path string) ([]*alert.Rule, error) {
+	if path == "" {
+		return alert.Load(alert.Packs())
+	}
+	return alert.LoadPath(path)
+}
+
+func optional(c *cli.Context) (string, error) {
+	if c.NArg() > 1 {
+		return "", usage("one file or folder is expected, found %d arguments: %s", c.NArg(), strings.Join(c.Args().Slice(), " "))
+	}
+	return c.Args().First(), nil
+}
+
+func ruleNamed(rs []*alert.Rule, id string) (*alert.Rule, error) {
+	var names []string
+	for _, r := range rs {
+		if r.ID.Value == id {
+			return r, nil
+		}
+		names = append(names, r.ID.Value)
+	}
+	if g := source.Nearest(id, names); g != "" {
+		return nil, usage("there is no rule %q; did you mean %q?", id, g)
+	}
+	return nil, usage("there is no rule %q; there are: %s", id, strings.Join(names, ", "))
+}
+
+func rulesList(c *cli.Context) error {
+	path, err := optional(c)
+	if err != nil {
+		return err
+	}
+	rs, err := loadRules(path)
+	if err != nil {
+		return err
+	}
+	w := c.App.Writer
+	if c.Bool("json") {
+		type row struct {
+			ID       string   `json:"id"`
+			Title    string   `json:"title"`
+			Severity string   `json:"severity"`
+			Status   string   `json:"status"`
+			Topic    string   `json:"topic"`
+			Owner    string   `json:"owner"`
+			Needs    []string `json:"needs"`
+			Catches  string   `json:"catches"`
+			File     string   `json:"file"`
+		}
+		rows := []row{}
+		for _, r := range rs {
+			rows = append(rows, row{r.ID.Value, r.Title, r.Severity, r.Status, r.Topic.Value, r.Owner, append([]string{}, r.Needs.Categories...), r.Catches, r.ID.At.File})
+		}
+		return writeJSON(w, rows)
+	}
+	for _, r := range rs {
+		needs := "metadata only"
+		if len(r.Needs.Categories) > 0 {
+			needs = strings.Join(r.Needs.Categories, ", ")
+		}
+		fmt.Fprintf(w, "%-32s %-8s %-12s %-28s %s\n", r.ID, r.Severity, r.Status, needs, r.Title)
+	}
+	fmt.Fprintf(w, "\n%d %s. sandtable rules show RULE tells what one catches and what it cannot see.\n", len(rs), plural(len(rs), "rule", "rules"))
+	return nil
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+func rulesShow(c *cli.Context) error {
+	id, err := argument(c, "the rule")
+	if err != nil {
+		return err
+	}
+	rs, err := loadRules(c.String("rules"))
+	if err != nil {
+		return err
+	}
+	r, err := ruleNamed(rs, id)
+	if err != nil {
+		return err
+	}
+	w := c.App.Writer
+	para := func(head, text string) {
+		if text != "" {
+			fmt.Fprintf(w, "\n%s\n%s", head, wrap(text, 2, 98))
+		}
+	}
+	fmt.Fprintf(w, "%s: %s\n%s, %s, topic %s, owner %s, %s\n", r.ID, r.Title, r.Severity, r.Status, r.Topic, r.Owner, r.ID.At)
+	para("What it catches that nothing else would", r.Catches)
+	para("How", r.Description)
+	kinds := "every event"
+	if len(r.Kinds) > 0 {
+		var ks []string
+		for _, k := range r.Kinds {
+			ks = append(ks, k.Value)
+		}
+		kinds = strings.Join(ks, ", ")
+	}
+	para("Listens to", kinds)
+	para("Condition", r.Condition.Value)
+	para("Correlation", r.Describe())
+	for i, s := range r.Correlation.Steps {
+		fmt.Fprintf(w, "  step %d: %s\n", i+1, s)
+	}
+	needs := "nothing but metadata"
+	if len(r.Needs.Categories) > 0 {
+		needs = "content: " + strings.Join(r.Needs.Categories, ", ")
+	}
+	for _, f := range r.Needs.Fields {
+		needs += "; " + f.Value
+	}
+	para("Needs on the wire or declared; without it, not evaluable", needs)
+	para("False positives", strings.Join(r.FalsePositives, " "))
+	para("Runbook", r.Runbook)
+	for _, x := range r.Exceptions {
+		para("Exception until "+x.Expires.String()+", owner "+x.Owner, x.Reason+" ("+x.Condition.Value+")")
+	}
+	fmt.Fprintf(w, "\n%d tests. sandtable rules test runs them.\n", len(r.Tests))
+	return nil
+}
+
+// wrap breaks text into lines of at most width characters after an indent.
+func wrap(text string, indent, width int) string {
+	var b strings.Builder
+	line := 0
+	pad := strings.Repeat(" ", indent)
+	for _, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case line == 0:
+			b.WriteString(pad)
+		case line+1+n > width:
+			b.WriteString("\n" + pad)
+			line = 0
+		default:
+			b.WriteByte(' ')
+			line++
+		}
+		b.WriteString(word)
+		line += n
+	}
+	b.WriteByte('\n')
+	return b.String()
+}
+
+func rulesEnv(c *cli.Context) error {
+	w := c.App.Writer
+	if c.Bool("json") {
+		return writeJSON(w, struct {
+			Version int             `json:"version"`
+			Words   []condition.Var `json:"words"`
+			Classes []string        `json:"classes"`
+			Topics  []string        `json:"topics"`
+			Kinds   []string        `json:"kinds"`
+		}{alert.EnvVersion, alert.Vars(), alert.Classes(), alert.Topics(), kindNames()})
+	}
+	fmt.Fprintf(w, "Words of rule conditions, revision %d. A word that the wire does not carry is unknown: what depends on it neither\n"+
+		"fires nor is clean. Only has(word) and word ?? other lead out of unknown.\n\n", alert.EnvVersion)
+	for _, v := range alert.Vars() {
+		fmt.Fprintf(w, "  %-20s %-9s %s\n", v.Name, v.Type, v.Doc)
+	}
+	fmt.Fprintf(w, "\nOperators: and or not, == != < <= > >=, in, contains startsWith endsWith, matches \"pattern\" (constant, at most %d bytes),\n"+
+		"+ - *, a ? b : c, ??, len(x), lower(x), has(x), any(list, # ...), all(...), none(...).\n", condition.MaxPattern)
+	fmt.Fprintf(w, "Limits: %d bytes and %d nodes an expression. There is no clock and no loop.\n", condition.MaxText, condition.MaxNodes)
+	fmt.Fprintf(w, "\nCorrelation types: count, distinct, sum, absence, first_seen, rate, sequence.\n")
+	fmt.Fprintf(w, "\nClasses of classifier(text, class): %s.\n", strings.Join(alert.Classes(), ", "))
+	fmt.Fprintf(w, "\nKinds: %s.\n", strings.Join(kindNames(), ", "))
+	fmt.Fprintf(w, "\nDeclared by the organisation (--declared FILE): allowlist, roots, session_spend, leavers {member: moment}, propagation,\n"+
+		"desktop_floor, content, read_only, plugins, workloads {member: [class]}, forbidden {member: [capability]}, remote_off,\n"+
+		"zones {member: time zone}. What is left out is not declared: rules that need it are not evaluable.\n")
+	return nil
+}
+
+func kindNames() []string {
+	var out []string
+	for _, k := range event.Kinds() {
+		out = append(out, k.String())
+	}
+	return out
+}
+
+// junit is the part of the JUnit format that test reporters read.
+type junit struct {
+	XMLName  xml.Name     `xml:"testsuites"`
+	Tests    int          `xml:"tests,attr"`
+	Failures int          `xml:"failures,attr"`
+	Suites   []junitSuite `xml:"testsuite"`
+}
+type junitSuite struct {
+	Name     string      `xml:"name,attr"`
+	Tests    int         `xml:"tests,attr"`
+	Failures int         `xml:"failures,attr"`
+	Cases    []junitCase `xml:"testcase"`
+}
+type junitCase struct {
+	Class   string        `xml:"classname,attr"`
+	Name    string        `xml:"name,attr"`
+	File    string        `xml:"file,attr"`
+	Line    int           `xml:"line,attr"`
+	Failure *junitFailure `xml:"failure"`
+}
+type junitFailure struct {
+	Message string `xml:"message,attr"`
+	Text    string `xml:",chardata"`
+}
+
+func rulesTest(c *cli.Context) error {
+	path, err := optional(c)
+	if err != nil {
+		return err
+	}
+	rs, err := loadRules(path)
+	if err != nil {
+		return err
+	}
+	w := c.App.Writer
+	var doc junit
+	var untested []string
+	for _, r := range rs {
+		suite := junitSuite{Name: r.ID.Value}
+		failures := alert.RunTests(r)
+		if len(r.Tests) == 0 {
+			untested = append(untested, r.ID.Value)
+		}
+		for i := range r.Tests {
+			t := &r.Tests[i]
+			cs := junitCase{Class: r.ID.Value, Name: t.Name, File: t.At.File, Line: t.At.Line}
+			at := slices.IndexFunc(failures, func(f alert.Failure) bool { return f.At == t.At })
+			if at >= 0 {
+				f := failures[at]
+				fmt.Fprint(w, f.Diff())
+				cs.Failure = &junitFailure{Message: "got " + f.Got, Text: f.Diff()}
+				suite.Failures++
+			} else if c.Bool("v") {
+				fmt.Fprintf(w, "ok    %s: %s\n", r.ID, t.Name)
+			}
+			suite.Cases = append(suite.Cases, cs)
+			suite.Tests++
+		}
+		doc.Suites = append(doc.Suites, suite)
+		doc.Tests += suite.Tests
+		doc.Failures += suite.Failures
+	}
+	if file := c.String("junit"); file != "" {
+		out, err := xml.MarshalIndent(doc, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, append([]byte(xml.Header), append(out, '\n')...), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, id := range untested {
+		fmt.Fprintf(w, "%s has no tests: nothing shows that it fires, or when it does not\n", id)
+	}
+	fmt.Fprintf(w, "%d %s, %d %s, %d failed\n", len(rs), plural(len(rs), "rule", "rules"), doc.Tests, plural(doc.Tests, "test", "tests"), doc.Failures)
+	if doc.Failures > 0 {
+		return quiet(exitFailure)
+	}
+	return nil
+}
+
+// declaredConfig reads --declared; without it nothing is declared.
+func declaredConfig(c *cli.Context) (alert.Config, error) {
+	file := c.String("declared")
+	if file == "" {
+		return alert.Config{}, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return alert.Config{}, err
+	}
+	return alert.ParseConfig(file, data)
+}
+
+// replayStreams passes streams through the observers in the order of event time.
+func replayStreams(c *cli.Context, paths []string, observers ...replay.Observer) (replay.Counts, []rules.Finding, error) {
+	src, err := stream.Open(paths, stream.Options{Stdin: c.App.Reader})
+	if err != nil {
+		return replay.Counts{}, nil, err
+	}
+	rp := replay.New(replay.Options{}, observers...)
+	if err := src.Each(c.Context, func(b *otlp.Batch) error { rp.Add(b.Events); return nil }); err != nil {
+		return replay.Counts{}, nil, err
+	}
+	counts, found := rp.Close()
+	if counts.Received == 0 {
+		return counts, nil, failure{exitFailure, fmt.Errorf("no usable record in %s", strings.Join(paths, ", "))}
+	}
+	return counts, found, nil
+}
+
+// observe is an observer from a function.
+type observe func(*event.Event)
+
+func (f observe) Observe(e *event.Event) { f(e) }
+
+func rulesExplain(c *cli.Context) error {
+	if c.NArg() < 2 {
+		return usage("a rule and a stream are expected, e.g. sandtable rules explain session-spend capture.jsonl --event e42")
+	}
+	want, err := strconv.ParseInt(strings.TrimPrefix(c.String("event"), "e"), 10, 64)
+	if err != nil {
+		return usage("%q is not an event id; write e42 as reports do", c.String("event"))
+	}
+	rs, err := loadRules(c.String("rules"))
+	if err != nil {
+		return err
+	}
+	r, err := ruleNamed(rs, c.Args().First())
+	if err != nil {
+		return err
+	}
+	cfg, err := declaredConfig(c)
+	if err != nil {
+		return err
+	}
+	e := alert.New([]*alert.Rule{r}, cfg)
+	w := c.App.Writer
+	found := false
+	_, alerts, err := replayStreams(c, c.Args().Slice()[1:], observe(func(ev *event.Event) {
+		if ev.Index == want {
+			found = true
+			explainEvent(w, r, ev, cfg, c.Bool("include-content"))
+		}
+	}), e)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return failure{exitFailure, fmt.Errorf("there is no event e%d in the stream, or it repeats one that is", want)}
+	}
+	cited := 0
+	for _, f := range alerts {
+		if slices.ContainsFunc(f.Events, func(x rules.EventRef) bool { return x.Index == want }) {
+			cited++
+			fmt.Fprintf(w, "\nCited by %s at %s: %s, %d %s\n", f.ID, f.Time.Format(time.RFC3339), f.Reason, f.Count, plural(f.Count, "event", "events"))
+		}
+	}
+	rep := e.Reports()[0]
+	if cited == 0 {
+		fmt.Fprintf(w, "\nNo alert cites this event. Over the whole stream: %d reached, %d evaluable, %d matched, %d %s.\n", rep.Reached, rep.Evaluable, rep.Matched, rep.Alerts, plural(int(rep.Alerts), "alert", "alerts"))
+	}
+	for _, n := range rep.NotEvaluable {
+		fmt.Fprintf(w, "Not evaluable %d times: %s\n", n.Count, n.Text)
+	}
+	return nil
+}
+
+// content are the words whose values are text of people's work.
+var content = []string{"prompt", "response", "command", "tool_input", "path", "folder", "error", "host_paths", "record"}
+
+func explainEvent(w io.Writer, r *alert.Rule, ev *event.Event, cfg alert.Config, whole bool) {
+	fmt.Fprintf(w, "%s: %s\n", r.ID, r.Title)
+	fmt.Fprintf(w, "e%d: %s of %s at %s\n\n", ev.Index, ev.Name, ev.Product, ev.When().Format(time.RFC3339Nano))
+	if !r.Listens(ev) {
+		fmt.Fprintln(w, "The rule does not listen to this event: see its kinds and products with rules show.")
+		return
+	}
+	verdict, lines := r.Explain(ev, cfg)
+	fmt.Fprintf(w, "Condition\n%s\n", wrap(r.Condition.Value, 2, 98))
+	for _, l := range lines {
+		v := l.Value
+		if !whole && slices.ContainsFunc(content, func(word string) bool { return l.Name == word }) && v != "unknown" {
+			v = fmt.Sprintf("known, %d characters; --include-content prints it", utf8.RuneCountInString(v)-2)
+		}
+		fmt.Fprintf(w, "  %-40s %s\n", l.Name, v)
+	}
+	switch verdict {
+	case condition.True:
+		fmt.Fprintln(w, "\nTrue: the event matches.")
+	case condition.False:
+		fmt.Fprintln(w, "\nFalse: the event does not match.")
+	default:
+		fmt.Fprintln(w, "\nUnknown: the event is not evaluable. It neither fires nor is clean.")
+	}
+	if d := r.Describe(); d != "" && verdict == condition.True {
+		fmt.Fprintf(w, "An alert needs more: %s.\n", d)
+	}
+	if pairs, _ := r.KeyOf(ev); len(pairs) > 0 {
+		for _, p := range pairs {
+			fmt.Fprintf(w, "  key %-36s %s\n", p[0], p[1])
+		}
+	}
+}
