@@ -37,6 +37,8 @@ func commands() []*cli.Command {
 		runCommand(),
 		assessCommand(),
 		scenariosCommand(),
+		compareCommand(),
+		sweepCommand(),
 		orgCommand(),
 		rulesCommand(),
 		verifyCommand(),
