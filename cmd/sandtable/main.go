@@ -39,6 +39,8 @@ func commands() []*cli.Command {
 		scenariosCommand(),
 		compareCommand(),
 		sweepCommand(),
+		factsCommand(),
+		explainCommand(),
 		orgCommand(),
 		rulesCommand(),
 		verifyCommand(),
