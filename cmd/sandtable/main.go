@@ -38,6 +38,7 @@ func commands() []*cli.Command {
 		assessCommand(),
 		scenariosCommand(),
 		orgCommand(),
+		initCommand(),
 		rulesCommand(),
 		verifyCommand(),
 		keygenCommand(),
