@@ -42,6 +42,7 @@ func commands() []*cli.Command {
 		rulesCommand(),
 		verifyCommand(),
 		keygenCommand(),
+		planCommand(),
 	}
 }
 
