@@ -42,6 +42,7 @@ func commands() []*cli.Command {
 		factsCommand(),
 		explainCommand(),
 		orgCommand(),
+		initCommand(),
 		rulesCommand(),
 		verifyCommand(),
 		keygenCommand(),
