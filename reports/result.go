@@ -97,8 +97,12 @@ func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 // FromResult lays out what a run produced for Build.
 func FromResult(r *rehearsal.Result, digest string) Input {
 	in := Input{Assessment: r.Assessment, Rules: r.Rules, Digest: digest}
+	spentBy := map[string]int64{}
+	for _, g := range r.Spend.Groups {
+		spentBy[g.Group] += g.Spent
+	}
 	for _, b := range r.Spend.Budgets {
-		l := SpendLine{Group: b.Group, LimitPerMember: spend.Dollars(b.Limit), Spent: b.SpentText, Members: b.Members, Blocked: b.Blocked, Because: b.Because, LimitMicros: b.Limit}
+		l := SpendLine{Group: b.Group, LimitPerMember: spend.Dollars(b.Limit), Spent: dollars(spentBy[b.Group]), Members: b.Members, Blocked: b.Blocked, Because: b.Because, LimitMicros: b.Limit}
 		if b.Formula != nil {
 			l.Formula = append(l.Formula, b.Formula.Lines...)
 			if b.Assumes != "" {
@@ -156,6 +160,11 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 		in.Phases = append(in.Phases, l)
 	}
 	return in
+}
+
+// dollars rounds to cents: a report needs no millionths.
+func dollars(micros int64) string {
+	return spend.Dollars((micros + spend.Cent/2) / spend.Cent * spend.Cent)
 }
 
 // memberSpend groups the months of members by the limit that bound them, each
