@@ -496,9 +496,17 @@ func (r *run) streamValues(v *values) {
 		v.set("skew_p99_s", assess.Int(c.SkewP99Seconds), inStream)
 	}
 	if c.ContentEvaluable.N > 0 { // nothing readable found nothing
-		v.set("pan_hits", assess.Int(c.PANHits), inStream)
-		v.set("sad_hits", assess.Int(c.SADHits), inStream)
-		v.set("phi_hits", assess.Int(c.PHIHits), inStream)
+		// The assessor lets a detected class outrank a declared absence. What a
+		// rehearsal's own incidents put into prompts is no such detection: it shows
+		// in the scope, where it says what one real hit would do.
+		detected := func(class string) bool { return r.observed || v.vars[class].Bool }
+		if detected("chd_present") {
+			v.set("pan_hits", assess.Int(c.PANHits), inStream)
+			v.set("sad_hits", assess.Int(c.SADHits), inStream)
+		}
+		if detected("phi_present") {
+			v.set("phi_hits", assess.Int(c.PHIHits), inStream)
+		}
 	}
 	v.set("late_leaver_events", assess.Int(c.LateLeaverEvents), inStream)
 	if c.Weeks > 0 {

@@ -37,9 +37,11 @@ func commands() []*cli.Command {
 		runCommand(),
 		assessCommand(),
 		scenariosCommand(),
+		orgCommand(),
 		rulesCommand(),
 		verifyCommand(),
 		keygenCommand(),
+		planCommand(),
 	}
 }
 
