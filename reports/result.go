@@ -77,6 +77,11 @@ func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 	if r.Stream != nil {
 		m.Stream = &StreamInfo{Name: StreamName, UncompressedSHA256: r.Stream.PlainSHA256, UncompressedSize: r.Stream.PlainBytes, Events: r.Stream.Events}
 	}
+	if r.Scenario.Roster.Value != "" { // the scenario names members: it is told, not copied
+		sum := sha256.Sum256(r.Scenario.File.Data)
+		m.InputsNotCopied = append(m.InputsNotCopied, InputInfo{Name: filepath.Base(r.Scenario.File.Name), SHA256: hex.EncodeToString(sum[:]),
+			Size: int64(len(r.Scenario.File.Data)), Format: "scenario with a roster", Records: int64(r.Assessment.Counters.Members)})
+	}
 	if !r.Observed {
 		return m
 	}
