@@ -41,6 +41,7 @@ func commands() []*cli.Command {
 		verifyCommand(),
 		keygenCommand(),
 		planCommand(),
+		reconcileCommand(),
 	}
 }
 
