@@ -98,7 +98,8 @@ type state struct {
 	predNum   []Value
 	answers   map[factKey]platform.Answer
 	inFact    map[*platform.Record]bool
-	els       []elementEval // by element.index
+	els       []elementEval     // by element.index
+	asked     map[string]string // parameters of the claim or need being judged
 }
 
 type factKey struct{ id, mode string }

@@ -22,6 +22,8 @@ type process struct {
 	next    int // step
 	half    bool
 	stuck   bool // see policyTime
+	in      *instance
+	started int64
 	seq     int64
 	last    int64 // time of the last event: a process's own clock never runs back
 	flushAt int64 // 0: no flush is due
@@ -119,7 +121,7 @@ func (p *player) play(ctx context.Context, order <-chan *future) error {
 // open starts a session if access and spend allow it.
 func (p *player) open(sp spec, sc *script) {
 	s, at := sp.staff, time.Unix(0, sp.start).UTC()
-	stuck := sp.piece != nil && sp.piece.inst.stuck
+	stuck := sp.piece != nil && (sp.piece.inst.stuck || sc.stuck)
 	if !p.w.o.Gate.MayUse(s.Index, "cowork", policyTime(s, stuck, at)) {
 		p.denied["cowork"]++
 		return
@@ -128,7 +130,10 @@ func (p *player) open(sp spec, sc *script) {
 		p.block(s.Index, at)
 		return
 	}
-	pr := &process{s: s, sc: sc, serial: p.serial, session: sc.session, stuck: stuck, last: sp.start}
+	pr := &process{s: s, sc: sc, serial: p.serial, session: sc.session, stuck: stuck, last: sp.start, started: sp.start}
+	if sp.piece != nil {
+		pr.in = sp.piece.inst
+	}
 	p.serial++
 	switch {
 	case p.parked[s.Index] != "":
@@ -268,6 +273,18 @@ func (p *player) step(pr *process, at int64) (next int64, more bool) {
 		e.Extra = []event.Attr{{Key: "agent_type", Value: st.agent}, {Key: "agent.source", Value: "built-in"}, {Key: "is_built_in", Value: "true"}, {Key: "is_async", Value: "false"},
 			{Key: "total_tokens", Value: st.in}, {Key: "total_tool_uses", Value: st.out}, {Key: "final_model", Value: st.model}, {Key: "model_swapped", Value: "false"}}
 		p.label(pr, e, st.mark, true)
+	case opMode:
+		e := p.event(pr, event.PermissionModeChanged, at)
+		e.FromMode, e.ToMode = "default", st.text
+		p.label(pr, e, st.mark, true)
+	case opPlugin:
+		p.plugin(pr, st, at)
+	case opRefusal:
+		e := p.event(pr, event.APIRefusal, at)
+		e.Model, e.Request, e.QuerySource, e.Attempt = st.model, st.id, "sdk", 1
+		e.Has |= event.FModel | event.FRequest | event.FQuerySource
+		e.Extra = []event.Attr{{Key: "has_category", Value: "true"}, {Key: "has_explanation", Value: "false"}}
+		p.label(pr, e, st.mark, true)
 	case opCompaction:
 		e := p.event(pr, event.Compaction, at+int64(st.dur))
 		e.Success, e.Duration = true, st.dur.Milliseconds()
@@ -290,12 +307,18 @@ func (p *player) quick(st *step, pr *process) bool {
 
 // response ends an API request: it is logged, and charged, only now.
 func (p *player) response(pr *process, st *step, at int64) {
+	if a := pr.active("errors", at); a != nil && st.status == 0 && st.in%10 < int64(a.amount*10) {
+		x := *st
+		x.status, x.attempt = 529, 11
+		st = &x
+	}
 	if st.status != 0 {
 		e := p.event(pr, event.APIError, at)
 		e.Model, e.QuerySource, e.Status, e.Attempt, e.Duration, e.Request = st.model, st.query, st.status, st.attempt, st.dur.Milliseconds(), st.id
 		e.Error = [...]string{"rate limited", "overloaded", "internal server error"}[btoi(st.status == 529)+2*btoi(st.status == 500)]
 		e.Speed = "normal"
 		e.Has |= event.FModel | event.FQuerySource | event.FStatus | event.FDuration | event.FRequest | event.FError
+		p.label(pr, e, st.mark, true)
 		if st.attempt == 11 {
 			x := p.event(pr, event.APIRetriesExhausted, at)
 			x.Model, x.Status, x.Error, x.Speed = st.model, st.status, "retries exhausted", "normal"
@@ -304,12 +327,13 @@ func (p *player) response(pr *process, st *step, at int64) {
 		}
 		return
 	}
+	in, out, read, create, model := pr.scaled(st, at)
 	e := p.event(pr, event.APIRequest, at)
-	e.Model, e.QuerySource, e.Agent, e.Request, e.Speed = st.model, st.query, st.agent, st.id, "normal"
-	e.Duration, e.InputTokens, e.OutputTokens, e.CacheRead, e.CacheWrite = st.dur.Milliseconds(), st.in, st.out, st.read, st.create
+	e.Model, e.QuerySource, e.Agent, e.Request, e.Speed = model, st.query, st.agent, st.id, "normal"
+	e.Duration, e.InputTokens, e.OutputTokens, e.CacheRead, e.CacheWrite = st.dur.Milliseconds(), in, out, read, create
 	e.Has |= event.FModel | event.FQuerySource | event.FRequest | event.FDuration | event.FInputTokens | event.FOutputTokens | event.FCacheRead | event.FCacheWrite
 	// Prices are those of as_of, like every other fact of a rehearsal.
-	if micros, ok := p.w.o.Prices.Cost(st.model, p.w.o.Scenario.AsOf.Time, st.in, st.out, st.read, st.create); ok {
+	if micros, ok := p.w.o.Prices.Cost(model, p.w.o.Scenario.AsOf.Time, in, out, read, create); ok {
 		e.CostMicros = micros
 		e.Has |= event.FCostUSD | event.FCostMicros
 		p.w.o.Gate.Charge(pr.s.Index, time.Unix(0, at).UTC(), micros)
@@ -370,7 +394,7 @@ func (p *player) tool(pr *process, st *step, at, dur int64) int64 {
 	at += dur
 	e = p.event(pr, event.ToolResult, at)
 	e.Tool, e.Decision, e.Success, e.Duration = st.tool, "accept", st.fail == "", dur/1e6
-	e.Input, e.InputSize, e.ResultSize, e.ServerScope = st.input, int64(len(st.input)), st.result, st.scope
+	e.Input, e.InputSize, e.ResultSize, e.ServerScope = st.input, max(int64(len(st.input)), st.size), st.result, st.scope
 	e.Has |= event.FTool | event.FSuccess | event.FDuration | event.FInput | event.FInputSize | event.FResultSize
 	if !st.noSource {
 		e.Source = cause
@@ -407,6 +431,27 @@ func (p *player) toolNames(pr *process, e *event.Event, st *step, params bool) {
 		if st.server != "" {
 			e.ToolSource = "mcp"
 		}
+	}
+	if st.toolSource != "" {
+		e.ToolSource = st.toolSource
+	}
+}
+
+// plugin installs a plugin and loads it.
+func (p *player) plugin(pr *process, st *step, at int64) {
+	name, market, official := "third-party", "third-party", "false"
+	switch st.text {
+	case "known", "update":
+		name, market, official = "claims-kit", "internal", "true"
+	case "own":
+		name, market = "my-helpers", "user-local"
+	}
+	for _, k := range []event.Kind{event.PluginInstalled, event.PluginLoaded} {
+		e := p.event(pr, k, at)
+		e.Plugin, e.PluginHash, e.Marketplace = name, st.id, market
+		e.Has |= event.FPlugin
+		e.Extra = []event.Attr{{Key: "marketplace.is_official", Value: official}, {Key: "install.trigger", Value: "ui"}, {Key: "plugin.version", Value: "1.0.0"}}
+		p.label(pr, e, st.mark, true)
 	}
 }
 
@@ -449,9 +494,16 @@ func (p *player) event(pr *process, k event.Kind, at int64) *event.Event {
 		pr.scratch = event.Event{}
 		return &pr.scratch
 	}
-	pr.buf = append(pr.buf, pr.s.base)
+	base := &pr.s.base
+	if pr.sc.base != nil {
+		base = pr.sc.base
+	}
+	pr.buf = append(pr.buf, *base)
 	e := &pr.buf[len(pr.buf)-1]
 	e.Kind, e.Name, e.Time, e.Observed = k, k.String(), at, at
+	if pr.in != nil && pr.in.fault == faultClock {
+		e.Time += pr.in.skew
+	}
 	e.Session, e.HostPaths, e.Sequence = pr.session, pr.sc.folders, pr.seq
 	pr.seq++
 	if pr.prompt != "" {
@@ -459,7 +511,7 @@ func (p *player) event(pr *process, k event.Kind, at int64) *event.Event {
 		e.Has |= event.FPrompt
 	}
 	if pr.flushAt == 0 {
-		pr.flushAt = at + flushEvery
+		pr.flushAt = at + flushEvery + pr.sc.late
 		p.push(task{at: pr.flushAt, flush: true, p: pr})
 	}
 	return e
@@ -467,27 +519,35 @@ func (p *player) event(pr *process, k event.Kind, at int64) *event.Event {
 
 // flush hands over what happened before the flush; later events wait.
 func (p *player) flush(pr *process, at int64) error {
-	k := sort.Search(len(pr.buf), func(i int) bool { return pr.buf[i].Time >= at })
+	k := sort.Search(len(pr.buf), func(i int) bool { return pr.buf[i].Observed >= at })
 	out := pr.buf[:k]
 	if pr.s.silent {
 		p.out.Withheld += k
 	} else if k > 0 {
 		for i := range out {
+			p.w.capture.apply(&out[i])
+		}
+		out = p.alter(pr, out)
+		for i := range out {
 			out[i].Index = p.index
 			p.index++
 			p.counts[out[i].Kind]++
-			p.w.capture.apply(&out[i])
 		}
-		p.out.Total += k
-		if err := p.emit(out); err != nil {
-			return err
+		p.out.Total += len(out)
+		for range 1 + pr.sc.repeat {
+			if len(out) == 0 {
+				break
+			}
+			if err := p.faulty(pr, out, k == len(pr.buf) && pr.next >= len(pr.sc.steps)); err != nil {
+				return err
+			}
 		}
 	}
 	rest := copy(pr.buf, pr.buf[k:])
 	pr.buf = pr.buf[:rest]
 	pr.flushAt = 0
 	if rest > 0 {
-		pr.flushAt = pr.buf[0].Time + flushEvery
+		pr.flushAt = pr.buf[0].Observed + flushEvery + pr.sc.late
 		p.push(task{at: pr.flushAt, flush: true, p: pr})
 	} else if pr.next >= len(pr.sc.steps) {
 		p.free = append(p.free, pr.buf)

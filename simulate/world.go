@@ -38,6 +38,8 @@ type staff struct {
 	wire     string
 	logs     logs
 	base     event.Event // what every record of the installation carries
+	changes  []*altered
+	chosen   int // stories it leads
 }
 
 type plugin struct{ name, hash, market string }
@@ -66,6 +68,7 @@ type world struct {
 	stories    []*instance
 	pieces     map[pieceKey][]*piece
 	unplaced   []Unplaced
+	leaving    int // leavers given to tales so far
 }
 
 func newWorld(o Options) (*world, error) {
@@ -250,7 +253,7 @@ func (w *world) memberDay(to []spec, s *staff, day time.Time, d int) []spec {
 		return to
 	}
 	r := org.Stream(w.seed, "day", s.ID, name)
-	mean := w.rate(s, day, d) * s.activity
+	mean := w.rate(s, day, d) * s.activity * s.damped(at.UnixNano())
 	for k := range min(poisson(r, mean), MostSessions) {
 		h := s.persona.Hours
 		// Two draws make the middle of the day likelier; lunch thins it out.

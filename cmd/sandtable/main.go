@@ -37,6 +37,7 @@ func commands() []*cli.Command {
 		runCommand(),
 		assessCommand(),
 		scenariosCommand(),
+		orgCommand(),
 		rulesCommand(),
 		verifyCommand(),
 		keygenCommand(),
