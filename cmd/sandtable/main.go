@@ -47,6 +47,7 @@ func commands() []*cli.Command {
 		verifyCommand(),
 		keygenCommand(),
 		planCommand(),
+		reconcileCommand(),
 	}
 }
 
