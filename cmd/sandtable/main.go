@@ -37,12 +37,17 @@ func commands() []*cli.Command {
 		runCommand(),
 		assessCommand(),
 		scenariosCommand(),
+		compareCommand(),
+		sweepCommand(),
+		factsCommand(),
+		explainCommand(),
 		orgCommand(),
 		initCommand(),
 		rulesCommand(),
 		verifyCommand(),
 		keygenCommand(),
 		planCommand(),
+		reconcileCommand(),
 	}
 }
 
