@@ -40,6 +40,7 @@ func commands() []*cli.Command {
 		orgCommand(),
 		rulesCommand(),
 		verifyCommand(),
+		rerunCommand(),
 		keygenCommand(),
 		planCommand(),
 	}
