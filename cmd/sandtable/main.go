@@ -37,12 +37,18 @@ func commands() []*cli.Command {
 		runCommand(),
 		assessCommand(),
 		scenariosCommand(),
+		compareCommand(),
+		sweepCommand(),
+		factsCommand(),
+		explainCommand(),
 		orgCommand(),
+		initCommand(),
 		rulesCommand(),
 		verifyCommand(),
 		rerunCommand(),
 		keygenCommand(),
 		planCommand(),
+		reconcileCommand(),
 	}
 }
 

@@ -369,6 +369,7 @@ func toCent(micros int64) int64 { return (micros + spend.Cent/2) / spend.Cent * 
 const dollar = 1_000_000
 
 func (g *GroupPlan) fill(ctx context.Context, o *PlanOptions, m *Model, opts Options, set []int, sp *Spread, current int64) error {
+	grouped := g.Group != Everybody
 	g.Spend, g.Member = amounts(sp.Quantiles()), amounts(sp.MemberQuantiles())
 	p10, p50, p90, p99 := sp.Fan(.1), sp.Fan(.5), sp.Fan(.9), sp.Fan(.99)
 	for d := range m.Days {
@@ -396,6 +397,12 @@ func (g *GroupPlan) fill(ctx context.Context, o *PlanOptions, m *Model, opts Opt
 	g.Recommended = &r
 	g.Because = fmt.Sprintf("%s stops %s of member-months before their work is done (accepted: %s). The most the group could then spend is %d x %s = %s; it is expected to spend %s.",
 		spend.Dollars(recommended), percent(r.MemberMonth.Mean), percent(o.Chance), len(set), spend.Dollars(recommended), spend.Dollars(r.Exposure), round2(r.Spend.Mean))
+	if !grouped {
+		g.Because += " There is no group limit to carry it: enter it as a limit per user."
+		if o.Limits.GroupLimits {
+			g.Because = strings.Replace(g.Because, "There is no group limit to carry it: enter it as a limit per user.", "No group is configured to carry it: make it the default of a seat or of a group that holds everybody.", 1)
+		}
+	}
 	heads := alternative(1, "the budget divided by heads", "")
 	if heads.MemberMonth.Mean > r.MemberMonth.Mean {
 		heads.WhyNot = fmt.Sprintf("It is the mean user's number, and it binds the heavy ones: %s of member-months are cut short, %.1f members in a month, and %s of work does not run.",
@@ -407,7 +414,11 @@ func (g *GroupPlan) fill(ctx context.Context, o *PlanOptions, m *Model, opts Opt
 		spend.Dollars(typed), len(set), spend.Dollars(typed), spend.Dollars(int64(len(set))*typed)))
 	none := alternative(3, "no limit", fmt.Sprintf("Nothing stops a runaway month: one month in a hundred the group spends more than %s, and one member-month in a hundred more than %s.",
 		round2(g.Spend.P99), round2(g.Member.P99)))
-	g.WhyNot = append(g.WhyNot, heads, team, none)
+	g.WhyNot = append(g.WhyNot, heads)
+	if grouped {
+		g.WhyNot = append(g.WhyNot, team)
+	}
+	g.WhyNot = append(g.WhyNot, none)
 	if current >= 0 {
 		now := alternative(4, "the limit configured now", "")
 		switch {
