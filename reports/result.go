@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -53,6 +54,20 @@ func ResultFiles(r *rehearsal.Result) (files []File, digest string, err error) {
 		}
 		files = append(files, File{name, b.Bytes()})
 	}
+	for _, f := range []struct {
+		name  string
+		write func() ([]byte, error)
+	}{
+		{"obligations.csv", func() ([]byte, error) { return ObligationsCSV(r.Assessment) }},
+		{"findings.csv", func() ([]byte, error) { return FindingsCSV(r.Findings) }},
+		{"junit.xml", func() ([]byte, error) { return JUnit(r.Assessment) }},
+	} {
+		data, e := f.write()
+		if e != nil && err == nil {
+			err = fmt.Errorf("%s: %w", f.name, e)
+		}
+		files = append(files, File{f.name, data})
+	}
 	lines("findings.jsonl", len(r.Findings), func(i int) any { return r.Findings[i] })
 	if !r.Observed {
 		lines("truth.jsonl", len(r.Truth), func(i int) any { return r.Truth[i] })
@@ -73,7 +88,7 @@ func jsonOrErr(v any, err error) ([]byte, error) {
 // ResultManifest is the manifest of a result's bundle; Commit adds the files.
 func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 	a := r.Assessment
-	m := Manifest{ToolVersion: toolVersion, Command: command, Scenario: a.Scenario, Seed: int64(r.Scenario.Seed), AsOf: a.AsOf,
+	m := Manifest{ToolVersion: toolVersion, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Command: command, Scenario: a.Scenario, Seed: int64(r.Scenario.Seed), AsOf: a.AsOf,
 		Period: SpanOfDays{a.Period.From, a.Period.To}, FactSet: a.FactSet, Evidence: a.Evidence, KeyID: r.KeyID}
 	if r.Stream != nil {
 		m.Stream = &StreamInfo{Name: StreamName, UncompressedSHA256: r.Stream.PlainSHA256, UncompressedSize: r.Stream.PlainBytes, Events: r.Stream.Events}

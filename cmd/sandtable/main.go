@@ -45,6 +45,7 @@ func commands() []*cli.Command {
 		initCommand(),
 		rulesCommand(),
 		verifyCommand(),
+		rerunCommand(),
 		keygenCommand(),
 		planCommand(),
 		reconcileCommand(),
