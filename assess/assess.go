@@ -87,8 +87,19 @@ func (m *Model) Assess(rq Request) (*Assessment, error) {
 	a.Disputes = m.disputesUsed(fes)
 	for i, v := range m.vars {
 		if s.vals[i].Known && v.Name != "answer" {
-			a.Variables = append(a.Variables, VariableUse{Name: v.Name, Value: s.vals[i].format(v.Type), Class: v.Class, Origin: s.vals[i].Origin})
+			a.Variables = append(a.Variables, VariableUse{Name: v.Name, Value: s.vals[i].format(v.Type), Class: v.Class, Origin: s.vals[i].Origin, Means: v.Means})
 		}
+	}
+	for i := range m.preds {
+		p := &m.preds[i]
+		u := PredicateUse{Name: p.Name, Means: p.Means, Facts: texts(p.Facts)}
+		if p.Type == "int" {
+			n, known := s.predInt(i)
+			u.Value = Value{Known: known, Int: n}.format("int")
+		} else {
+			u.Value = triWord(s.pred(i))
+		}
+		a.Predicates = append(a.Predicates, u)
 	}
 	if err := m.changes(s, rq, a, fes); err != nil {
 		return nil, err
@@ -545,6 +556,9 @@ func (m *Model) factsUsed(s *state, a *Assessment) []FactUse {
 		for _, p := range list {
 			cite(p.Facts)
 		}
+	}
+	for _, p := range a.Predicates {
+		cite(p.Facts)
 	}
 	for _, c := range a.Checks {
 		cite(c.Facts)

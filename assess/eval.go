@@ -2,6 +2,7 @@ package assess
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -131,6 +132,11 @@ func (m *Model) newState(in *Inputs) (*state, error) {
 	d, err := source.ParseDate(s.get("as_of").Text)
 	if err != nil {
 		return nil, fmt.Errorf("assess: as_of: %w", err)
+	}
+	// The HIPAA configuration exists on a HIPAA-ready plan only; a tenant that
+	// names the one has the other, and no record of a fact may slip between them.
+	if arr := &s.vals[m.varIndex["arrangements"]]; slices.Contains(arr.Set, "hipaa_configuration") && !slices.Contains(arr.Set, "hipaa_ready") {
+		arr.Set = Set(append(slices.Clone(arr.Set), "hipaa_ready")...).Set
 	}
 	s.asOf, s.plan, s.arr = d, s.get("plan").Text, s.get("arrangements").Set
 	if s.plan == "" {

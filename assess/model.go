@@ -37,6 +37,9 @@ type Model struct {
 	disputes     []DisputeNote
 	limits       []string
 	observations []observation
+	operational  []operationalGap
+	controls     []control
+	levers       []lever
 	facts        *platform.Catalogue
 	factConds    map[*platform.Record]*condition.Program[state]
 	env          *condition.Env[state]
@@ -220,6 +223,8 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 	decode("elements.yaml", &elems)
 	decode("disputes.yaml", &disputes)
 	decode("propositions.yaml", &props)
+	var ctl controlFile
+	decode("controls.yaml", &ctl)
 	rest := make([]string, 0, len(files))
 	for n := range files {
 		rest = append(rest, n)
@@ -255,6 +260,7 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 	m.compileElements(elems.Elements, &ps)
 	m.compileFrameworks(&ps)
 	m.compilePropositions(&props, &ps)
+	m.compileControls(&ctl, &ps)
 	if err := ps.Err(); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/assess/coverage"
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
+	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/rules/spend"
 )
@@ -102,8 +103,12 @@ func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 // FromResult lays out what a run produced for Build.
 func FromResult(r *rehearsal.Result, digest string) Input {
 	in := Input{Assessment: r.Assessment, Rules: r.Rules, Digest: digest}
+	spentBy := map[string]int64{}
+	for _, g := range r.Spend.Groups {
+		spentBy[g.Group] += g.Spent
+	}
 	for _, b := range r.Spend.Budgets {
-		l := SpendLine{Group: b.Group, LimitPerMember: spend.Dollars(b.Limit), Spent: b.SpentText, Members: b.Members, Blocked: b.Blocked, Because: b.Because, LimitMicros: b.Limit}
+		l := SpendLine{Group: b.Group, LimitPerMember: spend.Dollars(b.Limit), Spent: dollars(spentBy[b.Group]), Members: b.Members, Blocked: b.Blocked, Because: b.Because, LimitMicros: b.Limit}
 		if b.Formula != nil {
 			l.Formula = append(l.Formula, b.Formula.Lines...)
 			if b.Assumes != "" {
@@ -132,17 +137,7 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 		}
 	}
 	for _, f := range r.Findings {
-		l := FindingLine{ID: f.ID, Severity: f.Severity.String(), Title: f.Title, Member: f.Member, Time: f.Time.UTC().Format("2006-01-02 15:04"), Reason: f.Reason, Count: f.Count}
-		var ids []string
-		for i, e := range f.Events {
-			if i == 3 {
-				ids = append(ids, "and more")
-				break
-			}
-			ids = append(ids, e.ID())
-		}
-		l.Events = strings.Join(ids, ", ")
-		in.Findings = append(in.Findings, l)
+		in.Findings = append(in.Findings, findingLine(f, 3))
 	}
 	for _, w := range r.Analytics.Weeks {
 		in.Adoption = append(in.Adoption, AdoptionLine{Week: w.From, Sessions: w.Sessions, Active: w.Active, Enabled: w.Enabled})
@@ -161,6 +156,29 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 		in.Phases = append(in.Phases, l)
 	}
 	return in
+}
+
+// findingLine is a finding in words, with at most so many event ids.
+func findingLine(f rules.Finding, most int) FindingLine {
+	l := FindingLine{ID: f.ID, Severity: f.Severity.String(), Title: f.Title, Member: f.Member, Reason: f.Reason, Count: f.Count}
+	if !f.Time.IsZero() {
+		l.Time = f.Time.UTC().Format("2006-01-02 15:04")
+	}
+	var ids []string
+	for i, e := range f.Events {
+		if i == most {
+			ids = append(ids, "and more")
+			break
+		}
+		ids = append(ids, e.ID())
+	}
+	l.Events = strings.Join(ids, ", ")
+	return l
+}
+
+// dollars rounds to cents: a report needs no millionths.
+func dollars(micros int64) string {
+	return spend.Dollars((micros + spend.Cent/2) / spend.Cent * spend.Cent)
 }
 
 // memberSpend groups the months of members by the limit that bound them, each

@@ -8,3 +8,41 @@ func StoryNames() []string {
 	}
 	return out
 }
+
+// TaleInfo is what is known about a story or twin before it is played.
+type TaleInfo struct {
+	ID, Title string
+	Number    int    // of the story; a twin has its story's
+	Of        string // the story a twin belongs to; "" for a story
+	Topics    []string
+	Capture   string // full, names, meta or any
+	Hidden    bool   // nothing on the wire tells
+	Fact      string // where a twin's innocence can be read: W, C or X
+	Innocent  string
+	Everybody bool // changes the stream of many members at once
+	Leaver    bool // needs a member who leaves
+}
+
+// Tales lists stories and twins, each twin after its story.
+func Tales() []TaleInfo {
+	var out []TaleInfo
+	for i := range tales {
+		t := &tales[i]
+		out = append(out, t.info())
+		for k := range t.Twins {
+			out = append(out, t.Twins[k].info())
+		}
+	}
+	return out
+}
+
+func (t *tale) info() TaleInfo {
+	x := TaleInfo{ID: t.ID.Value, Title: t.Title, Number: t.Number, Topics: t.Topics, Capture: t.Capture, Hidden: t.Hidden, Fact: t.Fact, Innocent: t.Innocent, Leaver: t.Leaver}
+	if t.of != nil {
+		x.Of, x.Number, x.Topics, x.Hidden = t.of.ID.Value, t.of.Number, t.of.Topics, t.of.Hidden
+	}
+	for _, c := range t.Changes {
+		x.Everybody = x.Everybody || c.Who == "all" || c.Who == "team"
+	}
+	return x
+}

@@ -58,16 +58,10 @@ var ErrNoRecords = fmt.Errorf("no usable record")
 
 // Run carries out one rehearsal. The result is complete or the error is not nil.
 func Run(ctx context.Context, o Options) (*Result, error) {
-	if o.Progress == nil {
-		o.Progress = func(string, int64, int64) {}
+	if len(o.Key) == 0 && len(o.Streams) > 0 {
+		return nil, fmt.Errorf("rehearsal: a capture needs a key for its pseudonyms")
 	}
-	if len(o.Key) == 0 {
-		if len(o.Streams) > 0 {
-			return nil, fmt.Errorf("rehearsal: a capture needs a key for its pseudonyms")
-		}
-		o.Key = rules.SimulatedKey(int64(o.Scenario.Seed))
-	}
-	r, err := prepare(o)
+	r, err := prepare(o.withKey())
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +73,18 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	return r.result()
+}
+
+// withKey fills in what may be left out: the key of a simulated run, and nobody
+// to tell the progress.
+func (o Options) withKey() Options {
+	if o.Progress == nil {
+		o.Progress = func(string, int64, int64) {}
+	}
+	if len(o.Key) == 0 {
+		o.Key = rules.SimulatedKey(int64(o.Scenario.Seed))
+	}
+	return o
 }
 
 // run is everything one rehearsal works with.

@@ -129,8 +129,16 @@ type Budget struct {
 
 // Stopped is what happened to members at their limit in the closed loop.
 type Stopped struct {
-	Members  int   `json:"members"`
-	Requests int64 `json:"requests"`
+	Members  int             `json:"members"`
+	Requests int64           `json:"requests"`
+	Who      []StoppedMember `json:"who"`
+}
+
+// StoppedMember is a member whom a limit stopped, and when first.
+type StoppedMember struct {
+	Member   string    `json:"member"`
+	First    time.Time `json:"first"`
+	Requests int       `json:"requests"`
 }
 
 func (r *run) name(member string) (string, error) {
@@ -278,10 +286,16 @@ func (r *run) spending() (Spend, error) {
 	// requests went on; in the closed loop they stopped, and the simulation says who.
 	blocked := map[int]bool{}
 	if r.outcome != nil {
-		out.Stopped = &Stopped{Members: len(r.outcome.Blocked), Requests: int64(r.outcome.RequestsBlocked)}
+		out.Stopped = &Stopped{Members: len(r.outcome.Blocked), Requests: int64(r.outcome.RequestsBlocked), Who: []StoppedMember{}}
 		for _, b := range r.outcome.Blocked {
 			blocked[b.Member] = true
+			name, err := r.name(key(&r.dir.Members[b.Member]))
+			if err != nil {
+				return out, err
+			}
+			out.Stopped.Who = append(out.Stopped.Who, StoppedMember{name, b.First.UTC(), b.Requests})
 		}
+		slices.SortStableFunc(out.Stopped.Who, func(a, b StoppedMember) int { return strings.Compare(a.Member, b.Member) })
 	} else {
 		for _, b := range r.ledger.Summary().WouldBlock {
 			if m, ok := r.dir.Lookup(b.Member); ok {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sandtable-dev/sandtable/assess/quality"
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/alert"
 	"github.com/sandtable-dev/sandtable/rules/event"
@@ -41,6 +43,15 @@ func rulesCommand() *cli.Command {
 				Flags: []cli.Flag{path, declared, &cli.StringFlag{Name: "event", Usage: "event `ID` as printed in reports, e.g. e42", Required: true},
 					&cli.BoolFlag{Name: "include-content", Usage: "print prompts, paths and commands whole"}},
 				Action: rulesExplain},
+			{Name: "score", Usage: "measure rules on stories and their benign twins", ArgsUsage: "[PATH]",
+				Description: "Plays the stories and twins of the simulator inside ordinary life, under each capture setting, and says what\neach rule caught, missed and got wrong. Seeds follow from the label and the digest of the rules.",
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the whole table as JSON to `FILE`"},
+					&cli.IntFlag{Name: "instances", Usage: "`N` of each story under each setting", Value: 12},
+					&cli.IntFlag{Name: "twins", Usage: "`N` of each twin", Value: 6},
+					&cli.StringFlag{Name: "label", Usage: "draw other seeds by `NAME`", Value: "report"},
+					asJSON,
+				}, Action: rulesScore},
 		},
 	}
 }
@@ -434,6 +445,58 @@ func explainEvent(w io.Writer, r *alert.Rule, ev *event.Event, cfg alert.Config,
 	if pairs, _ := r.KeyOf(ev); len(pairs) > 0 {
 		for _, p := range pairs {
 			fmt.Fprintf(w, "  key %-36s %s\n", p[0], p[1])
+		}
+	}
+}
+
+func rulesScore(c *cli.Context) error {
+	path, err := optional(c)
+	if err != nil {
+		return err
+	}
+	rs, err := loadRules(path)
+	if err != nil {
+		return err
+	}
+	digest := ""
+	if path == "" {
+		digest, err = alert.Digest(alert.Packs())
+	} else {
+		digest, err = alert.DigestPath(path)
+	}
+	if err != nil {
+		return err
+	}
+	if c.Int("instances") < 1 || c.Int("twins") < 1 {
+		return usage("--instances and --twins are 1 or more")
+	}
+	table, err := quality.Score(c.Context, rs, digest, quality.Options{Label: c.String("label"), Instances: c.Int("instances"), Twins: c.Int("twins"),
+		Progress: measuring(c)})
+	if err != nil {
+		return err
+	}
+	if file := c.String("output"); file != "" {
+		f, err := os.Create(file)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(table.Write(f), f.Close()); err != nil {
+			return err
+		}
+	}
+	if c.Bool("json") {
+		return table.Write(c.App.Writer)
+	}
+	return table.Print(c.App.Writer)
+}
+
+// measuring shows on a terminal how far a measurement is.
+func measuring(c *cli.Context) func(done, total int) {
+	p := newProgress(c.App.ErrWriter)
+	return func(done, total int) {
+		p.show("playing", int64(done), int64(total))
+		if done == total {
+			p.done()
 		}
 	}
 }

@@ -134,6 +134,9 @@ func (c *composer) document(d *reports.Document) []box {
 	var board, rest []box
 	for _, s := range d.Sections {
 		c.scale = 1
+		if s.Small {
+			c.scale = 0.88
+		}
 		n := len(c.marks)
 		boxes := c.section(s)
 		// A page that is meant to be one page is set smaller before it is broken.
@@ -172,7 +175,7 @@ func (c *composer) contents() []box {
 	c.out[0].mark, c.out[0].newPage = m, true
 	const pageW, indent = 12.0, 10.0
 	for _, t := range marks {
-		if t.level > 1 || t.title == "" {
+		if t.level > 1 || t.title == "" || t.board && t.no == "" { // the cover needs no entry
 			continue
 		}
 		fc, size, gap, col := c.regular, sizeBody-0.3, 0.2, ink
@@ -532,7 +535,7 @@ func (c *composer) keyValues(pairs []reports.KeyValue) {
 			{c.x, plainLines(c.regular, size, muted, kv.Key, keyW-3)},
 			{c.x + keyW, plainLines(c.regular, size, ink, kv.Value, c.w-keyW)},
 		}, size, 1.4, 0.7*c.scale, gap*c.scale, nil, nil)
-		if i == 0 && len(pairs) > 1 {
+		if i < len(pairs)-1 && (i == 0 || len(pairs) <= 8) { // a short list is read as one
 			c.out[len(c.out)-1].keep = true
 		}
 	}
@@ -548,8 +551,8 @@ func (c *composer) statusRow(v reports.StatusRow) {
 	} else {
 		c.row([]column{{c.x, append(ls, plainLines(c.bold, size, ink, v.Title, c.w)...)}}, size, 1.42, 0, 2.6*c.scale, nil, nil)
 	}
+	c.out[len(c.out)-1].keep = true // a status belongs to what it is the status of
 	if v.Text != "" {
-		c.out[len(c.out)-1].keep = true
 		c.lines(c.regular, sizeBody, ink, c.x+size*mmPerPoint*1.15, c.w-5, v.Text, style{leading: 1.42})
 	}
 	c.out[at].gap = 2.6 * c.scale

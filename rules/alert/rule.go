@@ -467,9 +467,17 @@ func (r *Rule) compileCorrelation(ps *source.Problems) {
 	} else if c.Window.Value != "" || c.Threshold.Value != "" || c.Field.Value != "" {
 		ps.Add(r.At, "add type: count", "correlation has no type")
 	}
+	least := c.window
+	if c.Type == "first_seen" { // its window is memory, not the span of an incident
+		least, r.suppress = 0, time.Hour
+		if c.Within.Value != "" {
+			least = duration(c.Within, ps)
+			r.suppress = least
+		}
+	}
 	if r.Suppress.Value != "" {
 		r.suppress = duration(r.Suppress, ps)
-		if r.suppress < c.window {
+		if r.suppress < least {
 			ps.Add(r.Suppress.At, "one incident would raise several alerts", "suppress is shorter than the window")
 		}
 	}

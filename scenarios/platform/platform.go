@@ -19,7 +19,7 @@ import (
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
-//go:embed facts/*.yaml prices.yaml
+//go:embed facts/*.yaml prices.yaml features.yaml
 var embedded embed.FS
 
 // Value is the answer of a fact for one plan. The zero value says that no
