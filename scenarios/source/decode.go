@@ -434,7 +434,7 @@ func fieldsOf(t reflect.Type) fieldSet {
 // Nearest returns the candidate closest to s by edit distance, or "" when none
 // is close enough to be a likely slip of the pen.
 func Nearest(s string, candidates []string) string {
-	best, bestD := "", len(s)/3+1
+	best, bestD := "", min(len(s)/3+2, max(3, len(s)/3+1))
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(s), strings.ToLower(c)); d < bestD {
 			best, bestD = c, d
