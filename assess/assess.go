@@ -425,7 +425,7 @@ func (m *Model) answer(s *state, rq Request, posture string, fes []frameworkEval
 			}
 		}
 		if len(an.Conditions) == 0 {
-			an.Conditions = []string{"Confirm the result on observed evidence; this run was simulated."}
+			an.Conditions = []string{"Confirm the result on observed Cowork evidence: this run had none."}
 		}
 	}
 	return an

@@ -500,10 +500,11 @@ func (d *Doctor) complaints(c *coverage.Report) []Complaint {
 	var skewed, worst, late, records int64
 	for _, in := range d.installs {
 		records += in.records
-		if off := max(in.ahead, in.behind); off >= 3 && off*10 > in.samples*7 {
+		switch off := max(in.ahead, in.behind); {
+		case off >= 3 && off*10 > in.samples*7:
 			skewed++
 			worst = max(worst, in.off)
-		} else if in.lateRuns*3 <= in.samples { // else it may be a clock, too
+		case in.lateRuns*3 <= in.samples && in.samples >= 10: // else it may be a clock, too
 			late += in.late
 		}
 	}

@@ -98,7 +98,8 @@ type state struct {
 	predNum   []Value
 	answers   map[factKey]platform.Answer
 	inFact    map[*platform.Record]bool
-	els       []elementEval // by element.index
+	els       []elementEval     // by element.index
+	asked     map[string]string // parameters of the claim or need being judged
 }
 
 type factKey struct{ id, mode string }
@@ -536,10 +537,17 @@ func (s *state) answerPosture(fes []frameworkEval) string {
 	switch {
 	case verify:
 		return Verify
-	case open || s.sim:
+	case open || s.sim || !s.heard():
 		return WithConditions
 	}
 	return Supportable
+}
+
+// heard reports that at least one Cowork record was seen: without one nothing
+// was observed, whatever else was read.
+func (s *state) heard() bool {
+	r := s.get("cowork_records")
+	return r.Known && r.Int > 0
 }
 
 // usedFacts lists every fact the run looked at, each once, in order. Where one

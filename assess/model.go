@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -321,6 +322,20 @@ func (m *Model) buildEnv() {
 	e.FuncInt("fact_param", "fact_param(id, name): a number of the record in force", 2, 2,
 		func(args []string) error { return factArgs(args[:1]) },
 		func(s *state, args []string) (int64, bool) { return s.factParam(args[0], args[1]) })
+	e.FuncInt("asked", "asked(name): a whole-number parameter of the claim or need being judged", 1, 1, nil,
+		func(s *state, args []string) (int64, bool) {
+			n, err := strconv.ParseInt(s.asked[args[0]], 10, 64)
+			return n, err == nil
+		})
+	e.FuncBool("asked_is", "asked_is(name, text): a parameter of the claim or need being judged has this value", 2, 2, nil,
+		func(s *state, args []string) condition.Tri {
+			v, ok := s.asked[args[0]]
+			return condition.Of(v == args[1], ok)
+		})
+	e.String("asked_date", "the parameter date of the claim or need being judged", func(s *state) (string, bool) {
+		v, ok := s.asked["date"]
+		return v, ok
+	})
 	e.FuncBool("att", "att(id): an attestation in date and in scope", 1, 1,
 		func(args []string) error {
 			if m.atts[args[0]] == nil {

@@ -11,29 +11,82 @@ import (
 
 // Input is the assessment and what the engines say beside it. The lines hold
 // words and figures ready to print: amounts, shares and pseudonyms are made by
-// whoever owns them.
+// whoever owns them. What is left out is left out of the document or named as
+// not supplied.
 type Input struct {
-	Assessment *assess.Assessment
-	Spend      []SpendLine
-	Rules      []assess.RuleRow
-	Matrix     []MatrixLine
-	Findings   []FindingLine
-	Adoption   []AdoptionLine
-	Phases     []PhaseLine
-	Digest     string // SHA-256 of assessment.json
+	Assessment  *assess.Assessment
+	Spend       []SpendLine
+	MemberSpend []SpendGroup // each member and month against the limit that bound it
+	Fan         *SpendFan
+	Rules       []assess.RuleRow
+	Quality     []QualityLine
+	Matrix      []MatrixLine
+	Flags       []FlagLine
+	Groups      []GroupLine
+	Findings    []FindingLine
+	Adoption    []AdoptionLine
+	Coverage    []CoverageLine
+	Phases      []PhaseLine
+	Timeline    []AnswerAt // the answer at other dates; made from the assessment when absent
+	Digest      string     // SHA-256 of assessment.json
+	Content     bool       // names and content were not withheld: every page says so
+	Paper       string     // A4, or Letter
+	Logo        []byte     // PNG or JPEG for the cover
 }
 
 // SpendLine is one group's limit and how the number was reached.
 type SpendLine struct {
 	Group, LimitPerMember string
+	LimitMicros           int64
 	Formula               []string
 	Spent                 string
 	Members, Blocked      int
 	Because               string
 }
 
+// SpendGroup is what members under one limit spent in a month, sorted.
+type SpendGroup struct {
+	Source      string // the limit that bound them, in words
+	LimitMicros int64  // per member and month; -1 for none
+	Micros      []int64
+}
+
+// SpendFan is spend to date and the range it may take.
+type SpendFan struct {
+	Title       string
+	LimitMicros int64 // -1 for none
+	Points      []FanPoint
+	Note        string
+}
+
+// FanPoint is one day, cumulative. Actual is -1 where the day is still to come.
+type FanPoint struct {
+	Day                    string
+	Actual, Low, Mid, High int64
+}
+
+// QualityLine is how well one rule did against what was injected.
+type QualityLine struct {
+	Rule           string
+	Caught, Seeded int
+	False, Alerts  int
+	Reachable      bool // false: no injected sample could reach it, so it is unproven
+}
+
 // MatrixLine is what one group may do, and why.
-type MatrixLine struct{ Group, What, Level, Because, Flag string }
+type MatrixLine struct{ Group, Kind, What, Level, Because, Flag string }
+
+// FlagLine is a weakness of the access configuration.
+type FlagLine struct{ Severity, Subject, Text string }
+
+// GroupLine is a group with its members.
+type GroupLine struct {
+	Name    string
+	Members int
+	Purpose string
+	Source  string
+	Roles   []string
+}
 
 // FindingLine is one finding; Member is already a pseudonym.
 type FindingLine struct {
@@ -50,8 +103,18 @@ type AdoptionLine struct {
 	Share           string
 }
 
-// PhaseLine is one phase of the rollout.
+// CoverageLine is one share of what the stream can show; more is better.
+type CoverageLine struct {
+	What  string
+	N, Of int64
+	Why   string
+}
+
+// PhaseLine is one phase of the rollout. To is empty for the last.
 type PhaseLine struct{ Name, From, To, Groups, Status, Because string }
+
+// AnswerAt is the answer by the facts of a date.
+type AnswerAt struct{ Date, Posture, Because string }
 
 // Limits on what is listed. Each place that cuts says how many there were.
 const (
@@ -65,15 +128,19 @@ const (
 const notSupplied = "Not supplied"
 
 type builder struct {
-	in    Input
-	a     *assess.Assessment
-	doc   *Document
-	facts map[string]assess.FactUse
-	fw    map[string]assess.FrameworkResult
+	in     Input
+	a      *assess.Assessment
+	doc    *Document
+	facts  map[string]assess.FactUse
+	fw     map[string]assess.FrameworkResult
+	causal []*cause // what decides the open verdicts, worst first
+	capped []assess.ObligationResult
 }
 
-// Build lays the assessment out as a document. It never fails: what is missing
-// is named in its place.
+// Build lays the assessment out as a document, in the order in which readiness
+// reports are read: the answer, its scope and method, the system, its controls,
+// the findings, the risks, what to do, the evidence, and the limits of it all.
+// It never fails: what is missing is named in its place.
 func Build(in Input) *Document {
 	a := in.Assessment
 	if a == nil {
@@ -86,33 +153,62 @@ func Build(in Input) *Document {
 	for _, f := range a.Frameworks {
 		b.fw[f.ID] = f
 	}
+	b.collectCauses()
 	b.meta()
-	b.cover()
-	b.summary()
+	b.cover()   // 1
+	b.summary() // 2
 	b.conditions()
-	b.scope()
-	for _, g := range a.Gaps {
-		b.gap(g)
-	}
-	b.causes()
-	b.obligations()
-	b.propositions()
+	b.scope()  // 3
+	b.method() // 4
+	b.system() // 5
+	b.adoption()
 	b.rollout()
+	b.controls() // 6
+	b.obligations()
 	b.matrix()
 	b.spend()
 	b.rules()
+	b.causes() // 7
+	for _, g := range a.Gaps {
+		b.gap(g)
+	}
+	b.causePages()
+	b.propositions()
 	b.findings()
-	b.adoption()
+	b.riskRegister() // 8
+	b.roadmap()      // 9
+	b.notice()
+	b.partners()
+	b.evidence() // 10
 	b.stillAsked()
-	b.evidence()
+	b.signOff()     // 11
+	b.limitations() // 12
 	b.disputes()
-	b.limitations()
 	b.glossary()
-	b.signOff()
 	b.appendixChains()
 	b.appendixGaps()
 	b.appendixFacts()
+	b.number()
 	return b.doc
+}
+
+// number gives sections their numbers: the cover is the first of the twelve.
+func (b *builder) number() {
+	n, m := 0, 0
+	for i := range b.doc.Sections {
+		s := &b.doc.Sections[i]
+		switch {
+		case strings.HasPrefix(s.ID, "appendix"):
+		case s.Level == 1:
+			n, m = n+1, 0
+			if s.ID != "cover" {
+				s.No = strconv.Itoa(n)
+			}
+		case s.Level == 2:
+			m++
+			s.No = fmt.Sprintf("%d.%d", n, m)
+		}
+	}
 }
 
 func (b *builder) add(s Section) {
@@ -151,6 +247,11 @@ func (b *builder) meta() {
 	m.Preparer = or(a.Preparer, notSupplied)
 	m.Label = a.Label
 	m.Digest = b.in.Digest
+	m.Answer = answerStatus(a.Answer.Posture)
+	m.Paper, m.Logo = b.in.Paper, b.in.Logo
+	if b.in.Content {
+		m.Content = "Names and content are included: handle as the records themselves"
+	}
 }
 
 func (b *builder) cover() {
@@ -159,62 +260,104 @@ func (b *builder) cover() {
 	if m.Simulated {
 		blocks = append(blocks, Strip{Title: firstWords(m.Banner), Text: m.Fictional})
 	}
+	if m.Content != "" {
+		blocks = append(blocks, Strip{Title: "Names and content are included", Text: "This copy was made with members' names and content left in. Handle it as you handle the records themselves."})
+	}
 	pairs := []KeyValue{
 		{"Organisation", m.Organisation},
-		{"As of", or(m.AsOf, "Not stated")},
+		{"As of", or(longDay(m.AsOf), "Not stated")},
 		{"Period", m.Period},
 		{"Evidence", join(". ", m.Evidence, b.a.EvidenceNote)},
 		{"Platform profile", m.Profile},
 		{"Client", m.Client},
 		{"Preparer", m.Preparer},
 		{"Status", or(m.Label, "Draft")},
+		{"Distribution", "The client named above, restricted; see the limitations"},
 	}
 	if m.Digest != "" {
 		pairs = append(pairs, KeyValue{"Digest of the assessment", "SHA-256 " + m.Digest})
 	}
 	blocks = append(blocks, KeyValues{pairs},
-		Paragraph{Text: "A readiness aid for management. It is not an audit and not legal advice; see the limitations before relying on it.", Small: true})
-	b.add(Section{ID: "cover", Title: m.Title, Blocks: blocks})
+		Paragraph{Text: "A readiness aid for management. It is not an audit and not legal advice; see the limitations before relying on it. The first two pages are the board copy, and the full report stands behind them.", Small: true})
+	b.add(Section{ID: "cover", Title: m.Title, Board: true, Blocks: blocks})
 }
 
 // --- the answer -------------------------------------------------------------
 
 func (b *builder) summary() {
 	a := b.a
-	blocks := []Block{Lead{or(a.Answer.Text, "No answer: the assessment did not give one.")}}
-	blocks = append(blocks, StatusRow{Status: answerStatus(a.Answer.Posture), Title: "May we use it?",
-		Text: fmt.Sprintf("As of %s. %s", or(a.AsOf, "a date not stated"), b.alreadyHolds())})
+	answer := []Block{Lead{or(a.Answer.Text, "No answer: the assessment did not give one.")},
+		StatusRow{Status: answerStatus(a.Answer.Posture), Title: "May we use it?", Text: fmt.Sprintf("As of %s.", or(longDay(a.AsOf), "a date not stated"))}}
+	strip := []Block{b.changedStrip()}
+	blocks := []Block{Beside{Left: 60, First: answer, Then: strip}}
 	if n := len(a.Answer.Because); n > 0 {
 		items := a.Answer.Because
 		if n > maxBecause {
-			items = append(slices.Clone(items[:maxBecause]), fmt.Sprintf("And %d more, listed under %q.", n-maxBecause, "Conditions of the answer"))
+			items = append(slices.Clone(items[:maxBecause]), fmt.Sprintf("And %d more, listed under %q.", n-maxBecause, conditionsTitle))
 		}
 		blocks = append(blocks, Heading{"Because"}, Bullets{items})
 	}
-	blocks = append(blocks, b.changedStrip())
 	if len(a.Frameworks) > 0 {
-		blocks = append(blocks, Heading{"Posture per framework"}, b.tally())
+		blocks = append(blocks, Heading{"Posture per framework"}, b.tally(), Paragraph{Text: "What already holds: " + b.alreadyHolds(), Small: true})
 	}
 	if len(a.Gaps) > 0 {
-		blocks = append(blocks, Heading{"Headline gaps"})
+		t := Table{Head: []string{"Headline gap", "State", "In one sentence"}, Widths: []int{26, 17, 57}}
 		for _, g := range a.Gaps {
-			blocks = append(blocks, StatusRow{Status: stateStatus(g.State), Title: g.Title, Text: firstSentence(g.Summary)})
+			t.Rows = append(t.Rows, []Cell{{Text: g.Title}, {Status: stateStatus(g.State)}, {Text: firstSentence(g.Summary)}})
 		}
+		blocks = append(blocks, Heading{"Headline gaps"}, t)
 	}
 	acts := b.actions()
 	if len(acts) > 0 {
-		note := ""
+		note := "Owner and effort are proposals by kind of work; the date is for the owner to fill in."
 		if len(acts) > maxActions {
-			note = fmt.Sprintf("%d of %d actions shown, most often named first; all stand under the findings by cause.", maxActions, len(acts))
+			note = fmt.Sprintf("%d of %d actions shown, those that decide the worst and the most verdicts. %s", maxActions, len(acts), note)
 			acts = acts[:maxActions]
 		}
-		t := Table{Head: []string{"Action", "Verdict it bears on"}, Widths: []int{60, 40}, Note: note}
+		t := Table{Head: []string{"Action", "Owner", "Effort", "By", "Verdicts it bears on"}, Widths: []int{41, 15, 14, 7, 23}, Note: note}
 		for i, x := range acts {
-			t.Rows = append(t.Rows, []Cell{{Text: fmt.Sprintf("%d. %s", i+1, x.text)}, {Status: verdictStatus(x.worst), Text: b.named(x.obligations)}})
+			c := &cause{element: x.element, obligations: x.obligations}
+			t.Rows = append(t.Rows, []Cell{{Text: fmt.Sprintf("%d. %s", i+1, x.text)}, {Text: b.ownerOf(c)}, {Text: effortOf(x.element)}, {}, {Status: verdictStatus(x.worst), Text: b.named(x.obligations)}})
 		}
 		blocks = append(blocks, Heading{"What to do first"}, t)
 	}
-	b.add(Section{ID: "summary", Title: "Executive summary", NewPage: true, OnePage: true, Blocks: blocks})
+	if s := b.wouldChange(); s != "" {
+		blocks = append(blocks, Heading{"What would change the answer"}, Paragraph{Text: s})
+	}
+	b.add(Section{ID: "summary", Title: "Executive summary", Board: true, NewPage: true, OnePage: true, Blocks: blocks})
+}
+
+const conditionsTitle = "Conditions of the answer"
+
+// wouldChange says in one sentence what moves the answer: the conditions, else
+// what would close the gaps.
+func (b *builder) wouldChange() string {
+	parts := b.a.Answer.Conditions
+	lead := "It rests on these conditions: "
+	if len(parts) == 0 {
+		lead = "One of these, with a new assessment after it: "
+		for _, g := range b.a.Gaps {
+			if g.ID == "audit-log" {
+				parts = g.Closes
+			}
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	more := ""
+	if len(parts) > 3 {
+		more = fmt.Sprintf("; and %d more under %q", len(parts)-3, conditionsTitle)
+		parts = parts[:3]
+	}
+	trimmed := make([]string, len(parts))
+	for i, p := range parts {
+		trimmed[i] = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSpace(p), "."), ", or")
+		if i > 0 || strings.HasSuffix(lead, ": ") {
+			trimmed[i] = strings.ToLower(first(trimmed[i])) + rest(trimmed[i])
+		}
+	}
+	return lead + strings.Join(trimmed, "; ") + more + "."
 }
 
 // alreadyHolds gives what is supported a line of its own: a summary of gaps alone
@@ -289,6 +432,7 @@ func (b *builder) tally() Tally {
 type action struct {
 	text        string
 	worst       assess.Verdict
+	element     assess.ElementResult
 	obligations []assess.ObligationResult
 }
 
@@ -306,7 +450,7 @@ func (b *builder) actions() []action {
 			seen[e.Remedy] = true
 			x := byText[e.Remedy]
 			if x == nil {
-				x = &action{text: e.Remedy, worst: o.Verdict}
+				x = &action{text: e.Remedy, worst: o.Verdict, element: e}
 				byText[e.Remedy] = x
 				order = append(order, e.Remedy)
 			}
@@ -318,7 +462,12 @@ func (b *builder) actions() []action {
 	for _, k := range order {
 		out = append(out, *byText[k])
 	}
-	slices.SortStableFunc(out, func(x, y action) int { return len(y.obligations) - len(x.obligations) })
+	slices.SortStableFunc(out, func(x, y action) int {
+		if d := rank(x.worst) - rank(y.worst); d != 0 {
+			return d
+		}
+		return len(y.obligations) - len(x.obligations)
+	})
 	return out
 }
 
@@ -360,8 +509,11 @@ func (b *builder) conditions() {
 		}
 		blocks = append(blocks, Heading{"Facts that differ at the last verified date"}, t)
 	}
+	if f := b.timelineFigure(); f != nil {
+		blocks = append([]Block{*f}, blocks...)
+	}
 	if len(blocks) > 0 {
-		b.add(Section{ID: "conditions", Title: "Conditions of the answer", NewPage: true, Blocks: blocks})
+		b.add(Section{ID: "conditions", Title: conditionsTitle, Level: 2, NewPage: true, Blocks: blocks})
 	}
 }
 
@@ -397,8 +549,27 @@ func (b *builder) scope() {
 	if len(a.Assumptions) > 0 {
 		blocks = append(blocks, Heading{"Assumptions"}, Bullets{a.Assumptions})
 	}
-	blocks = append(blocks, Heading{"What was read"}, KeyValues{b.figures()})
-	b.add(Section{ID: "scope", Title: "Scope and assumptions", NewPage: true, Blocks: blocks})
+	if out := b.outOfScope(); len(out) > 0 {
+		blocks = append(blocks, Heading{"Left out, and why"}, Bullets{out})
+	}
+	b.add(Section{ID: "scope", Title: "Scope, boundary and assumptions", NewPage: true, Blocks: blocks})
+}
+
+// outOfScope lists frameworks that do not apply and how many obligations of the
+// others do not, with the reason.
+func (b *builder) outOfScope() []string {
+	var out []string
+	for _, f := range b.a.Frameworks {
+		if !f.Applicable {
+			out = append(out, join(": ", f.Title, or(f.Why, "no reason was given")))
+		}
+	}
+	for _, o := range b.a.Obligations {
+		if o.Verdict == assess.NotApplicable && b.fw[o.Framework].Applicable {
+			out = append(out, join(": ", o.Citation+" "+o.Title, strings.Join(o.Reasons, " ")))
+		}
+	}
+	return out
 }
 
 func (b *builder) figures() []KeyValue {
@@ -459,7 +630,7 @@ func (b *builder) gap(g assess.Gap) {
 	for _, f := range g.Footnotes {
 		blocks = append(blocks, Paragraph{Text: f, Small: true})
 	}
-	b.add(Section{ID: "gap-" + g.ID, Title: "Headline gap: " + g.Title, NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "gap-" + g.ID, Title: "Headline gap: " + g.Title, Level: 2, NewPage: true, Blocks: blocks})
 }
 
 func hits(n int) string {
@@ -496,18 +667,14 @@ func deciding(o assess.ObligationResult, among ...assess.Verdict) []assess.Eleme
 	return out
 }
 
-func (b *builder) causes() {
-	type key struct {
-		name  string
-		state string
-	}
+// collectCauses groups what decides the open verdicts by element and state.
+func (b *builder) collectCauses() {
+	type key struct{ name, state string }
 	byKey := map[key]*cause{}
-	var list []*cause
-	var capped []assess.ObligationResult
 	for _, o := range b.a.Obligations {
 		els := deciding(o, assess.GapNoConfiguration, assess.GapYouCanClose, assess.NotAssessed, assess.PartlySupported, assess.NeedsAttestation)
 		if len(els) == 0 && o.CappedBy != "" {
-			capped = append(capped, o)
+			b.capped = append(b.capped, o)
 		}
 		for _, e := range els {
 			k := key{elementSlug(e), e.State}
@@ -515,47 +682,97 @@ func (b *builder) causes() {
 			if c == nil {
 				c = &cause{name: or(e.Name, words(elementSlug(e))), worst: o.Verdict, element: e}
 				byKey[k] = c
-				list = append(list, c)
+				b.causal = append(b.causal, c)
 			}
 			c.worst = worse(c.worst, o.Verdict)
 			c.obligations = append(c.obligations, o)
 		}
 	}
-	slices.SortStableFunc(list, func(x, y *cause) int {
+	slices.SortStableFunc(b.causal, func(x, y *cause) int {
 		if d := rank(x.worst) - rank(y.worst); d != 0 {
 			return d
 		}
 		return len(y.obligations) - len(x.obligations)
 	})
-	b.add(Section{ID: "causes", Title: "Findings by cause", NewPage: true, Blocks: []Block{
-		Paragraph{Text: fmt.Sprintf("%s explain%s the open verdicts. An obligation stands under each cause that decides it, so closing one cause may not be enough; the appendix has the whole chain.",
-			title(count(len(list), "cause")), plural(len(list), "s", ""))}}})
-	for _, c := range list {
+}
+
+func (b *builder) causes() {
+	t := Table{Head: []string{"Cause", "State", "Worst verdict it decides", "Obligations"}, Widths: []int{38, 20, 24, 18}}
+	for _, c := range b.causal {
+		t.Rows = append(t.Rows, []Cell{{Text: c.name}, {Status: elementStatus(c.element.State)}, {Status: verdictStatus(c.worst)}, {Text: b.named(c.obligations)}})
+	}
+	blocks := []Block{Paragraph{Text: fmt.Sprintf("%s explain%s the open verdicts. An obligation stands under each cause that decides it, so closing one cause may not be enough; the appendix has the whole chain.",
+		title(count(len(b.causal), "cause")), plural(len(b.causal), "s", ""))}}
+	if len(t.Rows) > 0 {
+		blocks = append(blocks, t)
+	}
+	b.add(Section{ID: "causes", Title: "Findings", NewPage: true, Blocks: blocks})
+}
+
+// longCriterion is how many obligations still read well in a sentence.
+const longCriterion = 3
+
+func (b *builder) causePages() {
+	if len(b.causal)+len(b.capped) == 0 {
+		return
+	}
+	b.add(Section{ID: "cause-pages", Title: "Findings by cause", Level: 2, NewPage: true, Blocks: []Block{
+		Paragraph{Text: "Each finding has its condition, criterion, cause, effect and recommendation. Where money reporting is concerned, each is a potential control deficiency for management's evaluation; this report assigns no severity to it."}}})
+	fresh := true
+	for _, c := range b.causal {
+		e := c.element
 		var obl []string
 		for _, o := range c.obligations {
 			obl = append(obl, join(" ", o.Citation, strings.ToLower(first(o.Title))+rest(o.Title)))
 		}
-		e := c.element
+		criterion := strings.Join(obl, "; ") + "."
+		if len(obl) > longCriterion {
+			criterion = fmt.Sprintf("%s, listed below.", title(count(len(obl), "obligation")))
+		}
 		kv := []KeyValue{
 			{"Condition", join(". ", stateWords(e.State), strings.Join(e.Evidence, "; "))},
-			{"Criterion", strings.Join(obl, "; ") + "."},
+			{"Criterion", criterion},
 		}
 		if e.Note != "" {
 			kv = append(kv, KeyValue{"Cause", e.Note})
+		} else if why := b.factsInWords(e.Facts); why != "" {
+			kv = append(kv, KeyValue{"Cause", why})
 		}
 		kv = append(kv, KeyValue{"Effect", fmt.Sprintf("Decides %s: %s.", count(len(c.obligations), "obligation"), b.named(c.obligations))},
-			KeyValue{"Recommendation", or(e.Remedy, remedyOf(c.obligations))})
-		b.add(Section{ID: "cause-" + elementSlug(e) + "-" + e.State, Title: c.name, Level: 2, Blocks: []Block{
-			StatusRow{Status: verdictStatus(c.worst)}, KeyValues{kv}}})
+			KeyValue{"Recommendation", or(e.Remedy, remedyOf(c.obligations))},
+			KeyValue{"Owner, effort", b.ownerOf(c) + "; " + effortOf(e)})
+		blocks := []Block{StatusRow{Status: verdictStatus(c.worst)}, KeyValues{kv}}
+		if len(obl) > longCriterion {
+			t := Table{Head: []string{"Obligation", "Citation", "Framework", "Verdict"}, Widths: []int{36, 24, 20, 20}}
+			for _, o := range c.obligations {
+				t.Rows = append(t.Rows, []Cell{{Text: o.Title}, {Text: o.Citation}, {Text: b.fw[o.Framework].Title}, {Status: verdictStatus(o.Verdict)}})
+			}
+			blocks = append(blocks, t)
+		}
+		alone := c.worst == assess.GapNoConfiguration // these get a page of their own
+		b.add(Section{ID: "cause-" + elementSlug(e) + "-" + e.State, Title: c.name, Level: 3, NewPage: alone && !fresh, Blocks: blocks})
+		fresh = false
 	}
-	if len(capped) > 0 {
+	if len(b.capped) > 0 {
 		t := Table{Head: []string{"Obligation", "Verdict", "Why"}, Widths: []int{35, 25, 40}}
-		for _, o := range capped {
+		for _, o := range b.capped {
 			t.Rows = append(t.Rows, []Cell{{Text: join(": ", o.Citation, o.Title)}, {Status: verdictStatus(o.Verdict)}, {Text: strings.Join(o.Reasons, " ")}})
 		}
-		b.add(Section{ID: "cause-capped", Title: "Held back by another obligation", Level: 2, Blocks: []Block{
+		b.add(Section{ID: "cause-capped", Title: "Held back by another obligation", Level: 3, Blocks: []Block{
 			Paragraph{Text: "These presuppose a record that another obligation must create first."}, t}})
 	}
+}
+
+// factsInWords is what the facts behind an element say, first the two most
+// telling; the appendix has them all.
+func (b *builder) factsInWords(ids []string) string {
+	var said []string
+	for _, id := range ids {
+		if f, ok := b.facts[id]; ok && f.Statement != "" && len(said) < 2 {
+			said = append(said, strings.TrimSuffix(strings.TrimSpace(f.Statement), ".")+".")
+		}
+	}
+	return strings.Join(said, " ")
 }
 
 func remedyOf(os []assess.ObligationResult) string {
@@ -568,8 +785,6 @@ func remedyOf(os []assess.ObligationResult) string {
 }
 
 func (b *builder) obligations() {
-	b.add(Section{ID: "obligations", Title: "Obligations per framework", NewPage: true, Blocks: []Block{
-		Paragraph{Text: "Standards are paraphrased; the official texts prevail. Verdicts are indicative and made for management, not findings of an auditor or assessor."}}})
 	for _, f := range b.a.Frameworks {
 		if !f.Applicable {
 			b.add(Section{ID: "obligations-" + f.ID, Title: f.Title, Level: 2, Blocks: []Block{
@@ -594,9 +809,21 @@ func (b *builder) obligations() {
 			}
 			t.Rows = append(t.Rows, []Cell{{Text: join(". ", o.Title, o.Demands)}, {Text: join(" - ", o.Citation, o.Label)}, {Status: st}, {Text: why}})
 		}
-		b.add(Section{ID: "obligations-" + f.ID, Title: f.Title, Level: 2, Blocks: []Block{
+		b.add(Section{ID: "obligations-" + f.ID, Title: f.Title, Level: 2, NewPage: true, Blocks: []Block{
 			StatusRow{Status: postureStatus(f), Text: f.Why}, t}})
 	}
+}
+
+// controls opens the matrix of obligations with all of them on one page.
+func (b *builder) controls() {
+	if len(b.a.Obligations) == 0 {
+		return
+	}
+	blocks := []Block{Paragraph{Text: "Standards are paraphrased; the official texts prevail. Verdicts are indicative and made for management, not findings of an auditor or assessor."}}
+	if f := b.verdictFigure(); f != nil {
+		blocks = append(blocks, *f)
+	}
+	b.add(Section{ID: "obligations", Title: "Controls and obligations", NewPage: true, Blocks: blocks})
 }
 
 // --- what people say and do --------------------------------------------------
@@ -629,15 +856,15 @@ func (b *builder) propositions() {
 	}
 	each("What people want", b.a.Needs)
 	each("What people claim", b.a.Claims)
-	b.add(Section{ID: "propositions", Title: "What people want and claim", NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "propositions", Title: "What people want and claim", Level: 2, NewPage: true, Blocks: blocks})
 }
 
 func (b *builder) rollout() {
 	var blocks []Block
 	if len(b.in.Phases) > 0 {
-		t := Table{Head: []string{"Phase", "From", "To", "Groups", "Status", "Because"}, Widths: []int{15, 12, 12, 18, 15, 28}}
+		t := Table{Head: []string{"Phase", "From", "To", "Groups", "Gate"}, Widths: []int{16, 13, 13, 22, 36}}
 		for _, p := range b.in.Phases {
-			t.Rows = append(t.Rows, texts(p.Name, p.From, p.To, p.Groups, words(p.Status), p.Because))
+			t.Rows = append(t.Rows, texts(words(p.Name), longDay(p.From), longDay(p.To), p.Groups, join(": ", words(p.Status), p.Because)))
 		}
 		blocks = append(blocks, Heading{"Phases"}, t)
 	}
@@ -649,46 +876,76 @@ func (b *builder) rollout() {
 		blocks = append(blocks, Heading{"Checks"}, t)
 	}
 	if len(blocks) > 0 {
-		b.add(Section{ID: "rollout", Title: "Rollout checks", NewPage: true, Blocks: blocks})
+		b.add(Section{ID: "rollout", Title: "Rollout phases and checks", Level: 2, Blocks: blocks})
 	}
 }
 
 func (b *builder) matrix() {
-	if len(b.in.Matrix) == 0 {
+	if len(b.in.Matrix)+len(b.in.Flags) == 0 {
 		return
 	}
-	t := Table{Head: []string{"What", "Level", "Because", "Mark"}, Widths: []int{28, 17, 40, 15}}
-	group := ""
-	for i, m := range b.in.Matrix {
-		if m.Group != group || i == 0 {
-			group = m.Group
-			t.Rows = append(t.Rows, []Cell{{Text: or(group, "Everyone")}})
+	var blocks []Block
+	if len(b.in.Flags) > 0 {
+		t := Table{Head: []string{"Severity", "About", "Weakness"}, Widths: []int{14, 26, 60}}
+		for _, f := range b.in.Flags {
+			t.Rows = append(t.Rows, []Cell{{Status: Status{title(f.Severity), severityShape(f.Severity)}}, {Text: f.Subject}, {Text: f.Text}})
 		}
-		t.Rows = append(t.Rows, texts(m.What, words(m.Level), m.Because, m.Flag))
+		blocks = append(blocks, Heading{"Weaknesses of the configuration"}, t)
 	}
-	b.add(Section{ID: "matrix", Title: "Who may do what", Blocks: []Block{t}})
+	if len(b.in.Matrix) > 0 {
+		t := Table{Head: []string{"What", "Level", "Because"}, Widths: []int{30, 18, 52},
+			Note: "What each group alone gives a member on custom roles; a member of two groups has the union. Where no reason is written down the last column names what decides."}
+		group := ""
+		for i, m := range b.in.Matrix {
+			if m.Group != group || i == 0 {
+				group = m.Group
+				t.Rows = append(t.Rows, []Cell{{Text: or(group, "Everyone")}})
+			}
+			t.Rows = append(t.Rows, []Cell{{Text: join(" ", m.What, paren(kindWords(m.Kind)))}, {Status: levelStatus(m.Level)}, {Text: join(". ", strings.TrimSuffix(m.Because, "."), m.Flag)}})
+		}
+		blocks = append(blocks, Heading{"Groups and what they may use"}, t)
+	}
+	b.add(Section{ID: "matrix", Title: "Who may do what", Level: 2, NewPage: true, Blocks: blocks})
+}
+
+func kindWords(k string) string {
+	if k == "capability" {
+		return ""
+	}
+	return k
 }
 
 func (b *builder) spend() {
-	if len(b.in.Spend) == 0 {
+	if len(b.in.Spend)+len(b.in.MemberSpend) == 0 {
 		return
 	}
-	t := Table{Head: []string{"Group", "Limit for each member", "Spent", "Members", "Blocked"}, Widths: []int{32, 22, 18, 14, 14}}
-	blocks := []Block{Paragraph{Text: "A group limit caps each member. It is not a pool that the group shares: the arithmetic below gives the team's budget, and the limit is the number to enter for each member."}}
-	var how []Block
-	for _, s := range b.in.Spend {
-		t.Rows = append(t.Rows, texts(s.Group, or(s.LimitPerMember, "None set"), s.Spent, strconv.Itoa(s.Members), fmt.Sprintf("%d of %d", s.Blocked, s.Members)))
-		if len(s.Formula) > 0 || s.Because != "" {
-			how = append(how, Heading{s.Group})
+	blocks := []Block{Paragraph{Text: "A group limit caps each member. It is not a pool that the group shares: the arithmetic below gives the team's budget, and the limit is the number to enter for each member. A spend limit governs cost; it satisfies no obligation in any framework here."}}
+	if f := spendFigure(b.in.MemberSpend); f != nil {
+		blocks = append(blocks, *f)
+	}
+	if f := fanFigure(b.in.Fan); f != nil {
+		blocks = append(blocks, *f)
+	}
+	if len(b.in.Spend) > 0 {
+		t := Table{Head: []string{"Group", "Limit for each member", "Spent in the period", "Members", "Blocked"}, Widths: []int{32, 22, 18, 14, 14}}
+		for _, s := range b.in.Spend {
+			t.Rows = append(t.Rows, texts(s.Group, or(s.LimitPerMember, "None set"), s.Spent, strconv.Itoa(s.Members), fmt.Sprintf("%d of %d", s.Blocked, s.Members)))
 		}
+		blocks = append(blocks, t)
+	}
+	for _, s := range b.in.Spend {
+		if len(s.Formula) == 0 && s.Because == "" {
+			continue
+		}
+		blocks = append(blocks, Heading{s.Group})
 		if len(s.Formula) > 0 {
-			how = append(how, Bullets{s.Formula})
+			blocks = append(blocks, Bullets{s.Formula})
 		}
 		if s.Because != "" {
-			how = append(how, Paragraph{Text: s.Because})
+			blocks = append(blocks, Paragraph{Text: s.Because})
 		}
 	}
-	b.add(Section{ID: "spend", Title: "Spend limits", Blocks: append(append(blocks, t), how...)})
+	b.add(Section{ID: "spend", Title: "Spend limits", Level: 2, NewPage: true, Blocks: blocks})
 }
 
 func (b *builder) rules() {
@@ -705,7 +962,11 @@ func (b *builder) rules() {
 		t.Rows = append(t.Rows, texts(or(r.Title, r.ID), catches, title(r.Severity), num(r.Reached),
 			fmt.Sprintf("%s of %s", num(r.Evaluable), num(r.Reached)), num(r.Matched), strconv.Itoa(r.Alerts)))
 	}
-	b.add(Section{ID: "rules", Title: "Alert rules", Blocks: []Block{t}})
+	blocks := []Block{}
+	if f := rulesFigure(b.in.Rules, b.in.Quality); f != nil {
+		blocks = append(blocks, *f)
+	}
+	b.add(Section{ID: "rules", Title: "Alert rules", Level: 2, NewPage: true, Blocks: append(blocks, t)})
 }
 
 func (b *builder) findings() {
@@ -714,7 +975,7 @@ func (b *builder) findings() {
 	total := max(len(fs), b.a.Counters.Findings)
 	if total == 0 {
 		if b.a.Counters.Events > 0 {
-			b.add(Section{ID: "findings", Title: "Findings of the run", NewPage: true, Blocks: []Block{
+			b.add(Section{ID: "findings", Title: "Findings of the run", Level: 2, NewPage: true, Blocks: []Block{
 				Paragraph{Text: fmt.Sprintf("No finding in %s events. That is what the rules in force could see, not proof that nothing happened.", num(b.a.Counters.Events))}}})
 		}
 		return
@@ -722,30 +983,26 @@ func (b *builder) findings() {
 	fs = fs[:min(len(fs), maxFindings)]
 	blocks := []Block{Paragraph{Text: fmt.Sprintf("%d of %d shown, most severe first. The whole list is in the bundle.", len(fs), total)}}
 	if len(fs) > 0 {
-		t := Table{Head: []string{"Severity", "Finding", "Member", "Time", "Events"}, Widths: []int{10, 46, 13, 15, 16},
+		t := Table{Head: []string{"Severity", "Finding", "Member", "Time", "Events"}, Widths: []int{13, 43, 14, 14, 16},
 			Note: "Members are pseudonyms. Event numbers are positions in the stream."}
 		for _, f := range fs {
 			ev := f.Events
 			if f.Count > 0 {
 				ev = join(": ", strconv.Itoa(f.Count), ev)
 			}
-			t.Rows = append(t.Rows, []Cell{{Text: title(f.Severity)}, {Text: join(". ", f.Title, f.Reason)}, {Text: f.Member, Mono: true}, {Text: f.Time}, {Text: ev, Mono: true}})
+			t.Rows = append(t.Rows, []Cell{{Status: Status{title(f.Severity), severityShape(f.Severity)}}, {Text: join(". ", strings.TrimSuffix(f.Title, "."), f.Reason)}, {Text: f.Member, Mono: true}, {Text: f.Time}, {Text: ev, Mono: true}})
 		}
 		blocks = append(blocks, t)
 	}
-	b.add(Section{ID: "findings", Title: "Findings of the run", NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "findings", Title: "Findings of the run", Level: 2, NewPage: true, Blocks: blocks})
 }
 
 func (b *builder) adoption() {
-	if len(b.in.Adoption) == 0 {
+	f := adoptionFigure(b.in.Adoption, b.in.Phases)
+	if f == nil {
 		return
 	}
-	t := Table{Head: []string{"Week", "Sessions", "Active members", "Enabled members", "Share"}, Widths: []int{24, 17, 20, 20, 19},
-		Note: "Adoption says who used it, never whether use was in order."}
-	for _, l := range b.in.Adoption {
-		t.Rows = append(t.Rows, texts(l.Week, num(l.Sessions), fmt.Sprintf("%d of %d", l.Active, l.Enabled), strconv.Itoa(l.Enabled), l.Share))
-	}
-	b.add(Section{ID: "adoption", Title: "Adoption", Blocks: []Block{t}})
+	b.add(Section{ID: "adoption", Title: "Rollout and adoption", Level: 2, Blocks: []Block{*f}})
 }
 
 // --- evidence ----------------------------------------------------------------
@@ -776,10 +1033,10 @@ func (b *builder) stillAsked() {
 	slices.SortStableFunc(order, func(x, y *ask) int { return len(y.obligations) - len(x.obligations) })
 	var blocks []Block
 	if len(order) > 0 {
-		t := Table{Head: []string{"Evidence", "State", "Asked for by", "What to supply"}, Widths: []int{27, 16, 25, 32}}
+		t := Table{Head: []string{"Evidence", "State", "Asked for by", "What to supply", "Owner", "How it reaches the auditor"}, Widths: []int{20, 13, 16, 21, 12, 18}}
 		for _, x := range order {
 			t.Rows = append(t.Rows, []Cell{{Text: or(x.element.Name, words(elementSlug(x.element)))}, {Status: elementStatus(x.element.State)},
-				{Text: b.named(x.obligations)}, {Text: or(x.element.Remedy, x.element.Note)}})
+				{Text: b.named(x.obligations)}, {Text: or(x.element.Remedy, x.element.Note)}, {Text: b.ownerOf(&cause{element: x.element, obligations: x.obligations})}, {Text: exportOf(x.element)}})
 		}
 		blocks = append(blocks, t)
 	}
@@ -796,7 +1053,7 @@ func (b *builder) stillAsked() {
 	if len(blocks) == 0 {
 		blocks = []Block{Paragraph{Text: "Nothing is open in what this assessment asked for. An auditor may ask for more."}}
 	}
-	b.add(Section{ID: "still-asked", Title: "What the auditor will still ask for", NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "still-asked", Title: "What the auditor will still ask for", Level: 2, NewPage: true, Blocks: blocks})
 }
 
 func (b *builder) evidence() {
@@ -812,7 +1069,12 @@ func (b *builder) evidence() {
 		}
 		blocks = []Block{Paragraph{Text: "Files are named by their hash; their content is not copied here."}, t}
 	}
-	b.add(Section{ID: "evidence", Title: "Evidence index", Blocks: blocks})
+	blocks = append(blocks, Heading{"What the bundle proves"}, Bullets{[]string{
+		"The manifest beside this report lists each file with its SHA-256 and size. A check against it shows any change, loss or addition since the bundle was written.",
+		"A signature, where one was made, shows that the holder of a key made the manifest. Without one, nothing shows who wrote it.",
+		"Neither shows that a capture was complete, that the declared configuration is the real one, or that a control operated.",
+	}})
+	b.add(Section{ID: "evidence", Title: "Evidence index and requests", NewPage: true, Blocks: blocks})
 }
 
 func (b *builder) disputes() {
@@ -823,7 +1085,7 @@ func (b *builder) disputes() {
 	for _, d := range b.a.Disputes {
 		t.Rows = append(t.Rows, texts(d.Question, d.SideA, d.SideB, d.Ours))
 	}
-	b.add(Section{ID: "disputes", Title: "Disputed points", Blocks: []Block{
+	b.add(Section{ID: "disputes", Title: "Disputed points", Level: 2, Blocks: []Block{
 		Paragraph{Text: "Practitioners disagree on these. They are shown, not averaged away."}, t}})
 }
 
@@ -867,7 +1129,7 @@ func (b *builder) glossary() {
 	for _, v := range assess.Verdicts() {
 		t.Rows = append(t.Rows, []Cell{{Status: verdictStatus(v)}, {Text: meanings[v]}})
 	}
-	b.add(Section{ID: "glossary", Title: "The seven verdicts", Blocks: []Block{t}})
+	b.add(Section{ID: "glossary", Title: "Glossary: the seven verdicts", Level: 2, Blocks: []Block{t}})
 }
 
 func (b *builder) signOff() {
@@ -876,7 +1138,7 @@ func (b *builder) signOff() {
 	for _, r := range []string{"Preparer", "Technical reviewer", "Data owner", "CISO", "Privacy or security officer (HIPAA)", "Controller or SOX lead", "Executive sponsor (PCI DSS)", "System owner (SOC 2)"} {
 		t.Rows = append(t.Rows, texts(r, "", "", ""))
 	}
-	b.add(Section{ID: "sign-off", Title: "Sign-off", NewPage: true, Blocks: []Block{t}})
+	b.add(Section{ID: "sign-off", Title: "Attestations and sign-off", NewPage: true, Blocks: []Block{t}})
 }
 
 // --- appendices: the only place where ids and codes are printed ----------------

@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sandtable-dev/sandtable/assess"
+	"github.com/sandtable-dev/sandtable/assess/coverage"
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/rules/spend"
@@ -74,6 +76,11 @@ func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 	if r.Stream != nil {
 		m.Stream = &StreamInfo{Name: StreamName, UncompressedSHA256: r.Stream.PlainSHA256, UncompressedSize: r.Stream.PlainBytes, Events: r.Stream.Events}
 	}
+	if r.Scenario.Roster.Value != "" { // the scenario names members: it is told, not copied
+		sum := sha256.Sum256(r.Scenario.File.Data)
+		m.InputsNotCopied = append(m.InputsNotCopied, InputInfo{Name: filepath.Base(r.Scenario.File.Name), SHA256: hex.EncodeToString(sum[:]),
+			Size: int64(len(r.Scenario.File.Data)), Format: "scenario with a roster", Records: int64(r.Assessment.Counters.Members)})
+	}
 	if !r.Observed {
 		return m
 	}
@@ -96,7 +103,7 @@ func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 func FromResult(r *rehearsal.Result, digest string) Input {
 	in := Input{Assessment: r.Assessment, Rules: r.Rules, Digest: digest}
 	for _, b := range r.Spend.Budgets {
-		l := SpendLine{Group: b.Group, LimitPerMember: spend.Dollars(b.Limit), Spent: b.SpentText, Members: b.Members, Blocked: b.Blocked, Because: b.Because}
+		l := SpendLine{Group: b.Group, LimitPerMember: spend.Dollars(b.Limit), Spent: b.SpentText, Members: b.Members, Blocked: b.Blocked, Because: b.Because, LimitMicros: b.Limit}
 		if b.Formula != nil {
 			l.Formula = append(l.Formula, b.Formula.Lines...)
 			if b.Assumes != "" {
@@ -105,7 +112,13 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 		}
 		in.Spend = append(in.Spend, l)
 	}
+	in.MemberSpend = memberSpend(r.Spend.Members)
+	in.Coverage = coverageLines(r.Coverage)
+	for _, f := range r.Matrix.Flags {
+		in.Flags = append(in.Flags, FlagLine{Severity: f.Severity.String(), Subject: f.Subject, Text: f.Text})
+	}
 	for _, row := range r.Matrix.Rows {
+		in.Groups = append(in.Groups, GroupLine{Name: row.Group, Members: row.Members, Purpose: strings.TrimSpace(row.Purpose), Source: row.Source, Roles: row.Roles})
 		for _, c := range row.Cells {
 			flag := ""
 			if c.Because == "" && (c.Level == "allow" || c.Level == "ask") {
@@ -115,7 +128,7 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 			if because == "" && c.By != "" {
 				because = "Held back by: " + levelWords(c.By)
 			}
-			in.Matrix = append(in.Matrix, MatrixLine{Group: row.Group, What: title(c.Kind) + " " + c.Name, Level: c.Level, Because: because, Flag: flag})
+			in.Matrix = append(in.Matrix, MatrixLine{Group: row.Group, Kind: c.Kind, What: c.Name, Level: c.Level, Because: because, Flag: flag})
 		}
 	}
 	for _, f := range r.Findings {
@@ -132,14 +145,10 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 		in.Findings = append(in.Findings, l)
 	}
 	for _, w := range r.Analytics.Weeks {
-		share := "no member with Cowork"
-		if w.Enabled > 0 {
-			share = fmt.Sprintf("%d in 100 enabled", (w.Active*100+w.Enabled/2)/w.Enabled)
-		}
-		in.Adoption = append(in.Adoption, AdoptionLine{Week: "from " + w.From, Sessions: w.Sessions, Active: w.Active, Enabled: w.Enabled, Share: share})
+		in.Adoption = append(in.Adoption, AdoptionLine{Week: w.From, Sessions: w.Sessions, Active: w.Active, Enabled: w.Enabled})
 	}
 	for i, p := range r.Scenario.Rollout {
-		l := PhaseLine{Name: p.Name, From: p.From.String(), To: "open"}
+		l := PhaseLine{Name: p.Name, From: p.From.String(), To: "Open"}
 		if i+1 < len(r.Scenario.Rollout) {
 			l.To = r.Scenario.Rollout[i+1].From.Add(-1).String()
 		}
@@ -152,6 +161,58 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 		in.Phases = append(in.Phases, l)
 	}
 	return in
+}
+
+// memberSpend groups the months of members by the limit that bound them, each
+// group sorted.
+func memberSpend(ms []spend.MemberSpend) []SpendGroup {
+	var out []SpendGroup
+	at := map[string]int{}
+	for _, m := range ms {
+		if m.Spent == 0 {
+			continue
+		}
+		limit := m.Limit
+		if m.Unlimited {
+			limit = -1
+		}
+		key := fmt.Sprint(m.Source, "\x00", limit)
+		i, ok := at[key]
+		if !ok {
+			i = len(out)
+			at[key] = i
+			out = append(out, SpendGroup{Source: m.Source, LimitMicros: limit})
+		}
+		out[i].Micros = append(out[i].Micros, m.Spent)
+	}
+	for i := range out {
+		slices.Sort(out[i].Micros)
+	}
+	slices.SortStableFunc(out, func(a, b SpendGroup) int { return strings.Compare(a.Source, b.Source) })
+	return out
+}
+
+// coverageLines are the shares that say how much the stream can show, turned so
+// that more is better in each.
+func coverageLines(c *coverage.Report) []CoverageLine {
+	if c == nil {
+		return nil
+	}
+	share := func(what string, r coverage.Ratio, why string) CoverageLine {
+		return CoverageLine{What: what, N: r.N, Of: r.Of, Why: why}
+	}
+	rest := func(what string, r coverage.Ratio, why string) CoverageLine {
+		return CoverageLine{What: what, N: r.Of - r.N, Of: r.Of, Why: why}
+	}
+	return []CoverageLine{
+		share("Enabled members heard", c.SeatsHeard, "of the others nothing is known"),
+		rest("Sequence numbers present", c.SequenceHoles, "a hole inside a process is a lost record"),
+		rest("Prompts whose own record arrived", c.OrphanPrompts, "the rest cannot be reviewed"),
+		share("Records of exactly one member", c.Identity, "the rest cannot be attributed"),
+		share("File tool results with a path", c.Paths, "scope rules see only these"),
+		share("Connector calls that name the server", c.MCP, "allow-list rules see only these"),
+		rest("Requests that carry a cost", c.RequestsWithoutCost, "spend is estimated from these"),
+	}
 }
 
 // gateStatus is the result of the check that guards a phase.
@@ -239,4 +300,3 @@ func writeSummaryTable(b *strings.Builder, t Table) {
 		writeColumns(b, widths, cells)
 	}
 }
-

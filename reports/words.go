@@ -301,3 +301,16 @@ func num(n int64) string {
 	}
 	return s
 }
+
+// levelStatus is what a role gives, with a mark that does not judge it.
+func levelStatus(l string) Status {
+	switch l {
+	case "allow", "available", "auto-install", "required":
+		return Status{words(l), Disc}
+	case "ask":
+		return Status{words(l), Half}
+	case "deny", "not_available":
+		return Status{words(l), Dash}
+	}
+	return Status{words(or(l, "not known")), Ring}
+}

@@ -26,6 +26,17 @@ func captured(t scenarios.Telemetry) capture {
 	return capture{prompts, prompts || t.Captures("assistantResponses"), t.Captures("toolDetails")}
 }
 
+// name is what the setting is called in stories.
+func (c capture) name() string {
+	switch {
+	case c.prompts && c.details:
+		return "full"
+	case c.details:
+		return "names"
+	}
+	return "meta"
+}
+
 func (c capture) has(category string) bool {
 	switch category {
 	case "userPrompts":

@@ -121,18 +121,16 @@ func (w *world) captureOf(s *staff, at int64) capture {
 	return w.capture
 }
 
+// withheld reports that the installation does not even try to send.
+func (p *player) withheld(pr *process, at int64) bool {
+	d := &p.w.defects
+	return pr.s.silent || d.on[settingsAtStart] && !d.contentSwitch && at < pr.s.restart
+}
+
 // transmit brings one batch of a process to the collector, or not. last says
 // that the process ends with it.
 func (p *player) transmit(pr *process, out []event.Event, at int64, last bool) error {
 	d, n := &p.w.defects, &p.w.p.N
-	withheld := pr.s.silent || d.on[settingsAtStart] && !d.contentSwitch && at < pr.s.restart
-	if withheld {
-		p.out.Withheld += len(out)
-		return nil
-	}
-	for i := range out {
-		p.w.captureOf(pr.s, out[i].Time-pr.s.skew).apply(&out[i])
-	}
 	if !d.transmission {
 		return p.deliver(out)
 	}
@@ -146,7 +144,7 @@ func (p *player) transmit(pr *process, out []event.Event, at int64, last bool) e
 		return nil
 	}
 	if d.on[sequenceGaps] {
-		kept := out[:0]
+		kept := make([]event.Event, 0, len(out))
 		for i := range out {
 			if r.Float64() < n.RecordLost.Value {
 				p.drop(&out[i])

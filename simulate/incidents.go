@@ -20,13 +20,23 @@ import (
 type TruthLabel struct {
 	Story    string
 	Instance int
-	Kind     string // story
-	Intent   string // malicious insider, careless user, ...
-	Severity string
-	Draws    []Draw
-	Members  []string // account ids, in the order they joined in
-	Sessions []string
-	Prompts  []string
+	Kind     string // story or twin
+	// Of, InnocentOf and Fact say what a twin is the twin of, for which topics an
+	// alert on it is wrong, and where its innocence can be read: W on the wire, C
+	// in data the customer holds, X nowhere.
+	Of         string
+	InnocentOf []string
+	Fact       string
+	Intent     string // malicious insider, careless user, ...
+	Severity   string
+	Draws      []Draw
+	Main       string   // the draw that makes the story easy or hard to see
+	Quarter    int      // of the main draw's range, from 1; 0 without one
+	Capture    string   // the setting it was told under: full, names or meta
+	Gaps       []Gap    // absence stories: when events should have come
+	Members    []string // account ids, in the order they joined in
+	Sessions   []string
+	Prompts    []string
 	// Start and End are the first and last event of the story, EvidentAt the
 	// first moment at which anybody could know under the capture setting. Zero
 	// means never.
@@ -58,23 +68,22 @@ type Unplaced struct {
 	Why      string
 }
 
-// story is what happens, to whom, and how bad it is. Place draws the amounts
-// and puts pieces into the life of members; it returns why it could not.
+// story is a tale that is told by a function; everything else about it stands in
+// stories/*.yaml. Place draws the amounts and puts pieces into the life of
+// members; it returns why it could not.
 type story struct {
-	name, intent, severity string
-	topics                 []string
-	personas               []string // likelier to happen to these
-	place                  func(*world, *instance) string
+	name  string
+	place func(*world, *instance) string
 }
 
 var stories = []story{
-	{"scope-drift-hr-folder", "malicious insider", "high", []string{"T1", "T6"}, []string{"operations", "sales", "general"}, scopeDrift},
-	{"shadow-connector-spread", "policy circumvention", "medium", []string{"T2", "T14"}, []string{"sales", "analyst"}, shadowConnector},
-	{"card-and-key-paste", "careless user", "high", []string{"T16"}, []string{"finance", "engineering", "it"}, cardAndKey},
-	{"rejection-wear-down", "careless user", "high", []string{"T5", "T11"}, []string{"operations", "general"}, rejectionWearDown},
-	{"subagent-storm", "runaway cost", "medium", []string{"T4"}, []string{"analyst"}, subagentStorm},
-	{"after-last-day", "malicious insider", "high", []string{"T13"}, nil, afterLastDay},
-	{"phi-in-marketing", "careless user", "high", []string{"T3", "T17"}, []string{"marketing"}, phiInMarketing},
+	{"scope-drift-hr-folder", scopeDrift},
+	{"shadow-connector-spread", shadowConnector},
+	{"card-and-key-paste", cardAndKey},
+	{"rejection-wear-down", rejectionWearDown},
+	{"subagent-storm", subagentStorm},
+	{"after-last-day", afterLastDay},
+	{"phi-in-marketing", phiInMarketing},
 }
 
 type pieceKey struct {
@@ -90,15 +99,27 @@ type piece struct {
 }
 
 type instance struct {
-	story *story
+	story *story // told by a function, or nil
+	tale  *tale
 	n     int
-	day   int // day of the period it starts, from 0
+	fixed bool // the scenario names the day
+	day   int  // day of the period it starts, from 0
 	r     *rand.Rand
 	stuck bool // the member's removal has not reached the platform
 	draws []Draw
 	label TruthLabel
 	who   []int
 	seen  struct{ shown, hidden int }
+
+	values   map[string]float64
+	once     map[string]bool
+	crew     []*staff
+	gaps     []Gap
+	together int64 // when a change that comes at once comes
+	quarter  int
+	fault    int
+	tail     int64
+	skew     int64
 }
 
 // mark ties a step to a story. Needs names the content category without which
@@ -113,22 +134,30 @@ type mark struct {
 func (w *world) placeStories() {
 	count := map[string]int{}
 	for _, inc := range w.o.Scenario.Incidents {
-		i := slices.IndexFunc(stories, func(s story) bool { return s.name == inc.Story.Value })
+		name := inc.Story.Value
+		t := taleNamed(name)
+		i := slices.IndexFunc(stories, func(s story) bool { return s.name == name })
 		for range max(inc.Count, 1) {
-			n := count[inc.Story.Value] + 1
-			count[inc.Story.Value] = n
-			if i < 0 {
-				w.unplaced = append(w.unplaced, Unplaced{inc.Story.Value, n, "no such story is known"})
+			n := count[name] + 1
+			count[name] = n
+			if t == nil {
+				w.unplaced = append(w.unplaced, Unplaced{name, n, "no such story is known"})
 				continue
 			}
-			in := &instance{story: &stories[i], n: n, r: org.Stream(w.seed, "story", inc.Story.Value, strconv.Itoa(n)), day: inc.Day - 1}
+			in := &instance{tale: t, n: n, r: org.Stream(w.seed, "story", name, strconv.Itoa(n)), day: inc.Day - 1, fixed: inc.Day > 0}
 			if inc.Day == 0 {
 				// Baselines must exist first: two weeks of ordinary life where
 				// the period has room for them.
 				in.day = between(in.r, min(14, w.days/3), max(w.days*4/5, 1)-1)
 			}
-			if why := in.story.place(w, in); why != "" {
-				w.unplaced = append(w.unplaced, Unplaced{inc.Story.Value, n, why})
+			in.drawFault(w)
+			place := w.placeTale
+			if i >= 0 {
+				in.story = &stories[i]
+				place = func(in *instance) string { return in.story.place(w, in) }
+			}
+			if why := place(in); why != "" {
+				w.unplaced = append(w.unplaced, Unplaced{name, n, why})
 				continue
 			}
 			w.stories = append(w.stories, in)
@@ -136,15 +165,41 @@ func (w *world) placeStories() {
 	}
 }
 
+// taleNamed finds a story by name or a twin by number and letter.
+func taleNamed(name string) *tale {
+	for i := range tales {
+		t := &tales[i]
+		if t.ID.Value == name {
+			return t
+		}
+		for k := range t.Twins {
+			if t.Twins[k].ID.Value == name {
+				return &t.Twins[k]
+			}
+		}
+	}
+	return nil
+}
+
 func (in *instance) draw(name string, v float64) float64 {
 	in.draws = append(in.draws, Draw{name, v})
 	return v
 }
 func (in *instance) whole(name string, lo, hi int) int {
-	return int(in.draw(name, float64(between(in.r, lo, hi))))
+	v := between(in.r, lo, hi)
+	in.mainDraw(name, span{lo: float64(lo), hi: float64(hi)}, float64(v))
+	return int(in.draw(name, float64(v)))
 }
 func (in *instance) log(name string, lo, hi int) int {
-	return int(in.draw(name, float64(logint(in.r, lo, hi))))
+	v := logint(in.r, lo, hi)
+	in.mainDraw(name, span{lo: float64(lo), hi: float64(hi), log: true}, float64(v))
+	return int(in.draw(name, float64(v)))
+}
+
+func (in *instance) mainDraw(name string, s span, v float64) {
+	if in.tale != nil && in.tale.Main == name {
+		in.quarter = s.quarter(v)
+	}
 }
 
 // someone draws a member at work on the story's day, of the story's personas if
@@ -157,7 +212,7 @@ func (w *world) someone(in *instance) *staff {
 			continue
 		}
 		all = append(all, i)
-		if slices.Contains(in.story.personas, s.persona.Name) {
+		if slices.Contains(in.tale.Personas, s.persona.Name) {
 			fit = append(fit, i)
 		}
 	}
@@ -167,7 +222,13 @@ func (w *world) someone(in *instance) *staff {
 	if len(fit) == 0 {
 		return nil
 	}
-	return &w.staff[fit[in.r.IntN(len(fit))]]
+	if w.o.Study { // those with the fewest stories so far
+		least := w.staff[slices.MinFunc(fit, func(a, b int) int { return w.staff[a].chosen - w.staff[b].chosen })].chosen
+		fit = slices.DeleteFunc(fit, func(i int) bool { return w.staff[i].chosen > least })
+	}
+	s := &w.staff[fit[in.r.IntN(len(fit))]]
+	s.chosen++
+	return s
 }
 
 func (w *world) works(s *staff, day int) bool {
@@ -190,11 +251,19 @@ func (w *world) at(in *instance, s *staff, day int, write func(*writer)) {
 }
 
 func (w *world) atTime(in *instance, s *staff, day string, start int64, write func(*writer)) {
+	w.atTimeQuiet(in, s, day, start, false, write)
+}
+
+// atTimeQuiet is atTime without ordinary prompts around the piece if quiet is set.
+func (w *world) atTimeQuiet(in *instance, s *staff, day string, start int64, quiet bool, write func(*writer)) {
 	if !slices.Contains(in.who, s.Index) {
 		in.who = append(in.who, s.Index)
 	}
 	k := pieceKey{s.Index, day}
 	before, after := in.r.IntN(4), in.r.IntN(4) // life goes on around it
+	if quiet {
+		before, after = 0, 0
+	}
 	w.pieces[k] = append(w.pieces[k], &piece{in, start, func(wr *writer) {
 		wr.life(before)
 		write(wr)
@@ -516,7 +585,8 @@ func afterLastDay(w *world, in *instance) string {
 		return "no member leaves in the period"
 	}
 	in.stuck = true
-	s := &w.staff[gone[(in.n-1)%len(gone)]]
+	s := &w.staff[gone[w.leaving%len(gone)]]
+	w.leaving++
 	first := time.Duration(loguniform(in.r, 10, 45*24*60)) * time.Minute
 	// A first use after the period would not be a story of this period.
 	from := s.Left
@@ -526,6 +596,7 @@ func afterLastDay(w *world, in *instance) string {
 	if room := w.end.Sub(from); first > room {
 		first = time.Duration(float64(room) * in.r.Float64()).Truncate(time.Minute)
 	}
+	in.mainDraw("minutes_after", span{lo: 10, hi: 45 * 24 * 60, log: true}, first.Minutes())
 	in.draw("minutes_after", first.Minutes())
 	prompts, days, calls := in.whole("prompts", 1, 30), in.whole("days", 1, 9), in.whole("connector_calls", 0, 60)
 	days = min(days, prompts)
@@ -570,7 +641,7 @@ func leavers(d *org.Directory, end time.Time) (gone []int) {
 func SetLeavers(s *scenarios.Scenario, d *org.Directory, may func(member int, t time.Time) bool) {
 	need := 0
 	for _, inc := range s.Incidents {
-		if inc.Story.Value == "after-last-day" {
+		if t := taleNamed(inc.Story.Value); t != nil && t.Leaver {
 			need += max(inc.Count, 1)
 		}
 	}
@@ -673,14 +744,19 @@ func (p *player) label(pr *process, e *event.Event, m *mark, last bool) {
 
 // truth is the label with what is known at the end of the play.
 func (in *instance) truth(w *world) TruthLabel {
-	l := in.label
-	l.Story, l.Instance, l.Kind, l.Intent, l.Severity = in.story.name, in.n, "story", in.story.intent, in.story.severity
-	l.Topics, l.Draws = in.story.topics, in.draws
+	l, t := in.label, in.tale
+	l.Story, l.Instance, l.Kind, l.Intent, l.Severity = t.ID.Value, in.n, "story", t.Intent, t.Severity
+	l.Topics, l.Draws, l.Main, l.Quarter, l.Capture, l.Gaps = t.Topics, in.draws, t.Main, in.quarter, w.capture.name(), in.gaps
+	if t.of != nil {
+		l.Kind, l.Of, l.InnocentOf, l.Fact, l.Topics = "twin", t.of.ID.Value, t.of.Topics, t.Fact, nil
+	}
 	for _, i := range in.who {
 		l.Members = append(l.Members, w.staff[i].Account)
 	}
 	switch {
-	case in.seen.shown == 0 || l.EvidentAt.IsZero():
+	case t.Hidden:
+		l.Observable, l.EvidentAt = "none", time.Time{}
+	case in.seen.shown == 0 && len(in.gaps) == 0 || l.EvidentAt.IsZero():
 		l.Observable = "none"
 	case in.seen.hidden > 0:
 		l.Observable = "partial"

@@ -2,9 +2,9 @@ package simulate
 
 // StoryNames lists the incidents a scenario may ask for, in a fixed order.
 func StoryNames() []string {
-	out := make([]string, len(stories))
-	for i := range stories {
-		out[i] = stories[i].name
+	var out []string
+	for i := range tales {
+		out = append(out, tales[i].ID.Value)
 	}
 	return out
 }

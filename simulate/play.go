@@ -26,6 +26,9 @@ type process struct {
 	stuck   bool // see policyTime
 	base    *event.Event
 	faults  *rand.Rand // for defects of transmission, else nil
+	in      *instance
+	started int64
+	skew    int64 // ns its clock is off
 	seq     int64
 	last    int64 // time of the last event: a process's own clock never runs back
 	flushAt int64 // 0: no flush is due
@@ -137,7 +140,7 @@ func (p *player) play(ctx context.Context, order <-chan *future) error {
 // open starts a session if access and spend allow it.
 func (p *player) open(sp spec, sc *script) {
 	s, at := sp.staff, time.Unix(0, sp.start).UTC()
-	stuck := sp.piece != nil && sp.piece.inst.stuck
+	stuck := sp.piece != nil && (sp.piece.inst.stuck || sc.stuck)
 	if !p.w.o.Gate.MayUse(s.Index, "cowork", policyTime(s, stuck, at)) {
 		p.denied["cowork"]++
 		return
@@ -146,12 +149,20 @@ func (p *player) open(sp spec, sc *script) {
 		p.block(s.Index, at)
 		return
 	}
-	pr := &process{s: s, sc: sc, serial: p.serial, session: sc.session, stuck: stuck, last: sp.start, base: &s.base}
+	pr := &process{s: s, sc: sc, serial: p.serial, session: sc.session, stuck: stuck, last: sp.start, started: sp.start, base: &s.base, skew: s.skew}
 	if sc.cloud {
 		pr.base = p.w.container(s, p.w.stream("container", sp))
 	}
+	if sc.base != nil {
+		pr.base = sc.base
+	}
 	if p.w.defects.transmission {
 		pr.faults = p.w.stream("faults", sp)
+	}
+	if sp.piece != nil {
+		if pr.in = sp.piece.inst; pr.in.fault == faultClock {
+			pr.skew += pr.in.skew
+		}
 	}
 	p.serial++
 	switch {
@@ -298,6 +309,18 @@ func (p *player) step(pr *process, at int64) (next int64, more bool) {
 			event.Attr{Key: "total_tokens", Value: st.in}, event.Attr{Key: "total_tool_uses", Value: st.out},
 			event.Attr{Key: "final_model", Value: st.model}, event.Attr{Key: "model_swapped", Value: "false"})
 		p.label(pr, e, st.mark, true)
+	case opMode:
+		e := p.event(pr, event.PermissionModeChanged, at)
+		e.FromMode, e.ToMode = "default", st.text
+		p.label(pr, e, st.mark, true)
+	case opPlugin:
+		p.plugin(pr, st, at)
+	case opRefusal:
+		e := p.event(pr, event.APIRefusal, at)
+		e.Model, e.Request, e.QuerySource, e.Attempt = st.model, st.id, "sdk", 1
+		e.Has |= event.FModel | event.FRequest | event.FQuerySource
+		add(e, event.Attr{Key: "has_category", Value: "true"}, event.Attr{Key: "has_explanation", Value: "false"})
+		p.label(pr, e, st.mark, true)
 	case opCompaction:
 		e := p.event(pr, event.Compaction, at+int64(st.dur))
 		e.Success, e.Duration = true, st.dur.Milliseconds()
@@ -320,12 +343,18 @@ func (p *player) quick(st *step, pr *process) bool {
 
 // response ends an API request: it is logged, and charged, only now.
 func (p *player) response(pr *process, st *step, at int64) {
+	if a := pr.active("errors", at); a != nil && st.status == 0 && st.in%10 < int64(a.amount*10) {
+		x := *st
+		x.status, x.attempt = 529, 11
+		st = &x
+	}
 	if st.status != 0 {
 		e := p.event(pr, event.APIError, at)
 		e.Model, e.QuerySource, e.Status, e.Attempt, e.Duration, e.Request = st.model, st.query, st.status, st.attempt, st.dur.Milliseconds(), st.id
 		e.Error = [...]string{"rate limited", "overloaded", "internal server error"}[btoi(st.status == 529)+2*btoi(st.status == 500)]
 		e.Speed = "normal"
 		e.Has |= event.FModel | event.FQuerySource | event.FStatus | event.FAttempt | event.FDuration | event.FRequest | event.FError
+		p.label(pr, e, st.mark, true)
 		if st.attempt == 11 {
 			x := p.event(pr, event.APIRetriesExhausted, at)
 			x.Model, x.Status, x.Error, x.Speed = st.model, st.status, "retries exhausted", "normal"
@@ -334,12 +363,13 @@ func (p *player) response(pr *process, st *step, at int64) {
 		}
 		return
 	}
+	in, out, read, create, model := pr.scaled(st, at)
 	e := p.event(pr, event.APIRequest, at)
-	e.Model, e.QuerySource, e.Agent, e.Request, e.Speed = st.model, st.query, st.agent, st.id, "normal"
-	e.Duration, e.InputTokens, e.OutputTokens, e.CacheRead, e.CacheWrite = st.dur.Milliseconds(), st.in, st.out, st.read, st.create
+	e.Model, e.QuerySource, e.Agent, e.Request, e.Speed = model, st.query, st.agent, st.id, "normal"
+	e.Duration, e.InputTokens, e.OutputTokens, e.CacheRead, e.CacheWrite = st.dur.Milliseconds(), in, out, read, create
 	e.Has |= event.FModel | event.FQuerySource | event.FRequest | event.FDuration | event.FInputTokens | event.FOutputTokens | event.FCacheRead | event.FCacheWrite
 	// Prices are those of as_of, like every other fact of a rehearsal.
-	if micros, ok := p.w.o.Prices.Cost(st.model, p.w.o.Scenario.AsOf.Time, st.in, st.out, st.read, st.create); ok {
+	if micros, ok := p.w.o.Prices.Cost(model, p.w.o.Scenario.AsOf.Time, in, out, read, create); ok {
 		e.CostMicros = micros
 		e.Has |= event.FCostUSD
 		if pr.s.logs.micros {
@@ -407,7 +437,7 @@ func (p *player) tool(pr *process, st *step, at, dur int64) int64 {
 	at += dur
 	e = p.event(pr, event.ToolResult, at)
 	e.Tool, e.Decision, e.Success, e.Duration = st.tool, "accept", st.fail == "", dur/1e6
-	e.Input, e.InputSize, e.ResultSize, e.ServerScope = st.input, int64(len(st.input)), st.result, st.scope
+	e.Input, e.InputSize, e.ResultSize, e.ServerScope = st.input, max(int64(len(st.input)), st.size), st.result, st.scope
 	e.Has |= event.FTool | event.FSuccess | event.FDuration | event.FResultSize
 	if pr.s.logs.toolUse {
 		e.Has |= event.FInput | event.FInputSize
@@ -447,6 +477,31 @@ func (p *player) toolNames(pr *process, e *event.Event, st *step, params bool) {
 		if st.server != "" {
 			e.ToolSource = "mcp"
 		}
+	}
+	if st.toolSource != "" {
+		e.ToolSource = st.toolSource
+	}
+}
+
+// plugin installs a plugin and loads it.
+func (p *player) plugin(pr *process, st *step, at int64) {
+	name, market, official := "third-party", "third-party", "false"
+	switch st.text {
+	case "known", "update":
+		name, market, official = "claims-kit", "internal", "true"
+	case "own":
+		name, market = "my-helpers", "user-local"
+	}
+	for _, k := range []event.Kind{event.PluginInstalled, event.PluginLoaded} {
+		e := p.event(pr, k, at)
+		e.Plugin, e.PluginHash, e.Marketplace = name, st.id, market
+		e.Has |= event.FPlugin
+		if k == event.PluginInstalled {
+			add(e, event.Attr{Key: "marketplace.is_official", Value: official}, event.Attr{Key: "install.trigger", Value: "ui"}, event.Attr{Key: "plugin.version", Value: "1.0.0"})
+		} else {
+			add(e, pluginAttrs...)
+		}
+		p.label(pr, e, st.mark, true)
 	}
 }
 
@@ -491,7 +546,7 @@ func (p *player) event(pr *process, k event.Kind, at int64) *event.Event {
 	}
 	pr.buf = append(pr.buf, *pr.base)
 	e := &pr.buf[len(pr.buf)-1]
-	e.Kind, e.Name, e.Time = k, k.String(), at+pr.s.skew
+	e.Kind, e.Name, e.Time = k, k.String(), at+pr.skew
 	e.Session, e.Observed = pr.session, e.Time
 	if e.Has&event.FHostPaths != 0 {
 		e.HostPaths = pr.sc.folders
@@ -503,7 +558,7 @@ func (p *player) event(pr *process, k event.Kind, at int64) *event.Event {
 		e.Has |= event.FPrompt
 	}
 	if pr.flushAt == 0 {
-		pr.flushAt = at + flushEvery
+		pr.flushAt = at + flushEvery + pr.sc.late
 		p.push(task{at: pr.flushAt, flush: true, p: pr})
 	}
 	return e
@@ -525,18 +580,29 @@ func add(e *event.Event, attrs ...event.Attr) {
 
 // flush hands over what happened before the flush; later events wait.
 func (p *player) flush(pr *process, at int64) error {
-	skew := pr.s.skew
-	k := sort.Search(len(pr.buf), func(i int) bool { return pr.buf[i].Time-skew >= at })
-	if k > 0 {
-		if err := p.transmit(pr, pr.buf[:k], at, pr.ended && k == len(pr.buf)); err != nil {
-			return err
+	k := sort.Search(len(pr.buf), func(i int) bool { return pr.buf[i].Time-pr.skew >= at })
+	out := pr.buf[:k]
+	if p.withheld(pr, at) {
+		p.out.Withheld += k
+	} else if k > 0 {
+		for i := range out {
+			p.w.captureOf(pr.s, out[i].Time-pr.skew).apply(&out[i])
+		}
+		out = p.alter(pr, out)
+		for range 1 + pr.sc.repeat {
+			if len(out) == 0 {
+				break
+			}
+			if err := p.faulty(pr, out, at, pr.ended && k == len(pr.buf)); err != nil {
+				return err
+			}
 		}
 	}
 	rest := copy(pr.buf, pr.buf[k:])
 	pr.buf = pr.buf[:rest]
 	pr.flushAt = 0
 	if rest > 0 {
-		pr.flushAt = pr.buf[0].Time - skew + flushEvery
+		pr.flushAt = pr.buf[0].Time - pr.skew + flushEvery + pr.sc.late
 		p.push(task{at: pr.flushAt, flush: true, p: pr})
 	} else if pr.ended {
 		p.free = append(p.free, pr.buf)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
 )
 
@@ -19,6 +20,8 @@ const (
 	opCompaction
 	opMode
 	opWait // nothing but time
+	opPlugin
+	opRefusal
 )
 
 // step is one thing a session tries to do. Gates may skip it or end the session
@@ -48,6 +51,8 @@ type step struct {
 	fail, failText         string
 	noSource               bool // the result lacks decision_source
 	mark                   *mark
+	size                   int64  // bytes of the arguments, where they are more than the wire shows
+	toolSource             string // instead of builtin or mcp
 }
 
 // script is what a session will try to do.
@@ -64,6 +69,10 @@ type script struct {
 	failed  int // index of a connection that fails, or -1
 	hookMS  int64
 	steps   []step
+	base    *event.Event // what records carry, where the session runs elsewhere
+	late    int64        // ns between an event and its export
+	repeat  int          // how often each batch is sent again
+	stuck   bool         // see policyTime
 }
 
 // writer writes one script from the session's own stream.

@@ -60,6 +60,13 @@ type Options struct {
 	Prices    Pricer
 	Workers   int
 	Progress  func(done, total int)
+
+	// Study plays stories for measuring detectors: they are spread over members,
+	// and each has a wire fault with a chance of 30 in 100.
+	Study bool
+	// LocalServers are the local servers the organisation has approved; without
+	// any every local server is alike.
+	LocalServers []string
 }
 
 // KindCount is the number of events of one kind.

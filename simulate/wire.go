@@ -27,6 +27,7 @@ const (
 	oldDesktop     = "1.1.4173" // the first desktop release that exports at all
 	defaultDesktop = "1.15962.1"
 	ownerDesktop   = "1.24012.1" // the first to name the operating system's account
+	cloudImage     = "6.18.44-fc-v21"
 )
 
 // wire is the profile of a run.
@@ -117,11 +118,7 @@ func (w *world) install(s *staff, r *rand.Rand, os, organisation, login string) 
 		OS: os, Terminal: p.Terminal, DeploymentMode: p.DeploymentMode, UserID: hex64(r),
 		Has: event.FTime | event.FStamp | event.FObserved | event.FSession | event.FUserID | event.FServiceVersion | event.FScope,
 	}
-	arch, system := "arm64", "26.5.1"
-	if os == "windows" {
-		arch, system = "amd64", "10.0.26100"
-	}
-	e.Extra = []event.Attr{{Key: "host.arch", Value: arch}, {Key: "os.version", Value: system}}
+	e.Extra = hostAttrs(os)
 	if p.Account {
 		e.Email, e.Account, e.AccountID, e.Organisation = s.Email, s.Account, s.ID, organisation
 		e.Has |= event.FEmail | event.FAccount | event.FOrganisation
@@ -151,10 +148,23 @@ func (w *world) install(s *staff, r *rand.Rand, os, organisation, login string) 
 	c.Extra = nil // a process adds its own
 }
 
+// hostAttrs are the attributes of a machine without a field of their own.
+func hostAttrs(os string) []event.Attr {
+	if os == "windows" {
+		return []event.Attr{{Key: "host.arch", Value: "amd64"}, {Key: "os.version", Value: "10.0.26100"}}
+	}
+	return []event.Attr{{Key: "host.arch", Value: "arm64"}, {Key: "os.version", Value: "26.5.1"}}
+}
+
+// containerAttrs are the same of a cloud session.
+func containerAttrs(r *rand.Rand, image string) []event.Attr {
+	return []event.Attr{{Key: "host.arch", Value: "amd64"}, {Key: "os.version", Value: image}, {Key: "ccr.session.id", Value: ident(r, "cse_01", 22)}}
+}
+
 // container is the base of one cloud session; r is the session's own stream.
 func (w *world) container(s *staff, r *rand.Rand) *event.Event {
 	c := s.cloud
-	image := "6.18.44-fc-v21"
+	image := cloudImage
 	if w.defects.on[cloudIdentityLoss] && r.Float64() < w.p.N.IdentityLost.Value {
 		// The affected images name nobody, and the installation is new each time.
 		image = "6.18.44-fc-v20"
@@ -162,7 +172,7 @@ func (w *world) container(s *staff, r *rand.Rand) *event.Event {
 		c.Email, c.Account, c.AccountID, c.Organisation = "", "", "", ""
 		c.Has &^= event.FEmail | event.FAccount | event.FOrganisation
 	}
-	c.Extra = []event.Attr{{Key: "host.arch", Value: "amd64"}, {Key: "os.version", Value: image}, {Key: "ccr.session.id", Value: ident(r, "cse_01", 22)}}
+	c.Extra = containerAttrs(r, image)
 	return &c
 }
 

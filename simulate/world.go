@@ -35,6 +35,8 @@ type staff struct {
 	logs     logs
 	base     event.Event // what every record of the installation carries
 	cloud    event.Event // the same for a cloud session
+	changes  []*altered
+	chosen   int // stories it leads
 }
 
 type plugin struct{ name, hash, market string }
@@ -65,6 +67,7 @@ type world struct {
 	stories    []*instance
 	pieces     map[pieceKey][]*piece
 	unplaced   []Unplaced
+	leaving    int // leavers given to tales so far
 }
 
 func newWorld(o Options) (*world, error) {
@@ -236,7 +239,7 @@ func (w *world) memberDay(to []spec, s *staff, day time.Time, d int) []spec {
 		return to
 	}
 	r := org.Stream(w.seed, "day", s.ID, name)
-	mean := w.rate(s, day, d) * s.activity
+	mean := w.rate(s, day, d) * s.activity * s.damped(at.UnixNano())
 	for k := range min(poisson(r, mean), MostSessions) {
 		h := s.persona.Hours
 		// Two draws make the middle of the day likelier; lunch thins it out.

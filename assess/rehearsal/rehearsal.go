@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/assess"
@@ -149,7 +150,11 @@ func prepare(o Options) (*run, error) {
 
 // fact asks for a fact, or one of its parameters, on the as-of day.
 func (r *run) fact(id, param string) (string, bool) {
-	a := r.facts.At(id, platform.Query{AsOf: r.s.AsOf, Plan: r.s.Organisation.Plan.Value, Arrangements: r.s.Organisation.Arrangements, Exam: r.s.Exam()})
+	return r.factAt(r.s.AsOf, r.s.Organisation.Plan.Value, id, param)
+}
+
+func (r *run) factAt(day source.Date, plan, id, param string) (string, bool) {
+	a := r.facts.At(id, platform.Query{AsOf: day, Plan: plan, Arrangements: r.s.Organisation.Arrangements, Exam: r.s.Exam()})
 	if a.Record == nil || a.Value == platform.NotStated || a.Value == platform.Unknown {
 		return "", false
 	}
@@ -159,11 +164,65 @@ func (r *run) fact(id, param string) (string, bool) {
 	return a.Value.String(), true
 }
 
-func (r *run) engine() *rbac.Engine {
-	return rbac.New(r.dir, rbac.DefaultRules(r.s.Organisation.Plan.Value, r.fact))
+// judgedBy is the day whose facts the engines use at time t: in a rehearsal the
+// as-of day throughout, over a capture the day of the event.
+func (r *run) judgedBy(t time.Time) source.Date {
+	day := source.Date{Time: t.UTC().Truncate(24 * time.Hour)}
+	if !r.observed || t.IsZero() || day.After(r.s.AsOf) {
+		return r.s.AsOf
+	}
+	return day
 }
 
-func (r *run) newLedger() *spend.Ledger { return spend.New(r.dir, spend.DefaultRules(r.fact)) }
+// factDays are the days inside the period of a capture on which a fact changes.
+func (r *run) factDays() []time.Time {
+	if !r.observed {
+		return nil
+	}
+	days := []time.Time{r.from}
+	last := r.s.Period.To
+	if r.s.AsOf.Before(last) {
+		last = r.s.AsOf
+	}
+	for _, c := range r.facts.Changes(r.s.Period.From, last) {
+		days = append(days, c.Date.Time)
+	}
+	slices.SortFunc(days, time.Time.Compare)
+	return slices.Compact(days)
+}
+
+func (r *run) engine() *rbac.Engine {
+	return rbac.NewDated(r.dir, r.factDays(), func(plan string, t time.Time) rbac.Rules {
+		day := r.judgedBy(t)
+		return rbac.DefaultRules(plan, func(id, param string) (string, bool) { return r.factAt(day, plan, id, param) })
+	})
+}
+
+func (r *run) spendRules(t time.Time) spend.Rules {
+	day := r.judgedBy(t)
+	return spend.DefaultRules(func(id, param string) (string, bool) {
+		return r.factAt(day, r.s.Organisation.Plan.Value, id, param)
+	})
+}
+
+// newLedger is a ledger under the rules of the first day.
+func (r *run) newLedger() *spend.Ledger { return spend.New(r.dir, r.spendRules(r.from)) }
+
+// metered replays a capture through the ledger under the rule in force at each
+// event.
+type metered struct {
+	*spend.Ledger
+	days  []time.Time
+	rules func(time.Time) spend.Rules
+}
+
+func (m *metered) Observe(e *event.Event) {
+	for len(m.days) > 0 && !e.When().Before(m.days[0]) {
+		m.Use(m.rules(m.days[0]))
+		m.days = m.days[1:]
+	}
+	m.Ledger.Observe(e)
+}
 
 func may(e *rbac.Engine, member int, capability string, t time.Time) bool {
 	return e.Allowed(member, capability, t) == rbac.Allow
@@ -261,7 +320,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	if r.observed {
 		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
 	}
-	rp := replay.New(opts, r.access, r.ledger, r.alerts, cover, usage)
+	rp := replay.New(opts, r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage)
 	var n, total int64
 	if r.written != nil {
 		total = r.written.Events

@@ -320,7 +320,10 @@ func (r *run) spending() (Spend, error) {
 // files are the inputs as used: the scenario with what it extends, the rules,
 // the frameworks, the facts and the prices.
 func (r *run) files() []File {
-	files := []File{{"scenario.yaml", r.s.File.Data}}
+	var files []File
+	if r.s.Roster.Value == "" { // a list of members is never copied
+		files = append(files, File{"scenario.yaml", r.s.File.Data})
+	}
 	for i, b := range r.s.Bases {
 		files = append(files, File{fmt.Sprintf("extends-%d-%s", i+1, path.Base(strings.ReplaceAll(b.Name, `\`, "/"))), b.Data})
 	}
@@ -442,7 +445,11 @@ func (r *run) note(res *Result) string {
 		text := fmt.Sprintf("No Cowork record %s: %s decoded (%s), so Cowork coverage is 0 and nothing below rests on observed Cowork activity.", found, counted(r.counts.Received, "record"), or(strings.Join(others, ", "), "none from a known product"))
 		return join(" ", text, r.leftOut(), lost)
 	}
-	return join(" ", fmt.Sprintf("%s from Cowork of %s; %s heard of %s with Cowork.", counted(c.Records, "record"), counted(r.counts.Received, "record"), number(c.SeatsHeard.N), counted(c.SeatsHeard.Of, "member")), r.leftOut(), lost)
+	who := fmt.Sprintf("%s heard of %s with Cowork.", number(c.SeatsHeard.N), counted(c.SeatsHeard.Of, "member"))
+	if !r.rostered() {
+		who = "No roster was given, so nobody in it can be matched to a member."
+	}
+	return join(" ", fmt.Sprintf("%s from Cowork of %s.", counted(c.Records, "record"), counted(r.counts.Received, "record")), who, r.leftOut(), lost)
 }
 
 // leftOut says which records lay outside the time that is judged.

@@ -30,7 +30,7 @@ var only = map[string][]string{
 	"github.com/jung-kurt/gofpdf":         {"reports/pdf"},
 	"github.com/brianvoe/gofakeit/v6":     {"scenarios/org"},
 	"github.com/urfave/cli/v2":            {"cmd/sandtable"},
-	"go.yaml.in/yaml/v4":                  {"scenarios/source"},
+	"go.yaml.in/yaml/v4":                  {"scenarios/source", "scenarios/org"},
 	"html/template":                       {"reports/html"},
 	"go.opentelemetry.io/collector/pdata": {"simulate/otlp", "simulate/stream"},
 }

@@ -40,9 +40,11 @@ func commands() []*cli.Command {
 		simulateCommand(),
 		doctorCommand(),
 		traceCommand(),
+		orgCommand(),
 		rulesCommand(),
 		verifyCommand(),
 		keygenCommand(),
+		planCommand(),
 	}
 }
 

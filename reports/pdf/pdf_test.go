@@ -114,15 +114,15 @@ func TestNoOrphans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &composer{faceSet: set, scale: 1}
-	pages := paginate(c.document(reports.Build(sample(t))))
+	c := newComposer(set, a4)
+	pages := paginate(a4, c.document(reports.Build(sample(t))))
 	for i, pg := range pages {
 		last := pg.boxes[len(pg.boxes)-1]
 		if last.box.keep && i+1 < len(pages) {
 			t.Errorf("page %d ends on something that belongs to the next (%s)", i+1, last.box.place)
 		}
-		if end := last.y + last.box.h; end > pageH-bottom+0.1 {
-			t.Errorf("page %d runs %.1f mm over (%s)", i+1, end-(pageH-bottom), last.box.place)
+		if end := last.y + last.box.h; end > a4.h-a4.bottom+0.1 {
+			t.Errorf("page %d runs %.1f mm over (%s)", i+1, end-(a4.h-a4.bottom), last.box.place)
 		}
 	}
 }
@@ -219,7 +219,7 @@ func TestMetricsAgree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := newFile(set, reports.Meta{})
+	f := newFile(set, a4, reports.Meta{})
 	for _, fc := range []*face{set.regular, set.bold, set.mono} {
 		f.SetFont(fc.family, fc.style, 10)
 		for _, s := range []string{"Hamburgefonstiv", "éàöň €Ωя", "“quoted” – 1,234 (x)"} {

@@ -142,6 +142,23 @@ func New(dir *org.Directory, r Rules) *Ledger {
 	return l
 }
 
+// Use changes the rules from now on, as their facts change by date. What was
+// charged stays charged.
+func (l *Ledger) Use(r Rules) {
+	if r == l.rules {
+		return
+	}
+	if r.GroupLimits && !l.rules.GroupLimits {
+		l.readGroups()
+	} else if !r.GroupLimits {
+		clear(l.byGroup)
+	}
+	l.rules = r
+	for i := range l.accounts {
+		l.accounts[i].known = false
+	}
+}
+
 // readGroups binds limits to groups by name; names are not unique, so every
 // group of that name gets it. A limit for an unknown group is kept in a note
 // (example 18).
