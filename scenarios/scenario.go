@@ -76,7 +76,7 @@ type Telemetry struct {
 	RetentionDays int        `yaml:"retention_days"`
 	HotDays       int        `yaml:"hot_days"`
 	Protected     *bool      `yaml:"protected"`
-	Defects       []string   `yaml:"defects"`
+	Defects       []string   `yaml:"defects,enum=silent-exporter|egress-drop|old-desktop|settings-at-session-start|tail-loss|missing-decision-source|cloud-identity-loss|duplicate-batches|clock-skew|content-off|sequence-gaps|late-batches"`
 	At            source.Pos `yaml:"-"`
 }
 
@@ -164,7 +164,7 @@ type Scope struct {
 
 // Behaviour tunes the synthetic population.
 type Behaviour struct {
-	Profile   string        `yaml:"profile"`
+	Profile   string        `yaml:"profile,enum=office"`
 	Intensity float64       `yaml:"intensity"` // 1 = the profile; 0 = nobody uses it
 	Holidays  []source.Date `yaml:"holidays"`
 }
