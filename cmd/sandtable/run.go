@@ -23,8 +23,19 @@ func bundleFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "include-content", Usage: "members keep their account names instead of pseudonyms; every page is marked"},
 		&cli.BoolFlag{Name: "json", Usage: "print the assessment as JSON instead of the summary"},
 		&cli.StringFlag{Name: "fail-on", Usage: "exit 3 when a finding has `SEVERITY` or worse (info, low, medium, high, critical)"},
+		&cli.StringFlag{Name: "as-of", Usage: "judge by the facts of `DATE` (short for --set as_of=DATE)"},
+		&cli.BoolFlag{Name: "timeline", Usage: "print when the answer, a posture or a verdict moves, up to the last verified fact, and which fact moved it"},
 		setFlag(),
 	}, lookFlags()...)
+}
+
+// overrides are the --set values, with --as-of as one of them.
+func overrides(c *cli.Context) []string {
+	set := c.StringSlice("set")
+	if d := c.String("as-of"); d != "" {
+		set = append(set, "as_of="+d)
+	}
+	return set
 }
 
 func runCommand() *cli.Command {
@@ -37,7 +48,7 @@ func runCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			s, err := scenarios.Load(name, c.StringSlice("set")...)
+			s, err := scenarios.Load(name, overrides(c)...)
 			if err != nil {
 				return asUsage(err)
 			}
@@ -61,7 +72,7 @@ func assessCommand() *cli.Command {
 			if c.String("org") == "" {
 				return usage("--org SCENARIO is missing: verdicts need the organisation that the stream comes from")
 			}
-			s, err := scenarios.Load(c.String("org"), c.StringSlice("set")...)
+			s, err := scenarios.Load(c.String("org"), overrides(c)...)
 			if err != nil {
 				return asUsage(err)
 			}
@@ -152,6 +163,9 @@ func announce(c *cli.Context, res *rehearsal.Result, dir string) error {
 	}
 	out := c.App.Writer
 	fmt.Fprint(out, reports.Summary(res.Assessment))
+	if c.Bool("timeline") {
+		fmt.Fprint(out, "\n"+reports.TimelineText(res.Timeline))
+	}
 	for _, u := range res.Unplaced {
 		fmt.Fprintf(out, "\nNot played: %s %d: %s\n", u.Story, u.Instance, u.Why)
 	}

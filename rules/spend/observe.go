@@ -107,7 +107,7 @@ func (l *Ledger) block(ev *event.Event, member int, t time.Time, v Verdict, micr
 	b := l.obs.blocked[k]
 	if b == nil {
 		b = &Blocked{Month: monthName(k.month), Time: t, BoundBy: v.BoundBy, Also: v.Also, sessions: map[string]bool{}}
-		b.Limit, b.Spent = l.cfg.Spend.Organisation.Micros, l.poolOf(k.month).spent
+		b.Limit, b.Spent = at(l.ceiling, t.UnixNano()).micros, l.poolOf(k.month).spent
 		if member != Unattributed {
 			b.Member = l.key(member)
 			if v.BoundBy != Pool {
@@ -243,17 +243,18 @@ func (l *Ledger) Summary() Summary {
 				}
 				gs.Members++
 				gs.Spent = add(gs.Spent, spent)
-				if limit, ok := l.byGroup[g]; ok {
-					gs.Limit = limit
-					gs.Exposure = add(max(gs.Exposure, 0), limit)
+				if x := at(l.byGroup[g], end.UnixNano()); x.state == limited {
+					gs.Limit = x.micros
+					gs.Exposure = add(max(gs.Exposure, 0), x.micros)
 				}
 			}
 		}
 	}
 	for key, p := range l.pool {
 		ms := MonthSpend{Month: monthName(key), Spent: p.total, Credits: p.spent, Limit: -1}
-		if l.cfg.Spend.Organisation.Given {
-			ms.Limit = l.cfg.Spend.Organisation.Micros
+		end := time.Date(key/12, time.Month(key%12+2), 1, 0, 0, 0, 0, time.UTC).Add(-1)
+		if c := at(l.ceiling, end.UnixNano()); c.state == limited {
+			ms.Limit = c.micros
 		}
 		s.Months = append(s.Months, ms)
 		s.Total = add(s.Total, ms.Spent)
@@ -306,7 +307,7 @@ func (l *Ledger) Close(end time.Time) []rules.Finding {
 		}
 		out = append(out, rules.Finding{
 			Rule: "spend-organisation", Title: fmt.Sprintf("%d%% of the organisation's ceiling", a.Percent), Severity: sev, Time: a.Time,
-			Reason: fmt.Sprintf("%s spent in %s of a ceiling of %s", Dollars(a.Spent), a.Month, Dollars(l.cfg.Spend.Organisation.Micros)),
+			Reason: fmt.Sprintf("%s spent in %s of a ceiling of %s", Dollars(a.Spent), a.Month, Dollars(at(l.ceiling, a.Time.UnixNano()).micros)),
 			Facts:  []string{"spend-limit-period"},
 		})
 	}

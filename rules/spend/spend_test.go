@@ -87,9 +87,13 @@ func TestWorkedExamples(t *testing.T) {
 	limit(t, 4, ledger(1, current(), user(override("a0", 900)), 500), 900, SourceUser)
 	limit(t, 5, ledger(1, current(), user(unlimited), 200), -1, SourceUser)
 
-	// 6: a ledger replays one configuration; the one without the override stands for the moment after its deletion.
-	l = ledger(1, current(), nil, 200)
-	l.Charge(0, day, 350*dollar)
+	// 6: the override is deleted on the 15th: what was spent under it stays spent.
+	l = ledger(1, current(), func(c *org.Config) {
+		user(unlimited)(c)
+		c.Changes = []org.Change{{When: day, Limit: &org.LimitChange{Member: txt("m0"), Delete: true}}}
+	}, 200)
+	l.Charge(0, day.Add(-time.Hour), 350*dollar)
+	gate(t, 6, l, day.Add(-time.Minute), "")
 	limit(t, 6, l, 200, "group:g0")
 	gate(t, 6, l, day, "group:g0")
 
@@ -139,7 +143,14 @@ func TestWorkedExamples(t *testing.T) {
 	}
 	gate(t, 12, ledger(1, current(), user(override("m0", 0))), day, SourceUser)
 
-	if a, b := Line(500*dollar, 75), Line(500*dollar, 90); a != 375*dollar || b != 450*dollar {
+	rows, err := ReadLimits("effective", strings.NewReader(`{"scope":{"type":"user","user_id":"u"},"amount":"50000","currency":"USD","period":"monthly","source":{"type":"rbac_group","rbac_group_id":"g"},"period_to_date_spend":"31402.5"}`), LimitOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if used, ok := rows[0].Used(); used != 62_805 || !ok { // 62.805%
+		t.Errorf("example 13: %d %v", used, ok)
+	}
+	if a, b := Line(rows[0].Amount, 75), Line(rows[0].Amount, 90); a != 37_500*Cent || b != 45_000*Cent {
 		t.Errorf("example 13: %d, %d", a, b)
 	}
 
@@ -171,7 +182,22 @@ func TestWorkedExamples(t *testing.T) {
 		t.Errorf("example 16: %+v", fs)
 	}
 
-	// 17: an amount that cannot be read is not a zero.
+	// 17: "0" to date beside 180 on the cost report is an unavailable reading.
+	rows, err = ReadLimits("effective", strings.NewReader(`{"scope":{"type":"user","user_id":"u"},"amount":"20000","currency":"USD","period":"monthly","source":{"type":"something_new"},"period_to_date_spend":"0"}`), LimitOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if best, unavailable := rows[0].ToDate.Against(180*dollar, true); best != 180*dollar || !unavailable {
+		t.Errorf("example 17: %d %v", best, unavailable)
+	}
+	if _, ok := rows[0].Used(); ok {
+		t.Error("example 17: a reading of zero proves nothing")
+	}
+	// 18: a source nobody knows keeps its row and is marked.
+	if rows[0].Known || rows[0].Source != "something_new" || rows[0].Amount != 200*dollar {
+		t.Errorf("example 18: %+v", rows[0])
+	}
+	// 17, in a stream: an amount that cannot be read is not a zero.
 	l = ledger(1, current(), nil, 200)
 	ev := request("a0", day, 0)
 	ev.CostFrom = event.CostMissing

@@ -36,6 +36,7 @@ type Change struct {
 	Skill        *SkillLevel      `yaml:"skill"`
 	Plan         source.Text      `yaml:"plan,enum=team|enterprise"`
 	Arrangements *Arrangements    `yaml:"arrangements"`
+	Limit        *LimitChange     `yaml:"limit"`
 
 	At    source.Pos `yaml:"-"`
 	When  time.Time  `yaml:"-"` // On, parsed
@@ -71,6 +72,18 @@ type ConnectorChange struct {
 	Name    source.Text `yaml:"name,required"`
 	Enabled *bool       `yaml:"enabled"`
 	Policy  string      `yaml:"policy,enum=always|ask|blocked"`
+}
+
+// LimitChange sets the limit of one group, one member or the organisation, from
+// its moment on (limits take effect at once); unlimited stands for a null amount,
+// delete removes the row.
+type LimitChange struct {
+	Group        source.Text  `yaml:"group"`
+	Member       source.Text  `yaml:"member"`
+	Organisation bool         `yaml:"organisation"`
+	Limit        source.Money `yaml:"amount"`
+	Unlimited    bool         `yaml:"unlimited"`
+	Delete       bool         `yaml:"delete"`
 }
 
 // Arrangements adds and removes arrangements of the contract.
@@ -119,22 +132,40 @@ func (c *Change) Check(pos source.Pos, ps *source.Problems) {
 	if g := c.Group; g != nil && g.Add == nil && g.Remove == nil && g.Attach == nil && g.Detach == nil && g.Plugins == nil && g.Skills == nil && g.Rename == "" && !g.Delete {
 		ps.Add(pos, "give add, remove, attach, detach, plugins, skills, rename or delete", "a change of group %q changes nothing", g.Name.Value)
 	}
+	if l := c.Limit; l != nil {
+		if n := count(l.Group.Value != "", l.Member.Value != "", l.Organisation); n != 1 {
+			ps.Add(pos, "give one of group, member and organisation: true", "a change of a limit names %d subjects", n)
+		}
+		if n := count(l.Limit.Given, l.Unlimited, l.Delete); n != 1 {
+			ps.Add(pos, "give one of amount, unlimited: true and delete: true", "a change of a limit says %d things", n)
+		}
+	}
 	if r := c.Role; r != nil && r.Add == nil && r.Remove == nil && !r.Delete {
 		ps.Add(pos, "give add, remove or delete", "a change of role %q changes nothing", r.Name.Value)
 	}
 }
 
-var changeKinds = []string{"join", "leave", "members", "group", "role", "settings", "toggles", "connector", "plugin", "skill", "plan", "arrangements"}
+var changeKinds = []string{"join", "leave", "members", "group", "role", "settings", "toggles", "connector", "plugin", "skill", "plan", "arrangements", "limit"}
 
 func (c *Change) kinds() []string {
 	var out []string
 	for i, given := range []bool{c.Join != nil, c.Leave != nil, c.Members != nil, c.Group != nil, c.Role != nil, c.Settings != nil,
-		c.Toggles != nil, c.Connector != nil, c.Plugin != nil, c.Skill != nil, c.Plan.Value != "", c.Arrangements != nil} {
+		c.Toggles != nil, c.Connector != nil, c.Plugin != nil, c.Skill != nil, c.Plan.Value != "", c.Arrangements != nil, c.Limit != nil} {
 		if given {
 			out = append(out, changeKinds[i])
 		}
 	}
 	return out
+}
+
+func count(given ...bool) int {
+	n := 0
+	for _, g := range given {
+		if g {
+			n++
+		}
+	}
+	return n
 }
 
 // Kind is the one thing the change says, by its key in the file; "" when it says
@@ -193,6 +224,20 @@ func (c *Change) String() string {
 			parts = append(parts, "is deleted")
 		}
 		return fmt.Sprintf("group %s %s", g.Name.Value, strings.Join(parts, ", "))
+	case c.Limit != nil:
+		l, of := c.Limit, "the organisation"
+		if l.Group.Value != "" {
+			of = "group " + l.Group.Value
+		} else if l.Member.Value != "" {
+			of = "member " + l.Member.Value
+		}
+		switch {
+		case l.Delete:
+			return "the limit of " + of + " is deleted"
+		case l.Unlimited:
+			return of + " may spend without limit"
+		}
+		return fmt.Sprintf("the limit of %s is set to %g dollars", of, float64(l.Limit.Micros)/1e6)
 	case c.Role != nil:
 		if c.Role.Delete {
 			return fmt.Sprintf("role %s is deleted", c.Role.Name.Value)

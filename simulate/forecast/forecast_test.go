@@ -307,14 +307,15 @@ func TestCommonRandomNumbers(t *testing.T) {
 func TestMonth(t *testing.T) {
 	at := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
 	c := &org.Config{}
-	if m := Month(c, at(2026, 4, 1)); m != at(2026, 4, 1) {
+	directory := func() *org.Directory { return org.NewDirectory(c, []org.Member{{ID: "m"}}) }
+	if m := Month(directory(), at(2026, 4, 1)); m != at(2026, 4, 1) {
 		t.Error(m)
 	}
-	if m := Month(c, at(2026, 4, 13)); m != at(2026, 5, 1) {
+	if m := Month(directory(), at(2026, 4, 13)); m != at(2026, 5, 1) {
 		t.Error(m)
 	}
 	c.Groups = []org.Group{{Members: []org.Membership{{From: source.Day(2026, 5, 11)}}}}
-	if m := Month(c, at(2026, 4, 13)); m != at(2026, 6, 1) {
+	if m := Month(directory(), at(2026, 4, 13)); m != at(2026, 6, 1) {
 		t.Error(m)
 	}
 }

@@ -29,6 +29,8 @@ type PlanOptions struct {
 	Chance float64
 	// Cloud says that sessions may run unattended in the cloud.
 	Cloud bool
+	// Asked are limits to try beside the others, by group; -1 is none.
+	Asked map[string]int64
 	// Others is the part of the spend under the same limits that is not Cowork's;
 	// negative: not known.
 	Others float64
@@ -49,7 +51,10 @@ type Plan struct {
 	Drivers      []Driver         `json:"cost_drivers"`
 	Groups       []GroupPlan      `json:"groups"`
 	Organisation OrganisationPlan `json:"organisation"`
-	Notes        []string         `json:"notes"`
+	// WhatIf is the capture replayed against the limits and prices asked about; nil
+	// without a capture or a question.
+	WhatIf *spend.Difference `json:"what_if"`
+	Notes  []string          `json:"notes"`
 }
 
 // Amounts of a distribution, in micro-dollars.
@@ -386,6 +391,9 @@ func (g *GroupPlan) fill(ctx context.Context, o *PlanOptions, m *Model, opts Opt
 	if current >= 0 {
 		limits = append(limits, current)
 	}
+	if v, ok := o.Asked[g.Group]; ok {
+		limits = append(limits, v)
+	}
 	effects, err := m.Try(ctx, opts, set, limits...)
 	if err != nil {
 		return err
@@ -431,9 +439,22 @@ func (g *GroupPlan) fill(ctx context.Context, o *PlanOptions, m *Model, opts Opt
 		}
 		g.WhyNot = append(g.WhyNot, now)
 	}
+	if _, ok := o.Asked[g.Group]; ok {
+		asked := alternative(len(limits)-1, "the limit asked about", "")
+		asked.WhyNot = fmt.Sprintf("It cuts %s of member-months short, %.1f members in a month; %s of work does not run; the exposure is %s.",
+			percent(asked.MemberMonth.Mean), asked.Members.Mean, round2(asked.Lost), exposure(asked.Exposure))
+		g.WhyNot = append(g.WhyNot, asked)
+	}
 	g.headroom(m, sp, o.Chance)
 	g.Assumptions = assumptions(o, m, sp, g)
 	return nil
+}
+
+func exposure(micros int64) string {
+	if micros < 0 {
+		return "without end"
+	}
+	return spend.Dollars(micros)
 }
 
 func (g *GroupPlan) headroom(m *Model, sp *Spread, chance float64) {
