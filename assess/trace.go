@@ -15,19 +15,19 @@ import (
 // Trace is the whole story of one prompt, in order. Texts, paths, commands and
 // members' names are there only when asked for.
 type Trace struct {
-	Prompt   string    `json:"prompt_id"`
-	Sessions []string  `json:"sessions"`
-	Member   string    `json:"member"` // pseudonym, or "unattributed"
-	Product  string    `json:"product"`
-	Surface  string    `json:"surface,omitempty"`
-	Version  string    `json:"version,omitempty"`
-	Start    time.Time `json:"start"`
-	End      time.Time `json:"end"`
-	Steps    []TraceStep    `json:"steps"`
-	Totals   Totals    `json:"totals"`
-	Records  int       `json:"records"`
-	Repeated int       `json:"repeated_records"`
-	Unknown  []string  `json:"cannot_be_known"`
+	Prompt   string      `json:"prompt_id"`
+	Sessions []string    `json:"sessions"`
+	Member   string      `json:"member"` // pseudonym, or "unattributed"
+	Product  string      `json:"product"`
+	Surface  string      `json:"surface,omitempty"`
+	Version  string      `json:"version,omitempty"`
+	Start    time.Time   `json:"start"`
+	End      time.Time   `json:"end"`
+	Steps    []TraceStep `json:"steps"`
+	Totals   Totals      `json:"totals"`
+	Records  int         `json:"records"`
+	Repeated int         `json:"repeated_records"`
+	Unknown  []string    `json:"cannot_be_known"`
 }
 
 // Totals of one prompt. Cost is an estimate at list prices.
