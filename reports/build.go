@@ -385,6 +385,9 @@ func (b *builder) alreadyHolds() string {
 			}
 		}
 	}
+	if total == 0 {
+		return "no obligation is in scope as declared, so nothing was to be held."
+	}
 	s := fmt.Sprintf("%d of %s in scope %s supported by evidence", held, count(total, "obligation"), isAre(held))
 	if design > 0 {
 		s += fmt.Sprintf(", %d of them in design only", design)

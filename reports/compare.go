@@ -300,7 +300,9 @@ func (c *Comparison) inShort() Block {
 	return Bullets{items}
 }
 
-func count64(n int64, noun string) string { return num(n) + " " + noun + plural(int(min(n, 2)), "", "s") }
+func count64(n int64, noun string) string {
+	return num(n) + " " + noun + plural(int(min(n, 2)), "", "s")
+}
 
 func (c *Comparison) accessBlocks() []Block {
 	if c.Access == nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -48,6 +49,7 @@ func ResultFiles(r *rehearsal.Result) (files []File, digest string, err error) {
 	}
 	put("coverage.json", r.Coverage)
 	put("rules.json", r.Rules)
+	put("timeline.json", r.Timeline)
 	lines := func(name string, n int, at func(int) any) {
 		var b bytes.Buffer
 		e := json.NewEncoder(&b)
@@ -58,6 +60,20 @@ func ResultFiles(r *rehearsal.Result) (files []File, digest string, err error) {
 			}
 		}
 		files = append(files, File{name, b.Bytes()})
+	}
+	for _, f := range []struct {
+		name  string
+		write func() ([]byte, error)
+	}{
+		{"obligations.csv", func() ([]byte, error) { return ObligationsCSV(r.Assessment) }},
+		{"findings.csv", func() ([]byte, error) { return FindingsCSV(r.Findings) }},
+		{"junit.xml", func() ([]byte, error) { return JUnit(r.Assessment) }},
+	} {
+		data, e := f.write()
+		if e != nil && err == nil {
+			err = fmt.Errorf("%s: %w", f.name, e)
+		}
+		files = append(files, File{f.name, data})
 	}
 	lines("findings.jsonl", len(r.Findings), func(i int) any { return r.Findings[i] })
 	if !r.Observed {
@@ -79,7 +95,7 @@ func jsonOrErr(v any, err error) ([]byte, error) {
 // ResultManifest is the manifest of a result's bundle; Commit adds the files.
 func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 	a := r.Assessment
-	m := Manifest{ToolVersion: toolVersion, Command: command, Scenario: a.Scenario, Seed: int64(r.Scenario.Seed), AsOf: a.AsOf,
+	m := Manifest{ToolVersion: toolVersion, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Command: command, Scenario: a.Scenario, Seed: int64(r.Scenario.Seed), AsOf: a.AsOf,
 		Period: SpanOfDays{a.Period.From, a.Period.To}, FactSet: a.FactSet, Evidence: a.Evidence, KeyID: r.KeyID}
 	if r.Stream != nil {
 		m.Stream = &StreamInfo{Name: StreamName, UncompressedSHA256: r.Stream.PlainSHA256, UncompressedSize: r.Stream.PlainBytes, Events: r.Stream.Events}
@@ -110,6 +126,11 @@ func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 // FromResult lays out what a run produced for Build.
 func FromResult(r *rehearsal.Result, digest string) Input {
 	in := Input{Assessment: r.Assessment, Rules: r.Rules, Digest: digest}
+	for _, m := range r.Timeline {
+		if n := len(in.Timeline); n == 0 || in.Timeline[n-1].Posture != m.Answer {
+			in.Timeline = append(in.Timeline, AnswerAt{Date: m.Date, Posture: m.Answer})
+		}
+	}
 	spentBy := map[string]int64{}
 	for _, g := range r.Spend.Groups {
 		spentBy[g.Group] += g.Spent
@@ -292,6 +313,26 @@ func Summary(a *assess.Assessment) string {
 	for _, g := range a.Gaps {
 		wrap(&b, "  ", "    ", join(" ", stateStatus(g.State).Glyphed(), g.Title+":", firstSentence(g.Summary)))
 	}
+	for _, w := range a.WouldChange {
+		if w.Of != "answer" {
+			continue
+		}
+		b.WriteString("\nWhat would change the answer:\n")
+		if len(w.Ways) == 0 {
+			wrap(&b, "  ", "    ", "No single change or pair of changes in the model does.")
+		}
+		for _, way := range w.Ways {
+			var steps []string
+			for _, s := range way.Steps {
+				steps = append(steps, s.Title)
+			}
+			text := fmt.Sprintf("%s: then %s.", strings.Join(steps, ", and "), lowerWords(way.To))
+			if n := len(way.Breaks); n > 0 {
+				text += fmt.Sprintf(" It also makes %s worse (see the report).", count(n, "thing"))
+			}
+			wrap(&b, "  - ", "    ", text)
+		}
+	}
 	if len(a.Claims)+len(a.Needs) > 0 {
 		b.WriteString("\nWhat people said and asked for:\n")
 		for _, p := range append(append([]assess.PropositionResult{}, a.Needs...), a.Claims...) {
@@ -300,6 +341,8 @@ func Summary(a *assess.Assessment) string {
 	}
 	return b.String()
 }
+
+func lowerWords(s string) string { return strings.ToLower(first(s)) + rest(s) }
 
 // Glyphed is the status as a mark and a word.
 func (s Status) Glyphed() string { return s.text() }
@@ -324,4 +367,27 @@ func writeSummaryTable(b *strings.Builder, t Table) {
 		b.WriteString("  ")
 		writeColumns(b, widths, cells)
 	}
+}
+
+// TimelineText tells when the answer, a posture, a verdict or a gap moves, and
+// which facts moved it.
+func TimelineText(moves []assess.Move) string {
+	var b strings.Builder
+	b.WriteString("The answer by the facts of each date:\n")
+	was := ""
+	for _, m := range moves {
+		answer := assess.AnswerName(m.Answer)
+		if m.Answer == was {
+			answer += " (as before)"
+		}
+		was = m.Answer
+		wrap(&b, "  ", "    ", m.Date+": "+answer)
+		for _, v := range m.Verdicts {
+			wrap(&b, "      ", "        ", join(" ", fmt.Sprintf("%s moves from %s to %s.", v.Obligation, lowerWords(v.From.String()), lowerWords(v.To.String())), paren(strings.Join(v.Facts, ", "))))
+		}
+	}
+	if len(moves) == 0 {
+		wrap(&b, "  ", "    ", "No later fact is known to this fact set.")
+	}
+	return b.String()
 }

@@ -966,6 +966,7 @@ func (w *world) disguise(in *instance, s *staff, p *part, n int) *event.Event {
 	if p.Device != "" {
 		b.UserID = hex64(r)
 		b.OS = map[string]string{"darwin": "windows", "windows": "darwin"}[b.OS]
+		b.Extra = hostAttrs(b.OS)
 	}
 	if p.Account != "" {
 		b.Account, b.AccountID = uuid(r), ident(r, "user_01", 22)
@@ -973,6 +974,7 @@ func (w *world) disguise(in *instance, s *staff, p *part, n int) *event.Event {
 	if p.Remote != "" {
 		fresh := in.r0(w, "container-"+strconv.Itoa(n))
 		b.Surface, b.OS, b.ServiceVersion, b.Terminal, b.UserID = "remote", "linux", "2.1.201", "linux", hex64(fresh)
+		b.DeploymentMode, b.Extra = "", containerAttrs(fresh, cloudImage)
 		b.Has = b.Has&^event.FHostPaths | event.FSurface
 		if p.Remote == "anonymous" {
 			b.Email, b.Account, b.AccountID = "", "", ""

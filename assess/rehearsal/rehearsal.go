@@ -278,11 +278,7 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 		to, path = f, f.Name()
 		r.o.StreamPath = path
 	}
-	profile, ok := otlp.ProfileNamed(r.s.Telemetry.Profile)
-	if !ok {
-		profile, _ = otlp.ProfileNamed("cowork-local-1p")
-	}
-	w := stream.NewWriter(to, profile)
+	w := stream.NewWriter(to, simulate.WireProfile(r.s.Telemetry))
 	// Life goes on whether or not anybody exports it: without an endpoint the
 	// organisation lives and the stream stays empty.
 	emit := w.Write

@@ -46,6 +46,9 @@ type Result struct {
 	Stream       *Stream        // the stream written by a simulated run
 	Inputs       []File         // scenario, rules, frameworks, facts and prices as used
 	KeyID        string
+	// Timeline is the answer on the days at which it, a posture, a verdict or a
+	// gap moves, from the as-of day to the last day any fact was verified.
+	Timeline []assess.Move
 }
 
 // Stream is the stream a simulated run wrote.
@@ -376,6 +379,17 @@ func (r *run) assessment(v *values, res *Result) (*assess.Assessment, error) {
 	a, err := r.model.Assess(rq)
 	if err != nil {
 		return nil, err
+	}
+	if a.WouldChange, err = r.model.WouldChange(rq.Inputs); err != nil {
+		return nil, err
+	}
+	if a.Controls, err = r.model.Controls(rq.Inputs); err != nil {
+		return nil, err
+	}
+	if last := r.facts.LastVerified(); last.After(r.s.AsOf) {
+		if res.Timeline, err = r.model.Timeline(rq.Inputs, r.s.AsOf, last); err != nil {
+			return nil, err
+		}
 	}
 	a.Scenario, a.Title, a.FactSet = r.s.Name.Value, r.s.Title, r.facts.Digest()[:12]
 	a.Period = assess.PeriodRef{From: r.s.Period.From.String(), To: r.s.Period.To.String(), Days: r.s.Period.Days()}

@@ -24,7 +24,7 @@ import (
 )
 
 func planCommand() *cli.Command {
-	return &cli.Command{Name: "plan", Usage: "plan what a rollout needs before it starts", Subcommands: []*cli.Command{planSpendCommand()}}
+	return &cli.Command{Name: "plan", Usage: "plan what a rollout needs before it starts", Subcommands: []*cli.Command{planSpendCommand(), planRolloutCommand()}}
 }
 
 func planSpendCommand() *cli.Command {

@@ -528,6 +528,10 @@ func (d *Draft) roster(s *Sketch) {
 		if u.inactive {
 			continue
 		}
+		if u.key() == "" {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: a member without id and address is left out", u.at))
+			continue
+		}
 		r := rosterRow{u: u, role: u.role, left: u.left, joined: u.joined, groups: groupsOf[u.key()]}
 		if b := bosses[u]; b != nil && !b.inactive {
 			r.boss = b.key()
@@ -614,7 +618,7 @@ func (d *Draft) organisation(s *Sketch) {
 	plan := "enterprise"
 	custom := slices.ContainsFunc(d.users, func(u *user) bool { return u.role == "custom" })
 	sure := len(d.roles) > 0 || d.scim || custom || d.admin && len(d.groups) > 0
-	if !sure {
+	if !sure && len(s.Config.Groups) == 0 {
 		plan = "team"
 	}
 	o.Plan = text(plan)
@@ -751,6 +755,9 @@ func (s *Sketch) Answer(key, answer string) error {
 	case "organisation.plan":
 		if answer != "team" && answer != "enterprise" {
 			return fmt.Errorf("%q is neither team nor enterprise", answer)
+		}
+		if answer == "team" && len(s.Config.Groups)+len(s.Config.Roles) > 0 {
+			return fmt.Errorf("the exports hold groups or roles, which Team does not have; leave those of the identity provider out and draft again")
 		}
 		o.Plan = text(answer)
 		if answer == "enterprise" && s.Config.Members == nil {

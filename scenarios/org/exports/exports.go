@@ -118,7 +118,11 @@ func (d *Draft) Add(name string, data []byte) {
 	}
 	vs, err := f.parse()
 	if err != nil {
-		d.problems.Add(f.pos(offsetOf(err, len(f.data))), "export it again; nothing after this place is read", "not JSON: %v", err)
+		what := err.Error()
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			what = "it ends in the middle"
+		}
+		d.problems.Add(f.pos(offsetOf(err, len(f.data))), "export it again; nothing after this place is read", "not JSON: %s", what)
 	}
 	before := d.tally()
 	for _, v := range vs {
