@@ -465,7 +465,7 @@ func (w *world) placeTale(in *instance) string {
 		return "the organisation has no connector"
 	}
 	in.drawAll(w)
-	if last := w.days - 1 - in.count(t.Span, in.r, 3); !in.fixed && in.day > last {
+	if last := w.days - 5 - in.count(t.Span, in.r, 1); !in.fixed && in.day > last {
 		in.day = max(min(10, w.days/3), last)
 	}
 	var lead *staff
@@ -740,6 +740,10 @@ func (t *telling) step(wr *writer, s *stepSpec) {
 	}
 	if s.Tokens != "" {
 		wr.fresh += in.num(s.Tokens, r, 0)
+	}
+	if st.op == opPrompt { // every prompt is answered, unless the model refuses
+		wr.as(in, "bystander", "", false)
+		wr.request()
 	}
 	if st.op == opTool && r.Float64() < 0.5 { // the model answers in between
 		wr.as(in, "bystander", "", false)
