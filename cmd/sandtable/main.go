@@ -37,6 +37,7 @@ func commands() []*cli.Command {
 		runCommand(),
 		assessCommand(),
 		scenariosCommand(),
+		learnCommand(),
 		orgCommand(),
 		rulesCommand(),
 		verifyCommand(),
