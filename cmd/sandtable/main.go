@@ -44,6 +44,7 @@ func commands() []*cli.Command {
 		simulateCommand(),
 		doctorCommand(),
 		traceCommand(),
+		learnCommand(),
 		orgCommand(),
 		initCommand(),
 		rulesCommand(),

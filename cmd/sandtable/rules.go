@@ -47,8 +47,8 @@ func rulesCommand() *cli.Command {
 				Description: "Plays the stories and twins of the simulator inside ordinary life, under each capture setting, and says what\neach rule caught, missed and got wrong. Seeds follow from the label and the digest of the rules.",
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the whole table as JSON to `FILE`"},
-					&cli.IntFlag{Name: "instances", Usage: "`N` of each story under each setting", Value: 12},
-					&cli.IntFlag{Name: "twins", Usage: "`N` of each twin", Value: 6},
+					&cli.IntFlag{Name: "instances", Usage: "`N` of each story under each setting", Value: 10},
+					&cli.IntFlag{Name: "twins", Usage: "`N` of each twin", Value: 11},
 					&cli.StringFlag{Name: "label", Usage: "draw other seeds by `NAME`", Value: "report"},
 					asJSON,
 				}, Action: rulesScore},

@@ -238,6 +238,12 @@ func newVocabulary() *condition.Env[subject] {
 	truth("browser", "the call drives the built-in browser", func(s *subject) condition.Tri {
 		return condition.Of(browser(s.ev.Tool) || s.ev.MCPKnown == event.Known && browser(s.ev.MCPTool), s.ev.Tool != "")
 	})
+	truth("app_folder", "the first path lies in a folder of the application itself", func(s *subject) condition.Tri {
+		if s.ev.PathKnown != event.Known {
+			return condition.Of(false, s.ev.PathKnown == event.NotApplicable)
+		}
+		return condition.Of(appFolder(s.ev.Path), true)
+	})
 	truth("after_leaving", "the member had left", afterLeaving)
 	truth("has_identity", "the record names a member", func(s *subject) condition.Tri { return condition.Of(MemberKey(s.ev) != "", true) })
 	truth("desktop_below_floor", "the desktop version is below the declared floor", belowFloor)
@@ -300,6 +306,21 @@ func browser(tool string) bool {
 		return true
 	}
 	return strings.HasPrefix(tool, "browser_")
+}
+
+// appFolder recognises where the desktop application keeps its skills, settings
+// and temporary files.
+func appFolder(p string) bool {
+	if !strings.Contains(p, "laude") {
+		return false
+	}
+	p = event.CleanPath(p) + "/"
+	for _, f := range []string{"/AppData/Claude/", "/AppData/Roaming/Claude/", "/AppData/Local/Claude/", "/AppData/Local/Temp/claude/", "/Library/Application Support/Claude/", "/Library/Caches/Claude/", "/.claude/"} {
+		if strings.Contains(p, f) {
+			return true
+		}
+	}
+	return false
 }
 
 var sendWords = []string{"send", "share", "post", "upload", "forward", "reply", "publish", "add_comment", "invite"}

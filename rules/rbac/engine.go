@@ -147,7 +147,7 @@ func (e *Engine) buildEpochs(dates []time.Time, rules func(string, time.Time) Ru
 	byTime := map[int64][]*org.Change{}
 	var cuts []int64
 	for i := range base.Changes {
-		if ch := &base.Changes[i]; ch.Join == nil && ch.Leave == nil && ch.Members == nil {
+		if ch := &base.Changes[i]; ch.Policy() {
 			ns := ch.When.UnixNano()
 			byTime[ns] = append(byTime[ns], ch)
 			cuts = append(cuts, ns)
