@@ -432,7 +432,7 @@ func (m *Model) tryAll(in Inputs, before []Step, from int, wait bool) (levers, w
 	}
 	for _, c := range m.facts.Changes(asOf, m.facts.LastVerified()) {
 		d := c.Date.String()
-		if len(waits) > 0 && waits[len(waits)-1].steps[0].ID == "wait-"+d || !m.concerns(c, in.Vars["plan"].Text) {
+		if len(waits) > 0 && waits[len(waits)-1].steps[0].ID == "wait-"+d || !m.readFacts[c.Fact] {
 			continue
 		}
 		next := in

@@ -12,8 +12,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/assess"
@@ -322,7 +322,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	freshness, _ := strconv.Atoi(fresh) // not stated reads as the shortest
 	usage := analytics.New(analytics.Config{
 		FreshnessDays: freshness,
-		Directory: r.dir, From: r.from, To: r.to, AsOf: r.to, Plan: r.s.Organisation.Plan.Value, // figures as they stood when the period ended
+		Directory:     r.dir, From: r.from, To: r.to, AsOf: r.to, Plan: r.s.Organisation.Plan.Value, // figures as they stood when the period ended
 		// Noon: a membership that starts today has spread by then.
 		Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day.Add(12*time.Hour)) },
 	})
