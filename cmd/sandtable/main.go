@@ -40,6 +40,8 @@ func commands() []*cli.Command {
 		simulateCommand(),
 		doctorCommand(),
 		traceCommand(),
+		sendCommand(),
+		listenCommand(),
 		orgCommand(),
 		rulesCommand(),
 		verifyCommand(),
