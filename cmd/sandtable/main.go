@@ -45,6 +45,8 @@ func commands() []*cli.Command {
 		doctorCommand(),
 		traceCommand(),
 		learnCommand(),
+		sendCommand(),
+		listenCommand(),
 		orgCommand(),
 		initCommand(),
 		rulesCommand(),

@@ -224,6 +224,11 @@ func (d *Directory) InGroup(group, member int, t time.Time) bool {
 			return mv.in
 		}
 	}
+	if d.listed != nil {
+		if since, in := d.listed[group][int32(member)]; in && !t.Before(since) {
+			return true
+		}
+	}
 	for _, s := range d.memberships[group] {
 		if s.in[member] && !t.Before(s.from) && (s.to.IsZero() || t.Before(s.to)) {
 			return true

@@ -615,6 +615,14 @@ func (d *Directory) Boundaries() [][]Boundary {
 			}
 		}
 	}
+	for g := range d.listed {
+		for i, since := range d.listed[g] {
+			if !since.IsZero() {
+				// The list says when the product had it, so that nothing is in flight after.
+				out[i] = append(out[i], Boundary{When: since, Until: since})
+			}
+		}
+	}
 	for g := range d.memberships {
 		scim := d.Config.Groups[g].Source == "scim"
 		for _, s := range d.memberships[g] {
@@ -645,6 +653,11 @@ func (d *Directory) Cuts() []int64 {
 	add := func(t time.Time) {
 		if !t.IsZero() {
 			out = append(out, t.UnixNano())
+		}
+	}
+	for g := range d.listed {
+		for _, since := range d.listed[g] {
+			add(since)
 		}
 	}
 	for g := range d.memberships {
