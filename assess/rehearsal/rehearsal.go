@@ -40,6 +40,8 @@ type Options struct {
 	// Streams are captures to replay; none means that the scenario is played.
 	Streams []string
 	Stdin   io.Reader // what the stream "-" reads
+	// Evidence are exports from outside the telemetry, beside Streams.
+	Evidence []string
 	// StreamTo takes the played stream, and StreamPath is where it can be read
 	// again once StreamTo is closed. Both left out means a temporary file.
 	StreamTo   io.WriteCloser
@@ -115,6 +117,8 @@ type run struct {
 	alerts    *alert.Engine
 	coverage  *coverage.Report
 	analytics *analytics.Report
+
+	evidenceRead *assess.Evidence
 }
 
 func prepare(o Options) (*run, error) {
@@ -137,6 +141,18 @@ func prepare(o Options) (*run, error) {
 	}
 	if err := r.checkNames(); err != nil {
 		return nil, err
+	}
+	if len(o.Evidence) > 0 {
+		ev, err := r.readEvidence(0)
+		if err != nil {
+			return nil, err
+		}
+		if r.facts, err = r.facts.With(ev.Overlay); err != nil {
+			return nil, err
+		}
+		if r.model, err = r.model.With(ev.Overlay); err != nil {
+			return nil, err
+		}
 	}
 	if r.dir, err = org.Build(&s.Config, s.Seed); err != nil {
 		return nil, err
