@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -36,6 +37,9 @@ type Model struct {
 	disputes     []DisputeNote
 	limits       []string
 	observations []observation
+	operational  []operationalGap
+	controls     []control
+	levers       []lever
 	facts        *platform.Catalogue
 	factConds    map[*platform.Record]*condition.Program[state]
 	env          *condition.Env[state]
@@ -219,6 +223,8 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 	decode("elements.yaml", &elems)
 	decode("disputes.yaml", &disputes)
 	decode("propositions.yaml", &props)
+	var ctl controlFile
+	decode("controls.yaml", &ctl)
 	rest := make([]string, 0, len(files))
 	for n := range files {
 		rest = append(rest, n)
@@ -254,6 +260,7 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 	m.compileElements(elems.Elements, &ps)
 	m.compileFrameworks(&ps)
 	m.compilePropositions(&props, &ps)
+	m.compileControls(&ctl, &ps)
 	if err := ps.Err(); err != nil {
 		return nil, err
 	}
@@ -321,6 +328,20 @@ func (m *Model) buildEnv() {
 	e.FuncInt("fact_param", "fact_param(id, name): a number of the record in force", 2, 2,
 		func(args []string) error { return factArgs(args[:1]) },
 		func(s *state, args []string) (int64, bool) { return s.factParam(args[0], args[1]) })
+	e.FuncInt("asked", "asked(name): a whole-number parameter of the claim or need being judged", 1, 1, nil,
+		func(s *state, args []string) (int64, bool) {
+			n, err := strconv.ParseInt(s.asked[args[0]], 10, 64)
+			return n, err == nil
+		})
+	e.FuncBool("asked_is", "asked_is(name, text): a parameter of the claim or need being judged has this value", 2, 2, nil,
+		func(s *state, args []string) condition.Tri {
+			v, ok := s.asked[args[0]]
+			return condition.Of(v == args[1], ok)
+		})
+	e.String("asked_date", "the parameter date of the claim or need being judged", func(s *state) (string, bool) {
+		v, ok := s.asked["date"]
+		return v, ok
+	})
 	e.FuncBool("att", "att(id): an attestation in date and in scope", 1, 1,
 		func(args []string) error {
 			if m.atts[args[0]] == nil {
@@ -523,3 +544,6 @@ func (m *Model) Files() []InputFile { return m.files }
 
 // Attestations lists the ids a scenario may attest.
 func (m *Model) Attestations() []string { return m.attOrder }
+
+// Elements lists the elements a compensating control may name, sorted.
+func (m *Model) Elements() []string { return m.elementNames() }

@@ -1,7 +1,10 @@
 package assess
 
 import (
-	"strings"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
 
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
@@ -50,14 +53,19 @@ type surface struct {
 }
 
 type proposition struct {
-	Id               source.Text   `yaml:"id,required"`
-	Text             string        `yaml:"text,required"`
-	Rules            []outcome     `yaml:"rules,required"`
-	Otherwise        string        `yaml:"otherwise,enum=unverifiable|verify"`
-	OtherwiseBecause string        `yaml:"otherwise_because"`
-	SayInstead       string        `yaml:"say_instead"`
-	Remedies         []string      `yaml:"remedies"`
-	Facts            []source.Text `yaml:"facts"`
+	Id               source.Text `yaml:"id,required"`
+	Text             string      `yaml:"text,required"`
+	Rules            []outcome   `yaml:"rules,required"`
+	Otherwise        string      `yaml:"otherwise,enum=unverifiable|verify"`
+	OtherwiseBecause string      `yaml:"otherwise_because"`
+	SayInstead       string      `yaml:"say_instead"`
+	// Params are what a scenario may state with it, and what holds where it does
+	// not; figures are computed from them. Both fill {name} in the texts.
+	Params   map[string]string      `yaml:"params"`
+	Figures  map[string]source.Text `yaml:"figures"`
+	figures  map[string]*condition.IntProgram[state]
+	Remedies []string      `yaml:"remedies"`
+	Facts    []source.Text `yaml:"facts"`
 }
 
 type check struct {
@@ -114,6 +122,7 @@ func (m *Model) compilePropositions(pf *propositionFile, ps *source.Problems) {
 		for i := range list {
 			rules(list[i].Rules)
 			m.checkFacts(list[i].Facts, ps)
+			m.compileParams(&list[i], ps)
 		}
 	}
 	for i := range pf.Checks {
@@ -176,39 +185,137 @@ type Asked struct {
 	With          map[string]string
 }
 
+// judge answers each claim or need. Parameters that a proposition does not have
+// are named in its reasons; an id that is none is answered as such, so that
+// nothing asked is lost.
 func (m *Model) judge(s *state, list []proposition, asked []Asked, safe string) []PropositionResult {
 	out := []PropositionResult{}
 	for _, a := range asked {
-		for i := range list {
-			p := &list[i]
-			if p.Id.Value != a.ID {
-				continue
+		i := slices.IndexFunc(list, func(p proposition) bool { return p.Id.Value == a.ID })
+		if i < 0 {
+			advice := ""
+			if g := source.Nearest(a.ID, ids(list)); g != "" {
+				advice = fmt.Sprintf(" Did you mean %q?", g)
 			}
-			r := PropositionResult{ID: a.ID, Who: a.Who, Text: a.Text, Verdict: p.Otherwise, SayInstead: p.SayInstead, Remedies: p.Remedies, Facts: texts(p.Facts)}
-			if r.Text == "" {
-				r.Text = p.Text
-			}
-			if r.Verdict == "" {
-				r.Verdict = safe
-			}
-			if o := first(s, p.Rules); o != nil {
-				r.Verdict, r.Reasons = o.Verdict, []string{o.Because}
-			} else if p.OtherwiseBecause != "" {
-				r.Reasons = []string{p.OtherwiseBecause}
-			} else {
-				r.Reasons = []string{"The facts and inputs of this run do not settle it."}
-			}
-			for k, v := range a.With {
-				r.Text = strings.ReplaceAll(r.Text, "{"+k+"}", v)
-			}
-			if r.Verdict == "possible" || r.Verdict == "true" {
-				r.SayInstead = ""
-			}
-			r.Footnotes = s.footnotes(r.Facts)
-			out = append(out, r)
+			out = append(out, PropositionResult{ID: a.ID, Who: a.Who, Text: a.Text, Verdict: safe, Facts: []string{}, Reasons: []string{fmt.Sprintf("%q is not known, so nothing was judged.%s", a.ID, advice)}})
+			continue
 		}
+		out = append(out, m.judgeOne(s, &list[i], a, safe))
 	}
 	return out
+}
+
+func (m *Model) judgeOne(s *state, p *proposition, a Asked, safe string) PropositionResult {
+	s.asked = map[string]string{}
+	for k, v := range p.Params {
+		s.asked[k] = v
+	}
+	var stray []string
+	for k, v := range a.With {
+		if _, ok := p.Params[k]; !ok {
+			stray = append(stray, k)
+			continue
+		}
+		s.asked[k] = v
+	}
+	slices.Sort(stray)
+	fill := map[string]string{}
+	for k, v := range s.asked {
+		fill[k] = v
+	}
+	for k, prog := range p.figures {
+		fill[k] = "an unknown amount"
+		if n, ok := prog.Eval(s); ok {
+			fill[k] = group(n)
+		}
+	}
+	r := PropositionResult{ID: a.ID, Who: a.Who, Text: a.Text, Verdict: p.Otherwise, SayInstead: p.SayInstead, Remedies: p.Remedies, Facts: texts(p.Facts)}
+	if r.Text == "" {
+		r.Text = p.Text
+	}
+	if r.Verdict == "" {
+		r.Verdict = safe
+	}
+	because := "The facts and inputs of this run do not settle it."
+	if o := first(s, p.Rules); o != nil {
+		r.Verdict, because = o.Verdict, o.Because
+	} else if p.OtherwiseBecause != "" {
+		because = p.OtherwiseBecause
+	}
+	r.Reasons = []string{because}
+	for _, k := range stray {
+		r.Reasons = append(r.Reasons, fmt.Sprintf("The parameter %q means nothing here and was not used.", k))
+	}
+	for _, t := range []*string{&r.Text, &r.SayInstead, &r.Reasons[0]} {
+		*t = placeholder.ReplaceAllStringFunc(*t, func(x string) string {
+			if v, ok := fill[x[1:len(x)-1]]; ok {
+				return v
+			}
+			return x
+		})
+	}
+	if r.Verdict == "possible" || r.Verdict == "true" {
+		r.SayInstead = ""
+	}
+	r.Footnotes = s.footnotes(r.Facts)
+	s.asked = nil
+	return r
+}
+
+var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
+
+// group writes a whole number with commas between thousands.
+func group(n int64) string {
+	t := strconv.FormatInt(n, 10)
+	for i := len(t) - 3; i > 0 && t[i-1] != '-'; i -= 3 {
+		t = t[:i] + "," + t[i:]
+	}
+	return t
+}
+
+// compileParams compiles figures and checks that every name a text or a
+// condition uses is a parameter or figure of the proposition.
+func (m *Model) compileParams(p *proposition, ps *source.Problems) {
+	names := make([]string, 0, len(p.Figures))
+	for n := range p.Figures {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	p.figures = map[string]*condition.IntProgram[state]{}
+	uses := func(calls []condition.Call, vars []string, at source.Pos) {
+		for _, c := range calls {
+			if _, ok := p.Params[c.Args[0]]; !ok && (c.Func == "asked" || c.Func == "asked_is") {
+				ps.Add(at, "add it to params with the value that holds when nobody states one", "%s reads parameter %q, which it does not have", p.Id.Value, c.Args[0])
+			}
+		}
+		if _, ok := p.Params["date"]; !ok && slices.Contains(vars, "asked_date") {
+			ps.Add(at, "add it to params", "%s reads asked_date and has no parameter date", p.Id.Value)
+		}
+	}
+	for _, n := range names {
+		prog, errs := m.env.CompileInt(p.Figures[n])
+		*ps = append(*ps, errs...)
+		if prog != nil {
+			p.figures[n] = prog
+			uses(prog.Calls(), prog.Uses(), p.Figures[n].At)
+		}
+	}
+	texts := []string{p.Text, p.SayInstead, p.OtherwiseBecause}
+	for _, r := range p.Rules {
+		texts = append(texts, r.Because)
+		if r.prog != nil {
+			uses(r.prog.Calls(), r.prog.Uses(), r.When.At)
+		}
+	}
+	for _, t := range texts {
+		for _, x := range placeholder.FindAllString(t, -1) {
+			n := x[1 : len(x)-1]
+			_, param := p.Params[n]
+			if _, figure := p.Figures[n]; !param && !figure {
+				ps.Add(p.Id.At, "add it to params or figures", "%s prints %s, which is neither a parameter nor a figure of it", p.Id.Value, x)
+			}
+		}
+	}
 }
 
 // footnotes of contested facts among ids.

@@ -11,29 +11,82 @@ import (
 
 // Input is the assessment and what the engines say beside it. The lines hold
 // words and figures ready to print: amounts, shares and pseudonyms are made by
-// whoever owns them.
+// whoever owns them. What is left out is left out of the document or named as
+// not supplied.
 type Input struct {
-	Assessment *assess.Assessment
-	Spend      []SpendLine
-	Rules      []assess.RuleRow
-	Matrix     []MatrixLine
-	Findings   []FindingLine
-	Adoption   []AdoptionLine
-	Phases     []PhaseLine
-	Digest     string // SHA-256 of assessment.json
+	Assessment  *assess.Assessment
+	Spend       []SpendLine
+	MemberSpend []SpendGroup // each member and month against the limit that bound it
+	Fan         *SpendFan
+	Rules       []assess.RuleRow
+	Quality     []QualityLine
+	Matrix      []MatrixLine
+	Flags       []FlagLine
+	Groups      []GroupLine
+	Findings    []FindingLine
+	Adoption    []AdoptionLine
+	Coverage    []CoverageLine
+	Phases      []PhaseLine
+	Timeline    []AnswerAt // the answer at other dates; made from the assessment when absent
+	Digest      string     // SHA-256 of assessment.json
+	Content     bool       // names and content were not withheld: every page says so
+	Paper       string     // A4, or Letter
+	Logo        []byte     // PNG or JPEG for the cover
 }
 
 // SpendLine is one group's limit and how the number was reached.
 type SpendLine struct {
 	Group, LimitPerMember string
+	LimitMicros           int64
 	Formula               []string
 	Spent                 string
 	Members, Blocked      int
 	Because               string
 }
 
+// SpendGroup is what members under one limit spent in a month, sorted.
+type SpendGroup struct {
+	Source      string // the limit that bound them, in words
+	LimitMicros int64  // per member and month; -1 for none
+	Micros      []int64
+}
+
+// SpendFan is spend to date and the range it may take.
+type SpendFan struct {
+	Title       string
+	LimitMicros int64 // -1 for none
+	Points      []FanPoint
+	Note        string
+}
+
+// FanPoint is one day, cumulative. Actual is -1 where the day is still to come.
+type FanPoint struct {
+	Day                    string
+	Actual, Low, Mid, High int64
+}
+
+// QualityLine is how well one rule did against what was injected.
+type QualityLine struct {
+	Rule           string
+	Caught, Seeded int
+	False, Alerts  int
+	Reachable      bool // false: no injected sample could reach it, so it is unproven
+}
+
 // MatrixLine is what one group may do, and why.
-type MatrixLine struct{ Group, What, Level, Because, Flag string }
+type MatrixLine struct{ Group, Kind, What, Level, Because, Flag string }
+
+// FlagLine is a weakness of the access configuration.
+type FlagLine struct{ Severity, Subject, Text string }
+
+// GroupLine is a group with its members.
+type GroupLine struct {
+	Name    string
+	Members int
+	Purpose string
+	Source  string
+	Roles   []string
+}
 
 // FindingLine is one finding; Member is already a pseudonym.
 type FindingLine struct {
@@ -50,14 +103,25 @@ type AdoptionLine struct {
 	Share           string
 }
 
-// PhaseLine is one phase of the rollout.
+// CoverageLine is one share of what the stream can show; more is better.
+type CoverageLine struct {
+	What  string
+	N, Of int64
+	Why   string
+}
+
+// PhaseLine is one phase of the rollout. To is empty for the last.
 type PhaseLine struct{ Name, From, To, Groups, Status, Because string }
+
+// AnswerAt is the answer by the facts of a date.
+type AnswerAt struct{ Date, Posture, Because string }
 
 // Limits on what is listed. Each place that cuts says how many there were.
 const (
 	maxBecause  = 4
 	maxActions  = 5
 	maxFindings = 40
+	perKind     = 3
 )
 
 // notSupplied is printed where an input was left out: an empty cell would read
@@ -65,15 +129,20 @@ const (
 const notSupplied = "Not supplied"
 
 type builder struct {
-	in    Input
-	a     *assess.Assessment
-	doc   *Document
-	facts map[string]assess.FactUse
-	fw    map[string]assess.FrameworkResult
+	in     Input
+	a      *assess.Assessment
+	doc    *Document
+	facts  map[string]assess.FactUse
+	fw     map[string]assess.FrameworkResult
+	causal []*cause // what decides the open verdicts, worst first
+	themes []*theme // the same, gathered into what one would act on
+	capped []assess.ObligationResult
 }
 
-// Build lays the assessment out as a document. It never fails: what is missing
-// is named in its place.
+// Build lays the assessment out as a document, in the order in which readiness
+// reports are read: the answer, its scope and method, the system, its controls,
+// the findings, the risks, what to do, the evidence, and the limits of it all.
+// It never fails: what is missing is named in its place.
 func Build(in Input) *Document {
 	a := in.Assessment
 	if a == nil {
@@ -86,39 +155,71 @@ func Build(in Input) *Document {
 	for _, f := range a.Frameworks {
 		b.fw[f.ID] = f
 	}
+	b.collectCauses()
+	b.collectThemes()
 	b.meta()
-	b.cover()
-	b.summary()
+	b.cover()   // 1
+	b.summary() // 2
 	b.conditions()
-	b.scope()
-	for _, g := range a.Gaps {
-		b.gap(g)
-	}
-	b.causes()
-	b.obligations()
-	b.propositions()
+	b.scope()  // 3
+	b.method() // 4
+	b.system() // 5
+	b.adoption()
 	b.rollout()
+	b.controls() // 6
+	b.obligations()
 	b.matrix()
 	b.spend()
 	b.rules()
+	b.causes() // 7
+	for _, g := range a.Gaps {
+		b.gap(g)
+	}
+	b.causePages()
+	b.propositions()
 	b.findings()
-	b.adoption()
+	b.riskRegister() // 8
+	b.roadmap()      // 9
+	b.notice()
+	b.partners()
+	b.evidence() // 10
 	b.stillAsked()
-	b.evidence()
+	b.signOff()     // 11
+	b.limitations() // 12
 	b.disputes()
-	b.limitations()
 	b.glossary()
-	b.signOff()
 	b.appendixChains()
 	b.appendixGaps()
 	b.appendixFacts()
+	b.appendixChanges()
+	b.number()
 	return b.doc
+}
+
+// number gives sections their numbers: the cover is the first of the twelve.
+func (b *builder) number() {
+	n, m := 0, 0
+	for i := range b.doc.Sections {
+		s := &b.doc.Sections[i]
+		switch {
+		case strings.HasPrefix(s.ID, "appendix"):
+		case s.Level == 1:
+			n, m = n+1, 0
+			if s.ID != "cover" {
+				s.No = strconv.Itoa(n)
+			}
+		case s.Level == 2:
+			m++
+			s.No = fmt.Sprintf("%d.%d", n, m)
+		}
+	}
 }
 
 func (b *builder) add(s Section) {
 	if s.Level == 0 {
 		s.Level = 1
 	}
+	s.Small = strings.HasPrefix(s.ID, "appendix")
 	b.doc.Sections = append(b.doc.Sections, s)
 }
 
@@ -151,6 +252,11 @@ func (b *builder) meta() {
 	m.Preparer = or(a.Preparer, notSupplied)
 	m.Label = a.Label
 	m.Digest = b.in.Digest
+	m.Answer = answerStatus(a.Answer.Posture)
+	m.Paper, m.Logo = b.in.Paper, b.in.Logo
+	if b.in.Content {
+		m.Content = "Names and content are included: handle as the records themselves"
+	}
 }
 
 func (b *builder) cover() {
@@ -159,62 +265,108 @@ func (b *builder) cover() {
 	if m.Simulated {
 		blocks = append(blocks, Strip{Title: firstWords(m.Banner), Text: m.Fictional})
 	}
+	if m.Content != "" {
+		blocks = append(blocks, Strip{Title: "Names and content are included", Text: "This copy was made with members' names and content left in. Handle it as you handle the records themselves."})
+	}
 	pairs := []KeyValue{
 		{"Organisation", m.Organisation},
-		{"As of", or(m.AsOf, "Not stated")},
+		{"As of", or(longDay(m.AsOf), "Not stated")},
 		{"Period", m.Period},
 		{"Evidence", join(". ", m.Evidence, b.a.EvidenceNote)},
 		{"Platform profile", m.Profile},
 		{"Client", m.Client},
 		{"Preparer", m.Preparer},
 		{"Status", or(m.Label, "Draft")},
+		{"Distribution", "The client named above, restricted; see the limitations"},
 	}
 	if m.Digest != "" {
 		pairs = append(pairs, KeyValue{"Digest of the assessment", "SHA-256 " + m.Digest})
 	}
 	blocks = append(blocks, KeyValues{pairs},
-		Paragraph{Text: "A readiness aid for management. It is not an audit and not legal advice; see the limitations before relying on it.", Small: true})
-	b.add(Section{ID: "cover", Title: m.Title, Blocks: blocks})
+		Paragraph{Text: "A readiness aid for management. It is not an audit and not legal advice; see the limitations before relying on it. The first two pages are the board copy, and the full report stands behind them.", Small: true})
+	b.add(Section{ID: "cover", Title: m.Title, Board: true, Blocks: blocks})
 }
 
 // --- the answer -------------------------------------------------------------
 
 func (b *builder) summary() {
 	a := b.a
-	blocks := []Block{Lead{or(a.Answer.Text, "No answer: the assessment did not give one.")}}
-	blocks = append(blocks, StatusRow{Status: answerStatus(a.Answer.Posture), Title: "May we use it?",
-		Text: fmt.Sprintf("As of %s. %s", or(a.AsOf, "a date not stated"), b.alreadyHolds())})
+	answer := []Block{Lead{or(a.Answer.Text, "No answer: the assessment did not give one.")},
+		StatusRow{Status: answerStatus(a.Answer.Posture), Title: "May we use it?", Text: fmt.Sprintf("As of %s.", or(longDay(a.AsOf), "a date not stated"))}}
+	if s := b.wouldChange(); s != "" {
+		answer = append(answer, Heading{"What would change the answer"}, Paragraph{Text: s})
+	}
+	strip := b.changedStrip()
+	strip.Text = brief(strip.Text, 300, conditionsTitle)
+	blocks := []Block{Beside{Left: 58, First: answer, Then: []Block{strip}}}
 	if n := len(a.Answer.Because); n > 0 {
 		items := a.Answer.Because
 		if n > maxBecause {
-			items = append(slices.Clone(items[:maxBecause]), fmt.Sprintf("And %d more, listed under %q.", n-maxBecause, "Conditions of the answer"))
+			items = append(slices.Clone(items[:maxBecause]), fmt.Sprintf("And %d more, listed under %q.", n-maxBecause, conditionsTitle))
 		}
 		blocks = append(blocks, Heading{"Because"}, Bullets{items})
 	}
-	blocks = append(blocks, b.changedStrip())
 	if len(a.Frameworks) > 0 {
-		blocks = append(blocks, Heading{"Posture per framework"}, b.tally())
+		blocks = append(blocks, Heading{"Posture per framework"}, b.tally(), Paragraph{Text: "What already holds: " + b.alreadyHolds(), Small: true})
 	}
 	if len(a.Gaps) > 0 {
-		blocks = append(blocks, Heading{"Headline gaps"})
+		t := Table{Head: []string{"Headline gap", "State", "In one sentence"}, Widths: []int{26, 17, 57}}
 		for _, g := range a.Gaps {
-			blocks = append(blocks, StatusRow{Status: stateStatus(g.State), Title: g.Title, Text: firstSentence(g.Summary)})
+			t.Rows = append(t.Rows, []Cell{{Text: g.Title}, {Status: stateStatus(g.State)}, {Text: firstSentence(g.Summary)}})
 		}
+		blocks = append(blocks, Heading{"Headline gaps"}, t)
 	}
-	acts := b.actions()
-	if len(acts) > 0 {
-		note := ""
+	if acts := b.themes; len(acts) > 0 {
+		note := "Owner and effort are proposals by kind of work; the date is for the owner to fill in."
 		if len(acts) > maxActions {
-			note = fmt.Sprintf("%d of %d actions shown, most often named first; all stand under the findings by cause.", maxActions, len(acts))
+			note = fmt.Sprintf("%d of %d actions shown, those that decide the worst verdicts; all stand in the roadmap. %s", maxActions, len(acts), note)
 			acts = acts[:maxActions]
 		}
-		t := Table{Head: []string{"Action", "Verdict it bears on"}, Widths: []int{60, 40}, Note: note}
+		t := Table{Head: []string{"Action", "Owner", "Effort", "By", "Verdicts it bears on"}, Widths: []int{37, 17, 13, 5, 28}, Note: note}
 		for i, x := range acts {
-			t.Rows = append(t.Rows, []Cell{{Text: fmt.Sprintf("%d. %s", i+1, x.text)}, {Status: verdictStatus(x.worst), Text: b.named(x.obligations)}})
+			t.Rows = append(t.Rows, []Cell{{Text: fmt.Sprintf("%d. %s", i+1, x.step())}, {Text: b.ownerOf(x)}, {Text: x.effort()}, {}, {Status: verdictStatus(x.worst), Text: b.named(x.obligations)}})
 		}
 		blocks = append(blocks, Heading{"What to do first"}, t)
 	}
-	b.add(Section{ID: "summary", Title: "Executive summary", NewPage: true, OnePage: true, Blocks: blocks})
+	b.add(Section{ID: "summary", Title: "Executive summary", Board: true, NewPage: true, OnePage: true, Blocks: blocks})
+}
+
+const conditionsTitle = "Conditions of the answer"
+
+// closes is what it would take to close the gap in the audit trail.
+func (b *builder) closes() []string {
+	for _, g := range b.a.Gaps {
+		if g.ID == "audit-log" {
+			return g.Closes
+		}
+	}
+	return nil
+}
+
+// wouldChange says in one sentence what moves the answer: the conditions, else
+// what would close the gaps.
+func (b *builder) wouldChange() string {
+	parts := b.a.Answer.Conditions
+	lead := "It rests on these conditions: "
+	if len(parts) == 0 {
+		lead, parts = "One of these, with a new assessment after it: ", b.closes()
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	more := ""
+	if len(parts) > 3 {
+		more = fmt.Sprintf("; and %d more under %q", len(parts)-2, conditionsTitle)
+		parts = parts[:2]
+	}
+	trimmed := make([]string, len(parts))
+	for i, p := range parts {
+		trimmed[i] = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSpace(p), "."), ", or")
+		if i > 0 || strings.HasSuffix(lead, ": ") {
+			trimmed[i] = strings.ToLower(first(trimmed[i])) + rest(trimmed[i])
+		}
+	}
+	return lead + strings.Join(trimmed, "; ") + more + "."
 }
 
 // alreadyHolds gives what is supported a line of its own: a summary of gaps alone
@@ -232,6 +384,9 @@ func (b *builder) alreadyHolds() string {
 				design++
 			}
 		}
+	}
+	if total == 0 {
+		return "no obligation is in scope as declared, so nothing was to be held."
 	}
 	s := fmt.Sprintf("%d of %s in scope %s supported by evidence", held, count(total, "obligation"), isAre(held))
 	if design > 0 {
@@ -285,43 +440,6 @@ func (b *builder) tally() Tally {
 	return t
 }
 
-// action is a remedy and the obligations whose verdict waits for it.
-type action struct {
-	text        string
-	worst       assess.Verdict
-	obligations []assess.ObligationResult
-}
-
-// actions collects the remedies of the essential elements that hold a verdict
-// back, most often named first.
-func (b *builder) actions() []action {
-	byText := map[string]*action{}
-	var order []string
-	for _, o := range b.a.Obligations {
-		seen := map[string]bool{} // an obligation counts once, however many elements share the remedy
-		for _, e := range deciding(o, assess.GapNoConfiguration, assess.GapYouCanClose, assess.NotAssessed) {
-			if e.Remedy == "" || seen[e.Remedy] {
-				continue
-			}
-			seen[e.Remedy] = true
-			x := byText[e.Remedy]
-			if x == nil {
-				x = &action{text: e.Remedy, worst: o.Verdict}
-				byText[e.Remedy] = x
-				order = append(order, e.Remedy)
-			}
-			x.worst = worse(x.worst, o.Verdict)
-			x.obligations = append(x.obligations, o)
-		}
-	}
-	out := make([]action, 0, len(order))
-	for _, k := range order {
-		out = append(out, *byText[k])
-	}
-	slices.SortStableFunc(out, func(x, y action) int { return len(y.obligations) - len(x.obligations) })
-	return out
-}
-
 // named says how many obligations of which frameworks, with the denominators.
 func (b *builder) named(os []assess.ObligationResult) string {
 	var parts []string
@@ -338,7 +456,7 @@ func (b *builder) named(os []assess.ObligationResult) string {
 			}
 		}
 		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%s %d of %d", f.Title, n, of))
+			parts = append(parts, fmt.Sprintf("%s %d of %d", shortName(f), n, of))
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -352,17 +470,40 @@ func (b *builder) conditions() {
 	}
 	if len(a.Answer.Conditions) > 0 {
 		blocks = append(blocks, Heading{"Conditions"}, Bullets{a.Answer.Conditions})
+	} else if c := b.closes(); len(c) > 0 {
+		blocks = append(blocks, Heading{"What would change it"}, Bullets{c})
 	}
+	strip := b.changedStrip()
 	if len(a.ChangedSince) > 0 {
-		t := Table{Head: []string{"What changed after the as-of date", "From", "To", "Date", "Moves the answer"}, Widths: []int{38, 18, 18, 13, 13}}
-		for _, c := range a.ChangedSince {
-			t.Rows = append(t.Rows, []Cell{{Text: b.factWords(c.Fact)}, {Text: c.From}, {Text: c.To}, {Text: c.Date}, {Text: yesNo(c.MovesAnswer)}})
+		moving := b.changes(true)
+		text := fmt.Sprintf("%s changed since; none moves the answer alone. Appendix D lists them.", title(count(len(a.ChangedSince), "recorded fact")))
+		if len(moving.Rows) > 0 {
+			text = fmt.Sprintf("%d of %s that changed since %s the answer. Appendix D lists all.", len(moving.Rows), count(len(a.ChangedSince), "recorded fact"), plural(len(moving.Rows), "moves", "move"))
 		}
-		blocks = append(blocks, Heading{"Facts that differ at the last verified date"}, t)
+		blocks = append(blocks, Heading{"Facts that changed after the as-of date"}, Paragraph{Text: text})
+		if len(moving.Rows) > 0 {
+			blocks = append(blocks, moving)
+		}
+	}
+	if f := b.timelineFigure(); f != nil {
+		blocks = append([]Block{*f, strip}, blocks...)
 	}
 	if len(blocks) > 0 {
-		b.add(Section{ID: "conditions", Title: "Conditions of the answer", NewPage: true, Blocks: blocks})
+		b.add(Section{ID: "conditions", Title: conditionsTitle, Level: 2, NewPage: true, Blocks: blocks})
 	}
+}
+
+// changes tabulates what changed after the as-of date, all of it or what moves
+// the answer.
+func (b *builder) changes(moving bool) Table {
+	t := Table{Head: []string{"Date", "Fact", "Then", "Now", "Moves the answer"}, Widths: []int{12, 18, 30, 30, 10}}
+	for _, c := range b.a.ChangedSince {
+		if moving && !c.MovesAnswer {
+			continue
+		}
+		t.Rows = append(t.Rows, []Cell{{Text: longDay(c.Date)}, {Text: c.Fact, Mono: true}, {Text: or(c.From, "No record")}, {Text: or(c.To, "No record")}, {Text: yesNo(c.MovesAnswer)}})
+	}
+	return t
 }
 
 func (b *builder) scope() {
@@ -381,7 +522,7 @@ func (b *builder) scope() {
 			{"Seats", strconv.Itoa(o.Seats)},
 			{"Execution modes", list(o.Modes)},
 			{"Arrangements", list(o.Arrangements)},
-			{"Telemetry goes to", list(o.Destinations)},
+			{"Telemetry goes to", or(strings.Join(titles(o.Destinations), ", "), "None declared")},
 		}},
 	}
 	if len(t.Rows) > 0 {
@@ -397,8 +538,27 @@ func (b *builder) scope() {
 	if len(a.Assumptions) > 0 {
 		blocks = append(blocks, Heading{"Assumptions"}, Bullets{a.Assumptions})
 	}
-	blocks = append(blocks, Heading{"What was read"}, KeyValues{b.figures()})
-	b.add(Section{ID: "scope", Title: "Scope and assumptions", NewPage: true, Blocks: blocks})
+	if out := b.outOfScope(); len(out) > 0 {
+		blocks = append(blocks, Heading{"Left out, and why"}, Bullets{out})
+	}
+	b.add(Section{ID: "scope", Title: "Scope, boundary and assumptions", NewPage: true, Blocks: blocks})
+}
+
+// outOfScope lists frameworks that do not apply and how many obligations of the
+// others do not, with the reason.
+func (b *builder) outOfScope() []string {
+	var out []string
+	for _, f := range b.a.Frameworks {
+		if !f.Applicable {
+			out = append(out, join(": ", f.Title, or(f.Why, "no reason was given")))
+		}
+	}
+	for _, o := range b.a.Obligations {
+		if o.Verdict == assess.NotApplicable && b.fw[o.Framework].Applicable {
+			out = append(out, join(": ", o.Citation+" "+o.Title, strings.Join(o.Reasons, " ")))
+		}
+	}
+	return out
 }
 
 func (b *builder) figures() []KeyValue {
@@ -459,7 +619,7 @@ func (b *builder) gap(g assess.Gap) {
 	for _, f := range g.Footnotes {
 		blocks = append(blocks, Paragraph{Text: f, Small: true})
 	}
-	b.add(Section{ID: "gap-" + g.ID, Title: "Headline gap: " + g.Title, NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "gap-" + g.ID, Title: "Headline gap: " + g.Title, Level: 2, NewPage: true, Blocks: blocks})
 }
 
 func hits(n int) string {
@@ -496,18 +656,14 @@ func deciding(o assess.ObligationResult, among ...assess.Verdict) []assess.Eleme
 	return out
 }
 
-func (b *builder) causes() {
-	type key struct {
-		name  string
-		state string
-	}
+// collectCauses groups what decides the open verdicts by element and state.
+func (b *builder) collectCauses() {
+	type key struct{ name, state string }
 	byKey := map[key]*cause{}
-	var list []*cause
-	var capped []assess.ObligationResult
 	for _, o := range b.a.Obligations {
 		els := deciding(o, assess.GapNoConfiguration, assess.GapYouCanClose, assess.NotAssessed, assess.PartlySupported, assess.NeedsAttestation)
 		if len(els) == 0 && o.CappedBy != "" {
-			capped = append(capped, o)
+			b.capped = append(b.capped, o)
 		}
 		for _, e := range els {
 			k := key{elementSlug(e), e.State}
@@ -515,47 +671,132 @@ func (b *builder) causes() {
 			if c == nil {
 				c = &cause{name: or(e.Name, words(elementSlug(e))), worst: o.Verdict, element: e}
 				byKey[k] = c
-				list = append(list, c)
+				b.causal = append(b.causal, c)
 			}
 			c.worst = worse(c.worst, o.Verdict)
 			c.obligations = append(c.obligations, o)
 		}
 	}
-	slices.SortStableFunc(list, func(x, y *cause) int {
+	slices.SortStableFunc(b.causal, func(x, y *cause) int {
 		if d := rank(x.worst) - rank(y.worst); d != 0 {
 			return d
 		}
 		return len(y.obligations) - len(x.obligations)
 	})
-	b.add(Section{ID: "causes", Title: "Findings by cause", NewPage: true, Blocks: []Block{
-		Paragraph{Text: fmt.Sprintf("%s explain%s the open verdicts. An obligation stands under each cause that decides it, so closing one cause may not be enough; the appendix has the whole chain.",
-			title(count(len(list), "cause")), plural(len(list), "s", ""))}}})
-	for _, c := range list {
-		var obl []string
-		for _, o := range c.obligations {
-			obl = append(obl, join(" ", o.Citation, strings.ToLower(first(o.Title))+rest(o.Title)))
-		}
-		e := c.element
-		kv := []KeyValue{
-			{"Condition", join(". ", stateWords(e.State), strings.Join(e.Evidence, "; "))},
-			{"Criterion", strings.Join(obl, "; ") + "."},
-		}
-		if e.Note != "" {
-			kv = append(kv, KeyValue{"Cause", e.Note})
-		}
-		kv = append(kv, KeyValue{"Effect", fmt.Sprintf("Decides %s: %s.", count(len(c.obligations), "obligation"), b.named(c.obligations))},
-			KeyValue{"Recommendation", or(e.Remedy, remedyOf(c.obligations))})
-		b.add(Section{ID: "cause-" + elementSlug(e) + "-" + e.State, Title: c.name, Level: 2, Blocks: []Block{
-			StatusRow{Status: verdictStatus(c.worst)}, KeyValues{kv}}})
+}
+
+func (b *builder) causes() {
+	t := Table{Head: []string{"No.", "Finding", "State", "Worst verdict it decides", "Obligations"}, Widths: []int{5, 33, 20, 23, 19}}
+	for i, c := range b.themes {
+		t.Rows = append(t.Rows, []Cell{{Text: strconv.Itoa(i + 1)}, {Text: c.title}, {Status: elementStatus(c.state)}, {Status: verdictStatus(c.worst)}, {Text: b.named(c.obligations)}})
 	}
-	if len(capped) > 0 {
+	if len(b.themes) == 0 {
+		b.add(Section{ID: "causes", Title: "Findings", NewPage: true, Blocks: []Block{
+			Paragraph{Text: b.nothingOpen("no finding") + " The headline gaps follow as they would bear on each framework, and after them what the run itself showed."}}})
+		return
+	}
+	blocks := []Block{Paragraph{Text: fmt.Sprintf("%s explain%s the open verdicts. An obligation stands under each finding that decides it, so closing one may not be enough; the appendix has the whole chain.",
+		title(count(len(b.themes), "finding")), plural(len(b.themes), "s", ""))}}
+	if len(t.Rows) > 0 {
+		blocks = append(blocks, t)
+	}
+	b.add(Section{ID: "causes", Title: "Findings", NewPage: true, Blocks: blocks})
+}
+
+// nothingOpen says why a chapter is empty: nothing binds, or nothing is open.
+func (b *builder) nothingOpen(what string) string {
+	for _, f := range b.a.Frameworks {
+		if f.Applicable {
+			return fmt.Sprintf("There is %s: no obligation in scope has an open verdict.", what)
+		}
+	}
+	return fmt.Sprintf("There is %s: as declared, no framework of this report binds the organisation or the data in reach. Another scope gives another answer.", what)
+}
+
+func (b *builder) causePages() {
+	if len(b.themes)+len(b.capped) == 0 {
+		return
+	}
+	b.add(Section{ID: "cause-pages", Title: "Findings by cause", Level: 2, NewPage: true, Blocks: []Block{
+		Paragraph{Text: "Each finding has its condition, criterion, cause, effect and recommendation. Where financial reporting is concerned each is a potential control deficiency for management's evaluation; this report assigns no severity to it. The values that were read stand in Appendix A."}}})
+	for i, x := range b.themes {
+		lead := x.causes[0]
+		kv := []KeyValue{
+			{"Condition", join(". ", stateWords(x.state), x.condition())},
+			{"Criterion", fmt.Sprintf("%s: %s.", title(count(len(x.obligations), "obligation")), b.named(x.obligations))},
+		}
+		why := ""
+		if x.state == "absent-unfixable" {
+			why = b.factsInWords(lead.element.Facts)
+		}
+		if why == "" && len(x.causes) == 1 && lead.element.Note != "" {
+			why = title(strings.TrimSuffix(lead.element.Note, ".")) + "."
+		}
+		if why == "" {
+			why = x.reason()
+		}
+		kv = append(kv, KeyValue{"Cause", why},
+			KeyValue{"Effect", x.effect()},
+			KeyValue{"Recommendation", x.step() + x.otherwise()},
+			KeyValue{"Owner, effort", b.ownerOf(x) + "; " + x.effort()})
+		blocks := []Block{StatusRow{Status: verdictStatus(x.worst)}, KeyValues{kv}}
+		switch {
+		case len(x.causes) > 1 && x.state == "absent-unfixable":
+			t := Table{Head: []string{"Obligation", "Citation", "What it lacks", "Verdict"}, Widths: []int{27, 22, 27, 24}}
+			for _, c := range x.causes {
+				for _, o := range c.obligations {
+					t.Rows = append(t.Rows, []Cell{{Text: join(": ", shortName(b.fw[o.Framework]), o.Title)}, {Text: o.Citation}, {Text: c.name}, {Status: verdictStatus(o.Verdict)}})
+				}
+			}
+			blocks = append(blocks, t)
+		case len(x.causes) > 1 && x.state == "unattested":
+			t := Table{Head: []string{"Statement", "Asked for by", "Who would sign"}, Widths: []int{52, 24, 24}}
+			for _, c := range x.causes {
+				t.Rows = append(t.Rows, texts(c.statement(), b.named(c.obligations), b.ownerOf(single(c))))
+			}
+			blocks = append(blocks, t)
+		case len(x.causes) > 1:
+			t := Table{Head: []string{"What is not known", "Asked for by", "What to supply"}, Widths: []int{34, 26, 40}}
+			for _, c := range x.causes {
+				t.Rows = append(t.Rows, texts(c.name, b.named(c.obligations), single(c).step()))
+			}
+			blocks = append(blocks, t)
+		case len(x.obligations) > 1 || x.worst == assess.GapNoConfiguration:
+			t := Table{Head: []string{"Obligation", "Citation", "Verdict"}, Widths: []int{44, 32, 24}}
+			for _, o := range x.obligations {
+				t.Rows = append(t.Rows, []Cell{{Text: join(": ", shortName(b.fw[o.Framework]), o.Title)}, {Text: o.Citation}, {Status: verdictStatus(o.Verdict)}})
+			}
+			blocks = append(blocks, t)
+		default:
+			o := x.obligations[0]
+			kv[1].Value = join(" ", join(": ", shortName(b.fw[o.Framework]), o.Title), paren(o.Citation)) + "."
+		}
+		// What no configuration closes gets a page of its own.
+		alone := x.worst == assess.GapNoConfiguration && i > 0 || i > 0 && b.themes[i-1].worst == assess.GapNoConfiguration
+		b.add(Section{ID: "cause-" + elementSlug(lead.element) + "-" + x.state, Title: fmt.Sprintf("Finding %d: %s", i+1, x.title), Level: 3, NewPage: alone, Blocks: blocks})
+	}
+	if len(b.capped) > 0 {
 		t := Table{Head: []string{"Obligation", "Verdict", "Why"}, Widths: []int{35, 25, 40}}
-		for _, o := range capped {
+		for _, o := range b.capped {
 			t.Rows = append(t.Rows, []Cell{{Text: join(": ", o.Citation, o.Title)}, {Status: verdictStatus(o.Verdict)}, {Text: strings.Join(o.Reasons, " ")}})
 		}
-		b.add(Section{ID: "cause-capped", Title: "Held back by another obligation", Level: 2, Blocks: []Block{
+		b.add(Section{ID: "cause-capped", Title: "Held back by another obligation", Level: 3, Blocks: []Block{
 			Paragraph{Text: "These presuppose a record that another obligation must create first."}, t}})
 	}
+}
+
+// factsInWords is what the two first facts behind an element say; the appendix
+// has them all.
+func (b *builder) factsInWords(ids []string) string {
+	var said []string
+	for _, id := range ids {
+		f, ok := b.facts[id]
+		if !ok || f.From == "" || f.Statement == "" || len(said) == 2 {
+			continue
+		}
+		said = append(said, strings.TrimSuffix(firstSentence(strings.TrimSpace(f.Statement)), ".")+".")
+	}
+	return strings.Join(said, " ")
 }
 
 func remedyOf(os []assess.ObligationResult) string {
@@ -568,8 +809,6 @@ func remedyOf(os []assess.ObligationResult) string {
 }
 
 func (b *builder) obligations() {
-	b.add(Section{ID: "obligations", Title: "Obligations per framework", NewPage: true, Blocks: []Block{
-		Paragraph{Text: "Standards are paraphrased; the official texts prevail. Verdicts are indicative and made for management, not findings of an auditor or assessor."}}})
 	for _, f := range b.a.Frameworks {
 		if !f.Applicable {
 			b.add(Section{ID: "obligations-" + f.ID, Title: f.Title, Level: 2, Blocks: []Block{
@@ -597,6 +836,18 @@ func (b *builder) obligations() {
 		b.add(Section{ID: "obligations-" + f.ID, Title: f.Title, Level: 2, Blocks: []Block{
 			StatusRow{Status: postureStatus(f), Text: f.Why}, t}})
 	}
+}
+
+// controls opens the matrix of obligations with all of them on one page.
+func (b *builder) controls() {
+	if len(b.a.Obligations) == 0 {
+		return
+	}
+	blocks := []Block{Paragraph{Text: "Standards are paraphrased; the official texts prevail. Verdicts are indicative and made for management, not findings of an auditor or assessor."}}
+	if f := b.verdictFigure(); f != nil {
+		blocks = append(blocks, *f)
+	}
+	b.add(Section{ID: "obligations", Title: "Controls and obligations", NewPage: true, Blocks: blocks})
 }
 
 // --- what people say and do --------------------------------------------------
@@ -629,15 +880,15 @@ func (b *builder) propositions() {
 	}
 	each("What people want", b.a.Needs)
 	each("What people claim", b.a.Claims)
-	b.add(Section{ID: "propositions", Title: "What people want and claim", NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "propositions", Title: "What people want and claim", Level: 2, Blocks: blocks})
 }
 
 func (b *builder) rollout() {
 	var blocks []Block
 	if len(b.in.Phases) > 0 {
-		t := Table{Head: []string{"Phase", "From", "To", "Groups", "Status", "Because"}, Widths: []int{15, 12, 12, 18, 15, 28}}
+		t := Table{Head: []string{"Phase", "From", "To", "Groups", "Gate"}, Widths: []int{16, 13, 13, 22, 36}}
 		for _, p := range b.in.Phases {
-			t.Rows = append(t.Rows, texts(p.Name, p.From, p.To, p.Groups, words(p.Status), p.Because))
+			t.Rows = append(t.Rows, texts(words(p.Name), longDay(p.From), longDay(p.To), p.Groups, join(": ", words(p.Status), p.Because)))
 		}
 		blocks = append(blocks, Heading{"Phases"}, t)
 	}
@@ -649,46 +900,80 @@ func (b *builder) rollout() {
 		blocks = append(blocks, Heading{"Checks"}, t)
 	}
 	if len(blocks) > 0 {
-		b.add(Section{ID: "rollout", Title: "Rollout checks", NewPage: true, Blocks: blocks})
+		b.add(Section{ID: "rollout", Title: "Rollout phases and checks", Level: 2, Blocks: blocks})
 	}
 }
 
 func (b *builder) matrix() {
-	if len(b.in.Matrix) == 0 {
+	if len(b.in.Matrix)+len(b.in.Flags) == 0 {
 		return
 	}
-	t := Table{Head: []string{"What", "Level", "Because", "Mark"}, Widths: []int{28, 17, 40, 15}}
-	group := ""
-	for i, m := range b.in.Matrix {
-		if m.Group != group || i == 0 {
-			group = m.Group
-			t.Rows = append(t.Rows, []Cell{{Text: or(group, "Everyone")}})
+	var blocks []Block
+	if len(b.in.Flags) > 0 {
+		t := Table{Head: []string{"Severity", "About", "Weakness"}, Widths: []int{14, 26, 60}}
+		for _, f := range b.in.Flags {
+			t.Rows = append(t.Rows, []Cell{{Status: Status{title(f.Severity), severityShape(f.Severity)}}, {Text: f.Subject}, {Text: f.Text}})
 		}
-		t.Rows = append(t.Rows, texts(m.What, words(m.Level), m.Because, m.Flag))
+		blocks = append(blocks, Heading{"Weaknesses of the configuration"}, t)
 	}
-	b.add(Section{ID: "matrix", Title: "Who may do what", Blocks: []Block{t}})
+	if len(b.in.Matrix) > 0 {
+		t := Table{Head: []string{"What", "Level", "Because"}, Widths: []int{30, 18, 52},
+			Note: "What each group alone gives a member on custom roles; a member of two groups has the union. Where no reason is written down the last column names what decides."}
+		group := ""
+		for i, m := range b.in.Matrix {
+			if m.Group != group || i == 0 {
+				group = m.Group
+				t.Rows = append(t.Rows, []Cell{{Text: or(group, "Everyone")}})
+			}
+			t.Rows = append(t.Rows, []Cell{{Text: join(" ", m.What, paren(kindWords(m.Kind)))}, {Status: levelStatus(m.Level)}, {Text: join(". ", strings.TrimSuffix(m.Because, "."), m.Flag)}})
+		}
+		blocks = append(blocks, Heading{"Groups and what they may use"}, t)
+	}
+	b.add(Section{ID: "matrix", Title: "Who may do what", Level: 2, Blocks: blocks})
+}
+
+func kindWords(k string) string {
+	if k == "capability" {
+		return ""
+	}
+	return k
 }
 
 func (b *builder) spend() {
-	if len(b.in.Spend) == 0 {
+	if len(b.in.Spend)+len(b.in.MemberSpend) == 0 {
 		return
 	}
-	t := Table{Head: []string{"Group", "Limit for each member", "Spent", "Members", "Blocked"}, Widths: []int{32, 22, 18, 14, 14}}
-	blocks := []Block{Paragraph{Text: "A group limit caps each member. It is not a pool that the group shares: the arithmetic below gives the team's budget, and the limit is the number to enter for each member."}}
-	var how []Block
-	for _, s := range b.in.Spend {
-		t.Rows = append(t.Rows, texts(s.Group, or(s.LimitPerMember, "None set"), s.Spent, strconv.Itoa(s.Members), fmt.Sprintf("%d of %d", s.Blocked, s.Members)))
-		if len(s.Formula) > 0 || s.Because != "" {
-			how = append(how, Heading{s.Group})
+	blocks := []Block{Paragraph{Text: "A group limit caps each member. It is not a pool that the group shares: the arithmetic below gives the team's budget, and the limit is the number to enter for each member. A spend limit governs cost; it satisfies no obligation in any framework here."}}
+	if f := spendFigure(b.in.MemberSpend); f != nil {
+		blocks = append(blocks, *f)
+	}
+	if f := fanFigure(b.in.Fan); f != nil {
+		blocks = append(blocks, *f)
+	}
+	if len(b.in.Spend) > 0 {
+		t := Table{Head: []string{"Group", "Limit for each member", "Spent in the period", "Members", "Blocked"}, Widths: []int{32, 22, 18, 14, 14}}
+		for _, s := range b.in.Spend {
+			t.Rows = append(t.Rows, texts(s.Group, or(s.LimitPerMember, "None set"), s.Spent, strconv.Itoa(s.Members), fmt.Sprintf("%d of %d", s.Blocked, s.Members)))
 		}
+		blocks = append(blocks, t)
+	}
+	for _, s := range b.in.Spend {
+		if len(s.Formula) == 0 && s.Because == "" {
+			continue
+		}
+		blocks = append(blocks, Heading{s.Group})
 		if len(s.Formula) > 0 {
-			how = append(how, Bullets{s.Formula})
+			lines := make([]string, len(s.Formula))
+			for i, l := range s.Formula {
+				lines[i] = title(l)
+			}
+			blocks = append(blocks, Bullets{lines})
 		}
 		if s.Because != "" {
-			how = append(how, Paragraph{Text: s.Because})
+			blocks = append(blocks, Paragraph{Text: s.Because})
 		}
 	}
-	b.add(Section{ID: "spend", Title: "Spend limits", Blocks: append(append(blocks, t), how...)})
+	b.add(Section{ID: "spend", Title: "Spend limits", Level: 2, Blocks: blocks})
 }
 
 func (b *builder) rules() {
@@ -705,7 +990,11 @@ func (b *builder) rules() {
 		t.Rows = append(t.Rows, texts(or(r.Title, r.ID), catches, title(r.Severity), num(r.Reached),
 			fmt.Sprintf("%s of %s", num(r.Evaluable), num(r.Reached)), num(r.Matched), strconv.Itoa(r.Alerts)))
 	}
-	b.add(Section{ID: "rules", Title: "Alert rules", Blocks: []Block{t}})
+	blocks := []Block{}
+	if f := rulesFigure(b.in.Rules, b.in.Quality); f != nil {
+		blocks = append(blocks, *f)
+	}
+	b.add(Section{ID: "rules", Title: "Alert rules", Level: 2, Blocks: append(blocks, t)})
 }
 
 func (b *builder) findings() {
@@ -714,38 +1003,85 @@ func (b *builder) findings() {
 	total := max(len(fs), b.a.Counters.Findings)
 	if total == 0 {
 		if b.a.Counters.Events > 0 {
-			b.add(Section{ID: "findings", Title: "Findings of the run", NewPage: true, Blocks: []Block{
+			b.add(Section{ID: "findings", Title: "Findings of the run", Level: 2, Blocks: []Block{
 				Paragraph{Text: fmt.Sprintf("No finding in %s events. That is what the rules in force could see, not proof that nothing happened.", num(b.a.Counters.Events))}}})
 		}
 		return
 	}
-	fs = fs[:min(len(fs), maxFindings)]
-	blocks := []Block{Paragraph{Text: fmt.Sprintf("%d of %d shown, most severe first. The whole list is in the bundle.", len(fs), total)}}
-	if len(fs) > 0 {
-		t := Table{Head: []string{"Severity", "Finding", "Member", "Time", "Events"}, Widths: []int{10, 46, 13, 15, 16},
-			Note: "Members are pseudonyms. Event numbers are positions in the stream."}
-		for _, f := range fs {
+	// By kind first: forty times the same line tells a reader nothing.
+	type kind struct {
+		first, last FindingLine
+		n, events   int
+		members     map[string]bool
+	}
+	kinds := map[string]*kind{}
+	var order []string
+	for _, f := range fs {
+		k := kinds[f.Title]
+		if k == nil {
+			k = &kind{first: f, last: f, members: map[string]bool{}}
+			kinds[f.Title] = k
+			order = append(order, f.Title)
+		}
+		k.n++
+		k.events += max(f.Count, 1)
+		if f.Time < k.first.Time {
+			k.first = f
+		}
+		if f.Time > k.last.Time {
+			k.last = f
+		}
+		if f.Member != "" {
+			k.members[f.Member] = true
+		}
+	}
+	by := Table{Head: []string{"Severity", "Finding", "Findings", "Events", "Members", "First", "Last"}, Widths: []int{13, 37, 10, 10, 10, 10, 10}}
+	for _, name := range order {
+		k := kinds[name]
+		by.Rows = append(by.Rows, []Cell{{Status: Status{title(k.first.Severity), severityShape(k.first.Severity)}}, {Text: name}, {Text: num(int64(k.n))}, {Text: num(int64(k.events))},
+			{Text: num(int64(len(k.members)))}, {Text: shortDay(day(k.first.Time))}, {Text: shortDay(day(k.last.Time))}})
+	}
+	var shown []FindingLine
+	taken := map[string]int{}
+	for _, f := range fs {
+		if taken[f.Title] < perKind && len(shown) < maxFindings {
+			taken[f.Title]++
+			shown = append(shown, f)
+		}
+	}
+	blocks := []Block{Paragraph{Text: fmt.Sprintf("%s of %s, most severe first. An alert is a question to a person, not a verdict on one.", title(count(total, "finding")), count(len(order), "kind"))}, by}
+	if len(shown) > 0 {
+		t := Table{Head: []string{"Severity", "Finding", "Member", "Time", "Events"}, Widths: []int{12, 38, 17, 14, 19},
+			Note: fmt.Sprintf("%d of %d shown, up to %d of each kind. The whole list is in findings.jsonl. Members are pseudonyms. Event numbers are positions in the stream.", len(shown), total, perKind)}
+		for _, f := range shown {
 			ev := f.Events
 			if f.Count > 0 {
 				ev = join(": ", strconv.Itoa(f.Count), ev)
 			}
-			t.Rows = append(t.Rows, []Cell{{Text: title(f.Severity)}, {Text: join(". ", f.Title, f.Reason)}, {Text: f.Member, Mono: true}, {Text: f.Time}, {Text: ev, Mono: true}})
+			t.Rows = append(t.Rows, []Cell{{Status: Status{title(f.Severity), severityShape(f.Severity)}}, {Text: join(". ", strings.TrimSuffix(f.Title, "."), title(telling(f.Reason)))}, {Text: f.Member, Mono: true}, {Text: f.Time}, {Text: ev, Mono: true}})
 		}
-		blocks = append(blocks, t)
+		blocks = append(blocks, Heading{"Examples"}, t)
 	}
-	b.add(Section{ID: "findings", Title: "Findings of the run", NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "findings", Title: "Findings of the run", Level: 2, Blocks: blocks})
 }
 
+// telling drops a reason that only repeats that the rule fired.
+func telling(reason string) string {
+	if reason == "the condition holds" {
+		return ""
+	}
+	return reason
+}
+
+// day is the date of a time as printed.
+func day(t string) string { return t[:min(len(t), len("2006-01-02"))] }
+
 func (b *builder) adoption() {
-	if len(b.in.Adoption) == 0 {
+	f := adoptionFigure(b.in.Adoption, b.in.Phases)
+	if f == nil {
 		return
 	}
-	t := Table{Head: []string{"Week", "Sessions", "Active members", "Enabled members", "Share"}, Widths: []int{24, 17, 20, 20, 19},
-		Note: "Adoption says who used it, never whether use was in order."}
-	for _, l := range b.in.Adoption {
-		t.Rows = append(t.Rows, texts(l.Week, num(l.Sessions), fmt.Sprintf("%d of %d", l.Active, l.Enabled), strconv.Itoa(l.Enabled), l.Share))
-	}
-	b.add(Section{ID: "adoption", Title: "Adoption", Blocks: []Block{t}})
+	b.add(Section{ID: "adoption", Title: "Rollout and adoption", Level: 2, Blocks: []Block{*f}})
 }
 
 // --- evidence ----------------------------------------------------------------
@@ -775,13 +1111,21 @@ func (b *builder) stillAsked() {
 	}
 	slices.SortStableFunc(order, func(x, y *ask) int { return len(y.obligations) - len(x.obligations) })
 	var blocks []Block
-	if len(order) > 0 {
-		t := Table{Head: []string{"Evidence", "State", "Asked for by", "What to supply"}, Widths: []int{27, 16, 25, 32}}
-		for _, x := range order {
-			t.Rows = append(t.Rows, []Cell{{Text: or(x.element.Name, words(elementSlug(x.element)))}, {Status: elementStatus(x.element.State)},
-				{Text: b.named(x.obligations)}, {Text: or(x.element.Remedy, x.element.Note)}})
+	records := Table{Head: []string{"Record", "State", "Asked for by", "What to supply", "Owner", "How it reaches the auditor"}, Widths: []int{20, 12, 14, 21, 13, 20}}
+	signed := Table{Head: []string{"Statement", "Asked for by", "Owner"}, Widths: []int{54, 22, 24}}
+	for _, x := range order {
+		c := &cause{name: or(x.element.Name, words(elementSlug(x.element))), element: x.element, obligations: x.obligations}
+		if x.element.Source == "attestation" {
+			signed.Rows = append(signed.Rows, texts(c.statement(), b.named(x.obligations), b.ownerOf(single(c))))
+			continue
 		}
-		blocks = append(blocks, t)
+		records.Rows = append(records.Rows, []Cell{{Text: c.name}, {Status: elementStatus(x.element.State)}, {Text: b.named(x.obligations)}, {Text: single(c).step()}, {Text: b.ownerOf(single(c))}, {Text: exportOf(x.element)}})
+	}
+	if len(records.Rows) > 0 {
+		blocks = append(blocks, Heading{"Records and exports"}, records)
+	}
+	if len(signed.Rows) > 0 {
+		blocks = append(blocks, Heading{"Signed statements"}, Paragraph{Text: "Each reaches the auditor as a dated statement with a name, filed with the evidence index."}, signed)
 	}
 	v := Table{Head: []string{"Value not supplied", "Class of evidence", "Would come from"}, Widths: []int{45, 25, 30}}
 	for _, x := range b.a.Variables {
@@ -796,7 +1140,7 @@ func (b *builder) stillAsked() {
 	if len(blocks) == 0 {
 		blocks = []Block{Paragraph{Text: "Nothing is open in what this assessment asked for. An auditor may ask for more."}}
 	}
-	b.add(Section{ID: "still-asked", Title: "What the auditor will still ask for", NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "still-asked", Title: "What the auditor will still ask for", Level: 2, NewPage: true, Blocks: blocks})
 }
 
 func (b *builder) evidence() {
@@ -812,7 +1156,12 @@ func (b *builder) evidence() {
 		}
 		blocks = []Block{Paragraph{Text: "Files are named by their hash; their content is not copied here."}, t}
 	}
-	b.add(Section{ID: "evidence", Title: "Evidence index", Blocks: blocks})
+	blocks = append(blocks, Heading{"What the bundle proves"}, Bullets{[]string{
+		"The manifest beside this report lists each file with its SHA-256 and size. A check against it shows any change, loss or addition since the bundle was written.",
+		"A signature, where one was made, shows that the holder of a key made the manifest. Without one, nothing shows who wrote it.",
+		"Neither shows that a capture was complete, that the declared configuration is the real one, or that a control operated.",
+	}})
+	b.add(Section{ID: "evidence", Title: "Evidence index and requests", NewPage: true, Blocks: blocks})
 }
 
 func (b *builder) disputes() {
@@ -823,7 +1172,7 @@ func (b *builder) disputes() {
 	for _, d := range b.a.Disputes {
 		t.Rows = append(t.Rows, texts(d.Question, d.SideA, d.SideB, d.Ours))
 	}
-	b.add(Section{ID: "disputes", Title: "Disputed points", Blocks: []Block{
+	b.add(Section{ID: "disputes", Title: "Disputed points", Level: 2, Blocks: []Block{
 		Paragraph{Text: "Practitioners disagree on these. They are shown, not averaged away."}, t}})
 }
 
@@ -839,13 +1188,17 @@ var limits = []string{
 	"It is meant for the client named on the cover. No third party may rely on it, and no vendor or standards body endorses it.",
 }
 
+// limitTopics are words by which a limitation of the assessment is known to be
+// said above already.
+var limitTopics = []string{"readiness aid", "legal advice", "Scope is declared", "SOC reports", "latform fact", "audit log", "paraphrased", "third party"}
+
 func (b *builder) limitations() {
 	items := slices.Clone(limits)
 	if b.doc.Meta.Simulated {
 		items = append(items, "Simulated evidence shows what rules and settings would do. It is no evidence that any control operated.")
 	}
 	for _, l := range b.a.Limitations {
-		if !slices.Contains(items, l) {
+		if !slices.ContainsFunc(limitTopics, func(topic string) bool { return strings.Contains(l, topic) }) {
 			items = append(items, l)
 		}
 	}
@@ -867,7 +1220,7 @@ func (b *builder) glossary() {
 	for _, v := range assess.Verdicts() {
 		t.Rows = append(t.Rows, []Cell{{Status: verdictStatus(v)}, {Text: meanings[v]}})
 	}
-	b.add(Section{ID: "glossary", Title: "The seven verdicts", Blocks: []Block{t}})
+	b.add(Section{ID: "glossary", Title: "Glossary: the seven verdicts", Level: 2, Blocks: []Block{t}})
 }
 
 func (b *builder) signOff() {
@@ -876,7 +1229,7 @@ func (b *builder) signOff() {
 	for _, r := range []string{"Preparer", "Technical reviewer", "Data owner", "CISO", "Privacy or security officer (HIPAA)", "Controller or SOX lead", "Executive sponsor (PCI DSS)", "System owner (SOC 2)"} {
 		t.Rows = append(t.Rows, texts(r, "", "", ""))
 	}
-	b.add(Section{ID: "sign-off", Title: "Sign-off", NewPage: true, Blocks: []Block{t}})
+	b.add(Section{ID: "sign-off", Title: "Attestations and sign-off", NewPage: true, Blocks: []Block{t}})
 }
 
 // --- appendices: the only place where ids and codes are printed ----------------
@@ -907,7 +1260,7 @@ func (b *builder) appendixChains() {
 					id += " (observation)"
 				}
 				t.Rows = append(t.Rows, []Cell{{Text: id, Mono: true}, {Status: elementStatus(e.State)}, {Text: join(". ", strings.Join(e.Evidence, "; "), e.Note)},
-					{Text: strings.Join(append(slices.Clone(e.Facts), e.Findings...), ", "), Mono: true}})
+					{Text: join(", ", strings.Join(e.Facts, ", "), some(e.Findings)), Mono: true}})
 			}
 			if len(o.Elements) == 0 {
 				t.Rows = append(t.Rows, []Cell{{Text: "-"}, {}, {Text: strings.Join(o.Reasons, " ")}, {}})
@@ -917,6 +1270,15 @@ func (b *builder) appendixChains() {
 			b.add(Section{ID: "appendix-chains-" + f.ID, Title: f.Title, Level: 2, Blocks: []Block{t}})
 		}
 	}
+}
+
+// some names the first findings and counts the rest; findings.jsonl has all.
+func some(ids []string) string {
+	const shown = 4
+	if len(ids) <= shown+1 {
+		return strings.Join(ids, ", ")
+	}
+	return fmt.Sprintf("%s and %d more findings", strings.Join(ids[:shown], ", "), len(ids)-shown)
 }
 
 func (b *builder) appendixGaps() {
@@ -954,18 +1316,71 @@ func (b *builder) appendixFacts() {
 	if len(b.a.FactsUsed) == 0 {
 		return
 	}
-	t := Table{Head: []string{"Fact", "Statement", "In force", "Last verified", "Sources"}, Widths: []int{22, 33, 13, 12, 20}}
+	t := Table{Head: []string{"Fact", "Statement", "In force", "Last verified", "Sources"}, Widths: []int{23, 41, 13, 11, 12}}
+	sources := map[string]string{}
 	for _, f := range b.a.FactsUsed {
-		t.Rows = append(t.Rows, []Cell{{Text: f.ID, Mono: true}, {Text: join(" ", f.Statement, paren(join(", ", f.Value, f.Confidence)), f.Note)},
-			{Text: f.From + " to " + or(f.To, "now known")}, {Text: or(f.LastVerified, "Never")}, {Text: strings.Join(f.Sources, ", ")}})
+		var keys []string
+		for _, s := range f.Sources {
+			key, name, read := sourceKey(s)
+			if name != "" {
+				sources[key] = name
+			}
+			keys = append(keys, join(" ", key, read))
+		}
+		force := "No record"
+		if f.From != "" {
+			force = f.From + " to " + or(f.To, "now known")
+		}
+		note := f.Note
+		if strings.HasPrefix(strings.ToLower(note), "in force since") { // the next columns say so
+			note = ""
+		}
+		t.Rows = append(t.Rows, []Cell{{Text: f.ID, Mono: true}, {Text: join(" ", f.Statement, paren(join(", ", f.Value, f.Confidence)), note)},
+			{Text: force}, {Text: or(f.LastVerified, "Never")}, {Text: strings.Join(keys, ", ")}})
 	}
-	b.add(Section{ID: "appendix-facts", Title: "Appendix C: facts used", NewPage: true, Blocks: []Block{
-		Paragraph{Text: fmt.Sprintf("%s of the fact set %s, as in force on %s.", title(count(len(t.Rows), "fact")), or(b.a.FactSet, "in use"), or(b.a.AsOf, "the as-of date"))}, t}})
+	blocks := []Block{
+		Paragraph{Text: fmt.Sprintf("%s of the fact set %s, as in force on %s.", title(count(len(t.Rows), "fact")), or(b.a.FactSet, "in use"), or(b.a.AsOf, "the as-of date")) + " A source without a remark was seen itself."}, t}
+	if len(sources) > 0 {
+		keys := make([]string, 0, len(sources))
+		for k := range sources {
+			keys = append(keys, k)
+		}
+		slices.SortFunc(keys, func(x, y string) int {
+			if len(x) != len(y) { // [9] before [10]
+				return len(x) - len(y)
+			}
+			return strings.Compare(x, y)
+		})
+		st := Table{Head: []string{"Source", "Title"}, Widths: []int{12, 88}}
+		for _, k := range keys {
+			st.Rows = append(st.Rows, texts(k, sources[k]))
+		}
+		blocks = append(blocks, Heading{"Sources"}, st)
+	}
+	b.add(Section{ID: "appendix-facts", Title: "Appendix C: facts used", NewPage: true, Blocks: blocks})
 }
 
-func (b *builder) factWords(id string) string {
-	if f, ok := b.facts[id]; ok && f.Statement != "" {
-		return f.Statement
+// sourceKey parts "[4] Help Center, a page (inferred)" into key, title and how
+// it was read, which is left out where the source itself was seen.
+func sourceKey(s string) (key, name, read string) {
+	i := strings.IndexByte(s, ']')
+	if !strings.HasPrefix(s, "[") || i < 0 {
+		return s, "", ""
 	}
-	return words(id)
+	key, name = s[:i+1], strings.TrimSpace(s[i+1:])
+	if at := strings.LastIndexByte(name, '('); at > 0 && strings.HasSuffix(name, ")") {
+		name, read = strings.TrimSpace(name[:at]), name[at+1:len(name)-1]
+	}
+	if read == "seen" {
+		read = ""
+	}
+	return key, name, read
+}
+
+func (b *builder) appendixChanges() {
+	if len(b.a.ChangedSince) == 0 {
+		return
+	}
+	b.add(Section{ID: "appendix-changes", Title: "Appendix D: facts that changed after the as-of date", NewPage: true, Blocks: []Block{
+		Paragraph{Text: fmt.Sprintf("%s between %s and the last verified date.", title(count(len(b.a.ChangedSince), "change")), or(longDay(b.a.AsOf), "the as-of date"))}, b.changes(false)}})
 }

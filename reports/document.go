@@ -29,16 +29,34 @@ type Meta struct {
 	Preparer     string
 	Label        string
 	Digest       string // SHA-256 of assessment.json
+	Content      string // what each page says when names and content were not withheld
+	Answer       Status // the answer in two words, for the cover
+	Paper        string // A4, or Letter
+	Logo         []byte // PNG or JPEG
 }
 
 // Section is a heading and what stands under it.
 type Section struct {
 	ID      string // stable anchor; "cover" is laid out apart
+	No      string // "7.2"; empty for the cover, appendices and level 3
 	Title   string
-	Level   int  // 1 or 2
+	Level   int  // 1 to 3
+	Board   bool // part of the board copy
 	NewPage bool // start on a fresh page
 	OnePage bool // a writer may set it smaller to keep it on one page
+	Small   bool // reference matter, set smaller
 	Blocks  []Block
+}
+
+// Board is the copy for the board: the pages that must be enough on their own.
+func (d *Document) Board() *Document {
+	out := &Document{Meta: d.Meta}
+	for _, s := range d.Sections {
+		if s.Board {
+			out.Sections = append(out.Sections, s)
+		}
+	}
+	return out
 }
 
 // Block is one of the types below; the set is closed so that a writer that
@@ -124,6 +142,21 @@ type Strip struct {
 	Items []string
 }
 
+// Beside puts two columns next to each other, the left one read first. Left is
+// its share of the width in hundredths.
+type Beside struct {
+	Left        int
+	First, Then []Block
+}
+
+// Notice is text to be copied out and sent: a memo to a team, a statement to
+// partners.
+type Notice struct {
+	Title  string
+	Head   []KeyValue
+	Blocks []Block
+}
+
 // Tally shows how many of a framework's obligations have each verdict: one mark
 // per obligation and the same in words, never a percentage.
 type Tally struct{ Rows []TallyRow }
@@ -152,3 +185,6 @@ func (Table) block()     {}
 func (StatusRow) block() {}
 func (Strip) block()     {}
 func (Tally) block()     {}
+func (Beside) block()    {}
+func (Notice) block()    {}
+func (Figure) block()    {}

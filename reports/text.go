@@ -17,6 +17,9 @@ func (d *Document) Text() string {
 	if d.Meta.Simulated {
 		b.WriteString(Plain(d.Meta.Banner) + "\n\n")
 	}
+	if d.Meta.Content != "" {
+		b.WriteString(Plain(d.Meta.Content) + "\n\n")
+	}
 	for i, s := range d.Sections {
 		if i > 0 {
 			b.WriteString("\n")
@@ -25,18 +28,44 @@ func (d *Document) Text() string {
 		if s.Level > 1 {
 			rule = "-"
 		}
-		title := Plain(s.Title)
+		title := Plain(join(" ", s.No, s.Title))
 		b.WriteString(title + "\n" + strings.Repeat(rule, utf8.RuneCountInString(title)) + "\n")
-		for _, blk := range s.Blocks {
-			b.WriteString("\n")
-			writeBlock(&b, blk)
-		}
+		writeBlocks(&b, s.Blocks)
 	}
 	return b.String()
 }
 
+func writeBlocks(b *strings.Builder, blocks []Block) {
+	for _, blk := range blocks {
+		b.WriteString("\n")
+		writeBlock(b, blk)
+	}
+}
+
 func writeBlock(b *strings.Builder, blk Block) {
 	switch v := blk.(type) {
+	case Beside:
+		for i, blk := range append(append([]Block{}, v.First...), v.Then...) {
+			if i > 0 {
+				b.WriteString("\n")
+			}
+			writeBlock(b, blk)
+		}
+	case Notice:
+		wrap(b, "", "", "--- "+v.Title+" ---")
+		for _, p := range v.Head {
+			wrap(b, p.Key+": ", "    ", p.Value)
+		}
+		writeBlocks(b, v.Blocks)
+		wrap(b, "", "", "---")
+	case Figure:
+		wrap(b, "", "", "Figure: "+join(". ", v.Title, v.Alt))
+		if v.Data != nil {
+			writeTable(b, *v.Data)
+		}
+		if v.Note != "" {
+			wrap(b, "", "", v.Note)
+		}
 	case Lead:
 		wrap(b, "", "", v.Text)
 	case Paragraph:

@@ -92,6 +92,8 @@ func stateStatus(s string) Status {
 		return Status{"Open", Square}
 	case "partial":
 		return Status{"Partial", Half}
+	case "unattested":
+		return Status{"Not attested", Diamond}
 	case "present":
 		return Status{"Present", Disc}
 	case "closed":
@@ -300,4 +302,25 @@ func num(n int64) string {
 		s = "-" + s
 	}
 	return s
+}
+
+// levelStatus is what a role gives, with a mark that does not judge it.
+func levelStatus(l string) Status {
+	switch l {
+	case "allow", "available", "auto-install", "required":
+		return Status{words(l), Disc}
+	case "ask":
+		return Status{words(l), Half}
+	case "deny", "not_available":
+		return Status{words(l), Dash}
+	}
+	return Status{words(or(l, "not known")), Ring}
+}
+
+func titles(ss []string) []string {
+	out := make([]string, len(ss))
+	for i, s := range ss {
+		out[i] = title(s)
+	}
+	return out
 }

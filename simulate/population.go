@@ -22,6 +22,7 @@ type Model struct {
 type Request struct {
 	In, Out, CacheRead, CacheWrite int64
 	Subagent                       bool
+	First                          bool // the first of its prompt
 }
 
 // Life is one session as written: its requests in order, and what stands around
@@ -83,16 +84,19 @@ func (p *Population) Rates(member int) []float64 {
 func (p *Population) Session(member, n int) Life {
 	sc := p.w.write(spec{staff: &p.w.staff[member], day: p.w.begin.AddDate(0, 0, n%p.w.days).Format(time.DateOnly), n: n + 1000})
 	var l Life
+	first := true
 	for i := range sc.steps {
 		switch st := &sc.steps[i]; st.op {
 		case opPrompt:
 			l.Prompts++
+			first = true
 		case opTool:
 			l.Tools++
 			l.Searches += btoi(st.tool == "WebSearch")
 		case opRequest:
 			if st.status == 0 { // what failed costs nothing
-				l.Requests = append(l.Requests, Request{st.in, st.out, st.read, st.create, st.agent != ""})
+				l.Requests = append(l.Requests, Request{st.in, st.out, st.read, st.create, st.agent != "", first})
+				first = false
 			}
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"slices"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/assess"
@@ -57,16 +59,10 @@ var ErrNoRecords = fmt.Errorf("no usable record")
 
 // Run carries out one rehearsal. The result is complete or the error is not nil.
 func Run(ctx context.Context, o Options) (*Result, error) {
-	if o.Progress == nil {
-		o.Progress = func(string, int64, int64) {}
+	if len(o.Key) == 0 && len(o.Streams) > 0 {
+		return nil, fmt.Errorf("rehearsal: a capture needs a key for its pseudonyms")
 	}
-	if len(o.Key) == 0 {
-		if len(o.Streams) > 0 {
-			return nil, fmt.Errorf("rehearsal: a capture needs a key for its pseudonyms")
-		}
-		o.Key = rules.SimulatedKey(int64(o.Scenario.Seed))
-	}
-	r, err := prepare(o)
+	r, err := prepare(o.withKey())
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +74,18 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	return r.result()
+}
+
+// withKey fills in what may be left out: the key of a simulated run, and nobody
+// to tell the progress.
+func (o Options) withKey() Options {
+	if o.Progress == nil {
+		o.Progress = func(string, int64, int64) {}
+	}
+	if len(o.Key) == 0 {
+		o.Key = rules.SimulatedKey(int64(o.Scenario.Seed))
+	}
+	return o
 }
 
 // run is everything one rehearsal works with.
@@ -149,7 +157,11 @@ func prepare(o Options) (*run, error) {
 
 // fact asks for a fact, or one of its parameters, on the as-of day.
 func (r *run) fact(id, param string) (string, bool) {
-	a := r.facts.At(id, platform.Query{AsOf: r.s.AsOf, Plan: r.s.Organisation.Plan.Value, Arrangements: r.s.Organisation.Arrangements, Exam: r.s.Exam()})
+	return r.factAt(r.s.AsOf, r.s.Organisation.Plan.Value, id, param)
+}
+
+func (r *run) factAt(day source.Date, plan, id, param string) (string, bool) {
+	a := r.facts.At(id, platform.Query{AsOf: day, Plan: plan, Arrangements: r.s.Organisation.Arrangements, Exam: r.s.Exam()})
 	if a.Record == nil || a.Value == platform.NotStated || a.Value == platform.Unknown {
 		return "", false
 	}
@@ -159,11 +171,65 @@ func (r *run) fact(id, param string) (string, bool) {
 	return a.Value.String(), true
 }
 
-func (r *run) engine() *rbac.Engine {
-	return rbac.New(r.dir, rbac.DefaultRules(r.s.Organisation.Plan.Value, r.fact))
+// judgedBy is the day whose facts the engines use at time t: in a rehearsal the
+// as-of day throughout, over a capture the day of the event.
+func (r *run) judgedBy(t time.Time) source.Date {
+	day := source.Date{Time: t.UTC().Truncate(24 * time.Hour)}
+	if !r.observed || t.IsZero() || day.After(r.s.AsOf) {
+		return r.s.AsOf
+	}
+	return day
 }
 
-func (r *run) newLedger() *spend.Ledger { return spend.New(r.dir, spend.DefaultRules(r.fact)) }
+// factDays are the days inside the period of a capture on which a fact changes.
+func (r *run) factDays() []time.Time {
+	if !r.observed {
+		return nil
+	}
+	days := []time.Time{r.from}
+	last := r.s.Period.To
+	if r.s.AsOf.Before(last) {
+		last = r.s.AsOf
+	}
+	for _, c := range r.facts.Changes(r.s.Period.From, last) {
+		days = append(days, c.Date.Time)
+	}
+	slices.SortFunc(days, time.Time.Compare)
+	return slices.Compact(days)
+}
+
+func (r *run) engine() *rbac.Engine {
+	return rbac.NewDated(r.dir, r.factDays(), func(plan string, t time.Time) rbac.Rules {
+		day := r.judgedBy(t)
+		return rbac.DefaultRules(plan, func(id, param string) (string, bool) { return r.factAt(day, plan, id, param) })
+	})
+}
+
+func (r *run) spendRules(t time.Time) spend.Rules {
+	day := r.judgedBy(t)
+	return spend.DefaultRules(func(id, param string) (string, bool) {
+		return r.factAt(day, r.s.Organisation.Plan.Value, id, param)
+	})
+}
+
+// newLedger is a ledger under the rules of the first day.
+func (r *run) newLedger() *spend.Ledger { return spend.New(r.dir, r.spendRules(r.from)) }
+
+// metered replays a capture through the ledger under the rule in force at each
+// event.
+type metered struct {
+	*spend.Ledger
+	days  []time.Time
+	rules func(time.Time) spend.Rules
+}
+
+func (m *metered) Observe(e *event.Event) {
+	for len(m.days) > 0 && !e.When().Before(m.days[0]) {
+		m.Use(m.rules(m.days[0]))
+		m.days = m.days[1:]
+	}
+	m.Ledger.Observe(e)
+}
 
 func may(e *rbac.Engine, member int, capability string, t time.Time) bool {
 	return e.Allowed(member, capability, t) == rbac.Allow
@@ -212,11 +278,7 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 		to, path = f, f.Name()
 		r.o.StreamPath = path
 	}
-	profile, ok := otlp.ProfileNamed(r.s.Telemetry.Profile)
-	if !ok {
-		profile, _ = otlp.ProfileNamed("cowork-local-1p")
-	}
-	w := stream.NewWriter(to, profile)
+	w := stream.NewWriter(to, simulate.WireProfile(r.s.Telemetry))
 	// Life goes on whether or not anybody exports it: without an endpoint the
 	// organisation lives and the stream stays empty.
 	emit := w.Write
@@ -256,7 +318,10 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	r.alerts = alert.New(r.rules, r.alertConfig())
 	seen := func(m int) bool { return m >= 0 && m < len(r.enabled) && r.enabled[m] }
 	cover := coverage.New(coverage.Config{Directory: r.dir, Enabled: seen, From: r.from, To: r.to})
+	fresh, _ := r.fact("analytics-freshness", "days")
+	freshness, _ := strconv.Atoi(fresh) // not stated reads as the shortest
 	usage := analytics.New(analytics.Config{
+		FreshnessDays: freshness,
 		Directory: r.dir, From: r.from, To: r.to, AsOf: r.to, Plan: r.s.Organisation.Plan.Value, // figures as they stood when the period ended
 		// Noon: a membership that starts today has spread by then.
 		Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day.Add(12*time.Hour)) },
@@ -265,7 +330,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	if r.observed {
 		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
 	}
-	rp := replay.New(opts, r.access, r.ledger, r.alerts, cover, usage)
+	rp := replay.New(opts, r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage)
 	var n, total int64
 	if r.written != nil {
 		total = r.written.Events
@@ -312,6 +377,10 @@ func (r *run) checkNames() error {
 		known(n.Id, "a need this version can judge", r.model.NeedIDs())
 	}
 	for _, a := range r.s.Attestations {
+		if a.For != "" { // a compensating control has a name of its own and stands in for an element
+			known(source.Text{Value: a.For, At: a.Id.At}, "an element that a compensating control can stand in for", r.model.Elements())
+			continue
+		}
 		known(a.Id, "an attestation the assessor knows", r.model.Attestations())
 	}
 	for _, i := range r.s.Incidents {

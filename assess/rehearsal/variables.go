@@ -468,6 +468,11 @@ func (r *run) telemetrySettings(v *values) {
 	v.flag("silence_rule_on", r.s.Rules.Silence)
 }
 
+// rostered reports that the members of the directory are those of the stream: it
+// was played by them, or the scenario lists the real ones. Invented members
+// cannot be looked for in a capture.
+func (r *run) rostered() bool { return !r.observed || r.s.Roster.Value != "" }
+
 func onOff(b bool) string {
 	if b {
 		return "on"
@@ -485,10 +490,14 @@ func (r *run) streamValues(v *values) {
 			v.set(name, assess.Number(ratio(x.N, x.Of)), fmt.Sprintf("%s: %d of %d", inStream, x.N, x.Of))
 		}
 	}
-	measured("seats_heard_ratio", c.SeatsHeard)
+	if r.rostered() {
+		measured("seats_heard_ratio", c.SeatsHeard)
+		measured("identity_ratio", c.Identity)
+	} else if c.Records > 0 {
+		v.assume("The scenario has no roster, so nobody in the capture can be matched: who was heard, and whether every record names one known person, is not assessed.")
+	}
 	measured("seq_hole_ratio", c.SequenceHoles)
 	measured("orphan_prompt_ratio", c.OrphanPrompts)
-	measured("identity_ratio", c.Identity)
 	measured("path_known_ratio", c.Paths)
 	measured("mcp_known_ratio", c.MCP)
 	measured("auto_accept_ratio", c.AutoAccept)
@@ -496,11 +505,21 @@ func (r *run) streamValues(v *values) {
 		v.set("skew_p99_s", assess.Int(c.SkewP99Seconds), inStream)
 	}
 	if c.ContentEvaluable.N > 0 { // nothing readable found nothing
-		v.set("pan_hits", assess.Int(c.PANHits), inStream)
-		v.set("sad_hits", assess.Int(c.SADHits), inStream)
-		v.set("phi_hits", assess.Int(c.PHIHits), inStream)
+		// The assessor lets a detected class outrank a declared absence. What a
+		// rehearsal's own incidents put into prompts is no such detection: it shows
+		// in the scope, where it says what one real hit would do.
+		detected := func(class string) bool { return r.observed || v.vars[class].Bool }
+		if detected("chd_present") {
+			v.set("pan_hits", assess.Int(c.PANHits), inStream)
+			v.set("sad_hits", assess.Int(c.SADHits), inStream)
+		}
+		if detected("phi_present") {
+			v.set("phi_hits", assess.Int(c.PHIHits), inStream)
+		}
 	}
-	v.set("late_leaver_events", assess.Int(c.LateLeaverEvents), inStream)
+	if r.rostered() {
+		v.set("late_leaver_events", assess.Int(c.LateLeaverEvents), inStream)
+	}
 	if c.Weeks > 0 {
 		v.set("silent_weeks", assess.Int(int64(c.SilentWeeks)), inStream)
 	}

@@ -1,6 +1,8 @@
 package pdf
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sandtable-dev/sandtable/reports"
@@ -12,6 +14,7 @@ type box struct {
 	keep    bool    // must not be the last on its page
 	newPage bool
 	cover   bool
+	board   bool
 	head    *box // drawn again when this box starts a page: a table's head
 	mark    *mark
 	place   string // section, for error messages
@@ -19,8 +22,11 @@ type box struct {
 }
 
 type mark struct {
-	title string
-	level int
+	no, title string
+	level     int
+	board     bool
+	page      int // known once pages are made
+	link      int // gofpdf's number of the place
 }
 
 type placed struct {
@@ -32,20 +38,42 @@ type placed struct {
 type page struct {
 	boxes []placed
 	cover bool
+	board bool
 }
 
-const bodyH = pageH - top - bottom
+// geometry is the paper and its margins, in millimetres.
+type geometry struct {
+	name                     string
+	w, h                     float64
+	left, right, top, bottom float64
+	band                     float64 // height of the cover's band
+}
+
+func (g geometry) text() float64 { return g.w - g.left - g.right }
+func (g geometry) body() float64 { return g.h - g.top - g.bottom }
+
+var (
+	a4     = geometry{"A4", 210, 297, 20, 20, 24, 22, 104}
+	letter = geometry{"Letter", 215.9, 279.4, 22, 22, 23, 21, 96}
+)
+
+func paper(name string) geometry {
+	if strings.EqualFold(name, "letter") {
+		return letter
+	}
+	return a4
+}
 
 // paginate puts boxes on pages. A chain of boxes that keep together moves to
 // the next page as one, unless it is longer than a page.
-func paginate(boxes []box) []page {
+func paginate(g geometry, boxes []box) []page {
 	var pages []page
 	y := 0.0
 	fresh := func(b *box) {
-		pages = append(pages, page{cover: b.cover})
-		y = top
+		pages = append(pages, page{cover: b.cover, board: b.board})
+		y = g.top
 		if b.cover {
-			y = bandH + 10
+			y = g.band + 9
 		}
 	}
 	for i := range boxes {
@@ -58,10 +86,10 @@ func paginate(boxes []box) []page {
 			for j := i; boxes[j].keep && j+1 < len(boxes) && !boxes[j+1].newPage; j++ {
 				need += boxes[j+1].gap + boxes[j+1].h
 			}
-			if need > bodyH { // too long to keep together: only the box itself must fit
+			if need > g.body() { // too long to keep together: only the box itself must fit
 				need = b.gap + b.h
 			}
-			if y+need > pageH-bottom && !atTop {
+			if y+need > g.h-g.bottom && !atTop {
 				fresh(b)
 			}
 		}
@@ -78,37 +106,106 @@ func paginate(boxes []box) []page {
 	return pages
 }
 
-// composer turns blocks into boxes. scale shrinks type and spacing together.
+// composer turns blocks into boxes. scale shrinks type and spacing together; x
+// and w are the column being filled.
 type composer struct {
 	*faceSet
+	geo   geometry
+	x, w  float64
 	scale float64
 	place string
 	out   []box
+	marks []*mark
+}
+
+func newComposer(set *faceSet, g geometry) *composer {
+	return &composer{faceSet: set, geo: g, x: g.left, w: g.text(), scale: 1}
 }
 
 // Sizes in points.
 const (
 	sizeBody, sizeSmall, sizeTable = 9.4, 7.8, 8.0
-	sizeH1, sizeH2, sizeH3         = 17.0, 11.5, 9.6
-	sizeLead                       = 13.5
+	sizeH1, sizeH2, sizeH3         = 18.0, 12.5, 10.6
+	sizeHead                       = 9.6
+	sizeLead                       = 14.0
 )
 
 func (c *composer) document(d *reports.Document) []box {
-	var all []box
+	var board, rest []box
 	for _, s := range d.Sections {
 		c.scale = 1
+		if s.Small {
+			c.scale = 0.88
+		}
+		n := len(c.marks)
 		boxes := c.section(s)
 		// A page that is meant to be one page is set smaller before it is broken.
-		for s.OnePage && height(boxes) > bodyH && c.scale > 0.76 {
-			c.scale -= 0.03
+		for s.OnePage && height(boxes) > c.geo.body() && c.scale > 0.76 {
+			c.scale -= 0.02
+			c.marks = c.marks[:n]
 			boxes = c.section(s)
 		}
-		all = append(all, boxes...)
+		if s.Board {
+			for i := range boxes {
+				boxes[i].board = true
+			}
+			board = append(board, boxes...)
+		} else {
+			rest = append(rest, boxes...)
+		}
 	}
+	all := board
+	chapters := 0
+	for _, m := range c.marks {
+		if m.level == 0 && !m.board {
+			chapters++
+		}
+	}
+	c.scale = 1
+	if chapters > 4 { // a short document is its own contents
+		all = append(all, c.contents()...)
+	}
+	all = append(all, rest...)
 	if len(all) == 0 {
 		all = []box{{h: 1, draw: func(*painter, float64) {}}}
 	}
 	return all
+}
+
+// contents lists the sections with their pages, which are known when it is drawn.
+func (c *composer) contents() []box {
+	c.out, c.place = nil, "Contents"
+	marks := c.marks
+	m := &mark{title: "Contents"}
+	c.lines(c.bold, sizeH1, navy, c.x, c.w, m.title, style{gap: 9, leading: 1.25, keepAll: true})
+	c.underline()
+	c.out[0].mark, c.out[0].newPage = m, true
+	const pageW, indent = 12.0, 10.0
+	for _, t := range marks {
+		if t.level > 1 || t.title == "" || t.board && t.no == "" { // the cover needs no entry
+			continue
+		}
+		fc, size, gap, col := c.regular, sizeBody-0.3, 0.2, ink
+		if t.level == 0 {
+			fc, size, gap, col = c.bold, sizeBody, 2.4, navy
+		}
+		lh := size * mmPerPoint * 1.38
+		x := c.x + indent*float64(t.level)
+		noW := indent
+		title := fit(fc, size, t.title, c.w-indent*float64(t.level)-noW-pageW)
+		c.out = append(c.out, box{h: lh, gap: gap, place: c.place, draw: func(p *painter, y float64) {
+			p.text(fc, size, accent, x, y, lh, t.no)
+			p.text(fc, size, col, x+noW, y, lh, title)
+			n := fmt.Sprint(t.page)
+			p.text(fc, size, col, c.geo.left+c.geo.text()-fc.width(n, size), y, lh, n)
+			from, to := x+noW+fc.width(title, size)+2, c.geo.left+c.geo.text()-fc.width(n, size)-2
+			if t.level > 0 && to > from {
+				p.dots(from, y+lh*0.68, to)
+			}
+			p.f.Link(x, y, c.geo.left+c.geo.text()-x, lh, t.link)
+		}})
+	}
+	return c.out
 }
 
 func height(boxes []box) float64 {
@@ -122,19 +219,41 @@ func height(boxes []box) float64 {
 	return h
 }
 
+func (c *composer) underline() {
+	c.out = append(c.out, box{h: 3.2 * c.scale, keep: true, place: c.place, draw: func(p *painter, y float64) { p.rect(c.geo.left, y+0.8, 14, 0.9, gold) }})
+}
+
 func (c *composer) section(s reports.Section) []box {
 	c.out, c.place = nil, s.Title
 	cover := s.ID == "cover"
 	level := max(0, s.Level-1)
-	m := &mark{c.bold.clean(s.Title), level}
+	m := &mark{no: s.No, title: c.bold.clean(s.Title), level: level, board: s.Board}
+	c.marks = append(c.marks, m)
+	heading := func(size float64, st style) {
+		indent := 0.0
+		if s.No != "" {
+			indent = c.bold.width(s.No, size*c.scale) + size*0.24*c.scale
+		}
+		at := len(c.out)
+		c.lines(c.bold, size, navy, c.x+indent, c.w-indent, s.Title, st)
+		inner, h := c.out[at].draw, c.out[at].h
+		size *= c.scale
+		c.out[at].draw = func(p *painter, y float64) {
+			p.text(p.bold, size, accent, c.geo.left, y, h, s.No)
+			inner(p, y)
+		}
+	}
 	switch {
 	case cover:
-		c.out = append(c.out, box{cover: true, newPage: true, keep: true, mark: m, place: s.Title, draw: func(*painter, float64) {}})
+		c.out = append(c.out, box{cover: true, newPage: true, keep: true, place: s.Title, draw: func(*painter, float64) {}})
 	case level == 0:
-		c.lines(c.bold, sizeH1, navy, left, textW, s.Title, style{gap: 9, leading: 1.25, keepAll: true})
-		c.out = append(c.out, box{h: 3.2 * c.scale, keep: true, place: s.Title, draw: func(p *painter, y float64) { p.rect(left, y+0.8, 14, 0.9, accent) }})
+		heading(sizeH1, style{gap: 9, leading: 1.25, keepAll: true})
+		c.underline()
+	case level == 1:
+		heading(sizeH2, style{gap: 8, leading: 1.3, keepAll: true})
+		c.out = append(c.out, box{h: 1.2 * c.scale, keep: true, place: s.Title, draw: func(p *painter, y float64) { p.rule(c.geo.left, y+0.9, c.geo.text(), line, 0.25) }})
 	default:
-		c.lines(c.bold, sizeH2, navy, left, textW, s.Title, style{gap: 6, leading: 1.3, keepAll: true})
+		heading(sizeH3, style{gap: 7, leading: 1.3, keepAll: true})
 	}
 	c.out[0].mark = m
 	c.out[0].newPage = s.NewPage || cover
@@ -169,15 +288,15 @@ func (c *composer) lines(fc *face, size float64, col colour, x, w float64, s str
 func (c *composer) block(b reports.Block) {
 	switch v := b.(type) {
 	case reports.Lead:
-		c.lines(c.bold, sizeLead, ink, left, textW, v.Text, style{gap: 3, leading: 1.35})
+		c.lines(c.bold, sizeLead, ink, c.x, c.w, v.Text, style{gap: 3, leading: 1.35})
 	case reports.Paragraph:
 		if v.Small {
-			c.lines(c.regular, sizeSmall, muted, left, textW, v.Text, style{gap: 3, leading: 1.4})
+			c.lines(c.regular, sizeSmall, muted, c.x, c.w, v.Text, style{gap: 3, leading: 1.4})
 		} else {
-			c.lines(c.regular, sizeBody, ink, left, textW, v.Text, style{gap: 3, leading: 1.45})
+			c.lines(c.regular, sizeBody, ink, c.x, c.w, v.Text, style{gap: 3, leading: 1.45})
 		}
 	case reports.Heading:
-		c.lines(c.bold, sizeH3, accent, left, textW, v.Text, style{gap: 4.6, leading: 1.4, keepAll: true})
+		c.lines(c.bold, sizeHead, accent, c.x, c.w, v.Text, style{gap: 4.6, leading: 1.4, keepAll: true})
 	case reports.Bullets:
 		c.bullets(v.Items)
 	case reports.KeyValues:
@@ -190,9 +309,137 @@ func (c *composer) block(b reports.Block) {
 		c.tally(v)
 	case reports.Table:
 		c.table(v)
+	case reports.Beside:
+		c.beside(v)
+	case reports.Notice:
+		c.notice(v)
+	case reports.Figure:
+		c.figure(v)
 	default:
 		panic("a block that this writer does not know")
 	}
+}
+
+// beside sets two columns next to each other as one piece, or below each other
+// when they are too tall for a page.
+func (c *composer) beside(v reports.Beside) {
+	const gutter = 7.0
+	x, w, before := c.x, c.w, c.out
+	column := func(x, w float64, blocks []reports.Block) []box {
+		c.x, c.w, c.out = x, w, nil
+		for _, b := range blocks {
+			c.block(b)
+		}
+		return c.out
+	}
+	share := (w - gutter) * float64(min(90, max(10, v.Left))) / 100
+	first, then := column(x, share, v.First), column(x+share+gutter, w-gutter-share, v.Then)
+	h := max(height(first), height(then))
+	c.x, c.w, c.out = x, w, before
+	if h > c.geo.body()*0.6 {
+		for _, b := range append(slices.Clone(v.First), v.Then...) {
+			c.block(b)
+		}
+		return
+	}
+	c.out = append(c.out, box{h: h, gap: 3 * c.scale, place: c.place, draw: func(p *painter, top float64) {
+		for _, boxes := range [][]box{first, then} { // the first is read whole before the other
+			y := top
+			for i, b := range boxes {
+				if i > 0 {
+					y += b.gap
+				}
+				b.draw(p, y)
+				y += b.h
+			}
+		}
+	}})
+}
+
+// notice frames its blocks; each piece brings its part of the frame, so that a
+// long one can go over a page break.
+func (c *composer) notice(v reports.Notice) {
+	const inset = 8.0
+	x, w := c.x, c.w
+	at := len(c.out)
+	c.x, c.w = x+inset, w-2*inset
+	c.lines(c.bold, sizeH3, navy, c.x, c.w, v.Title, style{gap: 5, leading: 1.4, keepAll: true})
+	if len(v.Head) > 0 {
+		c.keyValues(v.Head)
+	}
+	for _, b := range v.Blocks {
+		c.block(b)
+	}
+	c.x, c.w = x, w
+	for i := at; i < len(c.out); i++ {
+		b := &c.out[i]
+		inner, padTop, padBottom := b.draw, 0.0, 0.0
+		if i == at {
+			padTop = 5
+		} else {
+			padTop, b.gap = b.gap, 0 // the frame must not break where there is space
+		}
+		if i == len(c.out)-1 {
+			padBottom = 6
+		}
+		b.h += padTop + padBottom
+		h := b.h
+		if b.head != nil { // a table's head inside the frame needs its sides too
+			head := *b.head
+			draw, hh := head.draw, head.h
+			head.draw = func(p *painter, y float64) { p.sides(x, y, w, hh); draw(p, y) }
+			b.head = &head
+		}
+		b.draw = func(p *painter, y float64) {
+			p.sides(x, y, w, h)
+			if padTop == 5 {
+				p.rect(x, y, w, 1, gold)
+			}
+			if padBottom > 0 {
+				p.rule(x, y+h, w, line, 0.25)
+			}
+			inner(p, y+padTop)
+		}
+	}
+}
+
+// atMost keeps n lines and shows that there were more: a figure is one piece and
+// must not outgrow its page.
+func atMost(n int, lines []string) []string {
+	if len(lines) > n {
+		lines = append(slices.Clone(lines[:n-1]), lines[n-1]+" …")
+	}
+	return lines
+}
+
+// figure is one piece: title, drawing and note stay together.
+func (c *composer) figure(v reports.Figure) {
+	if len(v.Marks) == 0 {
+		return
+	}
+	k := c.w / reports.FigureWidth
+	size, small := sizeHead*c.scale, sizeSmall*c.scale
+	titles := atMost(2, wrap(c.bold, size, c.bold.clean(v.Title), c.w))
+	notes := []string{}
+	if v.Note != "" {
+		notes = atMost(6, wrap(c.regular, small, c.regular.clean(v.Note), c.w))
+	}
+	lh, slh := size*mmPerPoint*1.4, small*mmPerPoint*1.4
+	headH := float64(len(titles))*lh + 2.5
+	x := c.x
+	h := headH + v.H*k
+	if len(notes) > 0 {
+		h += 2 + float64(len(notes))*slh
+	}
+	c.out = append(c.out, box{h: h, gap: 6 * c.scale, place: c.place, draw: func(p *painter, y float64) {
+		for i, l := range titles {
+			p.text(p.bold, size, accent, x, y+float64(i)*lh, lh, l)
+		}
+		p.drawing(v, x, y+headH, k)
+		for i, l := range notes {
+			p.text(p.regular, small, muted, x, y+headH+v.H*k+2+float64(i)*slh, slh, l)
+		}
+	}})
 }
 
 func (c *composer) bullets(items []string) {
@@ -202,11 +449,11 @@ func (c *composer) bullets(items []string) {
 		if i == 0 {
 			gap = 2
 		}
-		c.lines(c.regular, sizeBody, ink, left+4.5, textW-4.5, it, style{gap: gap, leading: 1.42})
+		c.lines(c.regular, sizeBody, ink, c.x+4.5, c.w-4.5, it, style{gap: gap, leading: 1.42})
 		inner, s := c.out[at].draw, c.scale
-		h := c.out[at].h
+		h, x := c.out[at].h, c.x
 		c.out[at].draw = func(p *painter, y float64) {
-			p.rect(left+1, y+h/2-0.55*s, 1.1*s, 1.1*s, accent)
+			p.rect(x+1, y+h/2-0.55*s, 1.1*s, 1.1*s, accent)
 			inner(p, y)
 		}
 	}
@@ -272,7 +519,7 @@ func (c *composer) status(s reports.Status, size, w float64) []cellLine {
 	indent := size * mmPerPoint * 1.15
 	var out []cellLine
 	for i, l := range wrap(c.bold, size, c.bold.clean(s.Word), w-indent) {
-		cl := cellLine{face: c.bold, colour: shapeColours[s.Shape], text: l, indent: indent}
+		cl := cellLine{face: c.bold, colour: shapeColour(s.Shape), text: l, indent: indent}
 		if i == 0 {
 			cl.shape = s.Shape
 		}
@@ -293,7 +540,7 @@ func plainLines(fc *face, size float64, col colour, s string, w float64) []cellL
 }
 
 func (c *composer) keyValues(pairs []reports.KeyValue) {
-	const keyW = 40.0
+	keyW := min(40, c.w*0.3)
 	size := sizeBody * c.scale
 	for i, kv := range pairs {
 		gap := 0.4
@@ -301,10 +548,10 @@ func (c *composer) keyValues(pairs []reports.KeyValue) {
 			gap = 3
 		}
 		c.row([]column{
-			{left, plainLines(c.regular, size, muted, kv.Key, keyW-3)},
-			{left + keyW, plainLines(c.regular, size, ink, kv.Value, textW-keyW)},
+			{c.x, plainLines(c.regular, size, muted, kv.Key, keyW-3)},
+			{c.x + keyW, plainLines(c.regular, size, ink, kv.Value, c.w-keyW)},
 		}, size, 1.4, 0.7*c.scale, gap*c.scale, nil, nil)
-		if i == 0 && len(pairs) > 1 {
+		if i < len(pairs)-1 && (i == 0 || len(pairs) <= 8) { // a short list is read as one
 			c.out[len(c.out)-1].keep = true
 		}
 	}
@@ -312,17 +559,17 @@ func (c *composer) keyValues(pairs []reports.KeyValue) {
 
 func (c *composer) statusRow(v reports.StatusRow) {
 	size := sizeBody * c.scale
-	ls := c.status(v.Status, size, textW)
+	ls := c.status(v.Status, size, c.w)
 	at := len(c.out)
-	if w := c.bold.width(c.bold.clean(v.Status.Word), size) + 8; v.Title != "" && w < textW*0.6 && len(ls) == 1 {
+	if w := c.bold.width(c.bold.clean(v.Status.Word), size) + 8; v.Title != "" && w < c.w*0.6 && len(ls) == 1 {
 		// Mark, word and title share a line when there is room.
-		c.row([]column{{left, ls}, {left + w, plainLines(c.bold, size, ink, v.Title, textW-w)}}, size, 1.42, 0, 2.6*c.scale, nil, nil)
+		c.row([]column{{c.x, ls}, {c.x + w, plainLines(c.bold, size, ink, v.Title, c.w-w)}}, size, 1.42, 0, 2.6*c.scale, nil, nil)
 	} else {
-		c.row([]column{{left, append(ls, plainLines(c.bold, size, ink, v.Title, textW)...)}}, size, 1.42, 0, 2.6*c.scale, nil, nil)
+		c.row([]column{{c.x, append(ls, plainLines(c.bold, size, ink, v.Title, c.w)...)}}, size, 1.42, 0, 2.6*c.scale, nil, nil)
 	}
+	c.out[len(c.out)-1].keep = true // a status belongs to what it is the status of
 	if v.Text != "" {
-		c.out[len(c.out)-1].keep = true
-		c.lines(c.regular, sizeBody, ink, left+size*mmPerPoint*1.15, textW-5, v.Text, style{leading: 1.42})
+		c.lines(c.regular, sizeBody, ink, c.x+size*mmPerPoint*1.15, c.w-5, v.Text, style{leading: 1.42})
 	}
 	c.out[at].gap = 2.6 * c.scale
 }
@@ -330,8 +577,9 @@ func (c *composer) statusRow(v reports.StatusRow) {
 // strip is boxed text; each line brings its piece of the box, so that a long
 // strip can go over a page break.
 func (c *composer) strip(v reports.Strip) {
-	const inset = 6.0
-	w := textW - 2*inset
+	inset := min(6, c.w*0.05)
+	x, full := c.x, c.w
+	w := full - 2*inset
 	size := sizeBody * c.scale
 	var ls []cellLine
 	ls = append(ls, plainLines(c.bold, size, amber, v.Title, w)...)
@@ -352,9 +600,9 @@ func (c *composer) strip(v reports.Strip) {
 		}
 		h := b.h
 		b.draw = func(p *painter, y float64) {
-			p.rect(left, y, textW, h+0.05, sand) // a hair over, so that no white line shows between pieces
-			p.rect(left, y, 1.4, h+0.05, colour{226, 180, 92})
-			p.text(l.face, size, l.colour, left+inset, y+padTop, lh, l.text)
+			p.rect(x, y, full, h+0.05, sand) // a hair over, so that no white line shows between pieces
+			p.rect(x, y, 1.2, h+0.05, gold)
+			p.text(l.face, size, l.colour, x+inset, y+padTop, lh, l.text)
 		}
 		c.out = append(c.out, b)
 	}
@@ -367,11 +615,12 @@ func (c *composer) tally(t reports.Tally) {
 	size, small := sizeTable*1.06*c.scale, sizeSmall*c.scale
 	lh, slh := size*mmPerPoint*1.4, small*mmPerPoint*1.4
 	step, m := 3.3*c.scale, 2.3*c.scale
-	perLine := int((textW - nameW) / step)
+	x, full := c.x, c.w
+	perLine := int((full - nameW) / step)
 	for _, r := range t.Rows {
 		name := plainLines(c.bold, size, ink, r.Title, nameW-4)
 		name = append(name, c.status(r.Status, size, nameW-4)...)
-		text := plainLines(c.regular, small, muted, r.Text, textW-nameW)
+		text := plainLines(c.regular, small, muted, r.Text, full-nameW)
 		var marks []reports.Shape
 		if r.Total <= 300 {
 			for _, n := range r.Counts {
@@ -383,21 +632,21 @@ func (c *composer) tally(t reports.Tally) {
 		markH := float64((len(marks)+perLine-1)/perLine) * step * 1.1
 		h := max(float64(len(name))*lh, markH+float64(len(text))*slh) + 2.4*c.scale
 		b := box{h: h, gap: 0.6 * c.scale, place: c.place, draw: func(p *painter, y float64) {
-			p.rule(left, y, textW, line, 0.2)
+			p.rule(x, y, full, line, 0.2)
 			y += 1.2 * c.scale
 			for i, l := range name {
 				ly := y + float64(i)*lh
 				if l.shape != reports.NoShape {
 					d := size * mmPerPoint * 0.72
-					p.shape(l.shape, left+0.2, ly+lh/2-d/2, d)
+					p.shape(l.shape, x+0.2, ly+lh/2-d/2, d)
 				}
-				p.text(l.face, size, l.colour, left+l.indent, ly, lh, l.text)
+				p.text(l.face, size, l.colour, x+l.indent, ly, lh, l.text)
 			}
 			for i, s := range marks {
-				p.shape(s, left+nameW+float64(i%perLine)*step, y+0.6+float64(i/perLine)*step*1.1, m)
+				p.shape(s, x+nameW+float64(i%perLine)*step, y+0.6+float64(i/perLine)*step*1.1, m)
 			}
 			for i, l := range text {
-				p.text(l.face, small, l.colour, left+nameW, y+markH+float64(i)*slh, slh, l.text)
+				p.text(l.face, small, l.colour, x+nameW, y+markH+float64(i)*slh, slh, l.text)
 			}
 		}}
 		c.out = append(c.out, b)
@@ -415,7 +664,8 @@ func (c *composer) table(t reports.Table) {
 	if t.WriteIn {
 		pad = 4.2
 	}
-	xs, ws := grid(t.Widths, n)
+	x0, full := c.x, c.w
+	xs, ws := grid(x0, full, t.Widths, n)
 
 	cols := make([]column, n)
 	for i, h := range t.Head {
@@ -423,8 +673,8 @@ func (c *composer) table(t reports.Table) {
 	}
 	at := len(c.out)
 	c.row(cols, size, 1.34, 1.2*c.scale, 3*c.scale, func(p *painter, y, h float64) {
-		p.rect(left, y, textW, h, tint)
-		p.rule(left, y+h, textW, accent, 0.3)
+		p.rect(x0, y, full, h, tint)
+		p.rule(x0, y+h, full, accent, 0.3)
 	}, nil)
 	for i := at; i < len(c.out); i++ {
 		c.out[i].keep = true
@@ -439,9 +689,9 @@ func (c *composer) table(t reports.Table) {
 			if r[0].Mono {
 				fc = c.mono
 			}
-			c.row([]column{{left + padX, plainLines(fc, size, navy, r[0].Text, textW-2*padX)}}, size, 1.34, 1.3*c.scale, 0, func(p *painter, y, h float64) {
-				p.rect(left, y, textW, h, colour{247, 249, 251})
-				p.rule(left, y+h, textW, line, 0.2)
+			c.row([]column{{x0 + padX, plainLines(fc, size, navy, r[0].Text, full-2*padX)}}, size, 1.34, 1.3*c.scale, 0, func(p *painter, y, h float64) {
+				p.rect(x0, y, full, h, colour{247, 249, 251})
+				p.rule(x0, y+h, full, line, 0.2)
 			}, &headBox)
 			for i := from; i < len(c.out); i++ {
 				c.out[i].keep = ri+1 < len(t.Rows)
@@ -464,18 +714,18 @@ func (c *composer) table(t reports.Table) {
 			ls := append(c.status(cell.Status, size, w), plainLines(fc, size, ink, cell.Text, w)...)
 			cols = append(cols, column{xs[i] + padX, ls})
 		}
-		c.row(cols, size, 1.34, pad, 0, func(p *painter, y, h float64) { p.rule(left, y+h, textW, line, 0.2) }, head)
+		c.row(cols, size, 1.34, pad, 0, func(p *painter, y, h float64) { p.rule(x0, y+h, full, line, 0.2) }, head)
 	}
 	if t.Note != "" {
 		if len(t.Rows) > 0 {
 			c.out[len(c.out)-1].keep = true
 		}
-		c.lines(c.regular, sizeSmall, muted, left, textW, t.Note, style{gap: 1.6, leading: 1.4})
+		c.lines(c.regular, sizeSmall, muted, c.x, c.w, t.Note, style{gap: 1.6, leading: 1.4})
 	}
 }
 
 // grid shares the text width by relative weights.
-func grid(weights []int, n int) (xs, ws []float64) {
+func grid(x, full float64, weights []int, n int) (xs, ws []float64) {
 	sum := 0
 	if len(weights) != n {
 		weights = make([]int, n)
@@ -486,9 +736,8 @@ func grid(weights []int, n int) (xs, ws []float64) {
 	for _, w := range weights {
 		sum += max(1, w)
 	}
-	x := left
 	for _, w := range weights {
-		width := textW * float64(max(1, w)) / float64(sum)
+		width := full * float64(max(1, w)) / float64(sum)
 		xs, ws = append(xs, x), append(ws, width)
 		x += width
 	}

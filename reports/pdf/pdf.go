@@ -1,4 +1,4 @@
-// Package pdf sets a report on paper: A4, embedded fonts, searchable text,
+// Package pdf sets a report on paper: A4 or Letter, embedded fonts, searchable text,
 // bookmarks and page numbers. It is the only importer of gofpdf.
 //
 //	err := pdf.Write(file, reports.Build(input))
@@ -12,9 +12,15 @@
 package pdf
 
 import (
+	"bytes"
 	"fmt"
+	"image"
+	"image/draw"
+	_ "image/jpeg" // logos come as JPEG too
+	"image/png"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jung-kurt/gofpdf"
@@ -24,38 +30,32 @@ import (
 
 const mmPerPoint = 25.4 / 72
 
-// The page, in millimetres.
-const (
-	pageW, pageH = 210.0, 297.0
-	left, right  = 20.0, 20.0
-	top, bottom  = 24.0, 22.0
-	textW        = pageW - left - right
-	bandH        = 112.0 // the cover's band
-)
-
 type colour struct{ r, g, b int }
 
-var (
-	ink    = colour{27, 36, 51}
-	muted  = colour{91, 102, 117}
-	navy   = colour{20, 48, 74}
-	accent = colour{38, 92, 128}
-	line   = colour{213, 219, 226}
-	tint   = colour{240, 244, 248}
-	sand   = colour{252, 246, 232}
-	amber  = colour{164, 92, 0}
-	white  = colour{255, 255, 255}
-	pale   = colour{196, 212, 226}
-)
-
-// shapeColours repeat what shape and word already say.
-var shapeColours = map[reports.Shape]colour{
-	reports.Disc: {28, 117, 75}, reports.Half: {30, 120, 140}, reports.Triangle: {184, 105, 0}, reports.Square: {168, 35, 31},
-	reports.Diamond: {75, 79, 168}, reports.Ring: {91, 102, 117}, reports.Dash: {120, 130, 143},
+func tone(t reports.Tone) colour {
+	c := t.RGB()
+	return colour{int(c[0]), int(c[1]), int(c[2])}
 }
 
+var (
+	ink, muted, navy, accent = tone(reports.Ink), tone(reports.Muted), tone(reports.Navy), tone(reports.Accent)
+	line, tint, sand, gold   = tone(reports.Rule), tone(reports.Tint), tone(reports.Sand), tone(reports.Gold)
+	amber, red               = tone(reports.Amber), tone(reports.Red)
+	white, pale              = colour{255, 255, 255}, colour{196, 212, 226}
+)
+
+func shapeColour(s reports.Shape) colour { return tone(s.Tone()) }
+
 // Write sets d and writes the PDF to w. Nothing is written when it fails.
-func Write(w io.Writer, d *reports.Document) (err error) {
+func Write(w io.Writer, d *reports.Document) error {
+	set, err := faces()
+	if err != nil {
+		return fmt.Errorf("pdf: %w", err)
+	}
+	return set.write(w, d, func(*gofpdf.Fpdf) {})
+}
+
+func (set *faceSet) write(w io.Writer, d *reports.Document, configure func(*gofpdf.Fpdf)) (err error) {
 	place := "layout"
 	defer func() {
 		// gofpdf panics on text it cannot draw. Clean keeps such text out; should
@@ -64,21 +64,27 @@ func Write(w io.Writer, d *reports.Document) (err error) {
 			err = fmt.Errorf("pdf: %s: %v", place, r)
 		}
 	}()
-	set, err := faces()
-	if err != nil {
-		return fmt.Errorf("pdf: %w", err)
-	}
-	c := &composer{faceSet: set, scale: 1}
-	pages := paginate(c.document(d))
+	g := paper(d.Meta.Paper)
+	c := newComposer(set, g)
+	pages := paginate(g, c.document(d))
 
-	p := &painter{f: newFile(set, d.Meta), faceSet: set, meta: d.Meta, total: len(pages)}
+	p := &painter{f: newFile(set, g, d.Meta), faceSet: set, geo: g, meta: d.Meta, total: len(pages)}
+	configure(p.f)
+	for i, pg := range pages {
+		for _, x := range pg.boxes {
+			if m := x.box.mark; m != nil && !x.again {
+				m.page, m.link = i+1, p.f.AddLink()
+				p.f.SetLink(m.link, max(0, x.y-4), m.page)
+			}
+		}
+	}
 	for i, pg := range pages {
 		p.f.AddPage()
-		p.frame(i+1, pg.cover)
+		p.frame(i+1, pg)
 		for _, x := range pg.boxes {
 			place = x.box.place
 			if m := x.box.mark; m != nil && !x.again {
-				p.f.Bookmark(m.title, m.level, x.y)
+				p.f.Bookmark(strings.TrimSpace(m.no+" "+m.title), m.level, x.y)
 			}
 			x.box.draw(p, x.y)
 			if e := p.f.Error(); e != nil {
@@ -95,8 +101,8 @@ func Write(w io.Writer, d *reports.Document) (err error) {
 
 // newFile is the only way a PDF is created here: without sorted catalogues and
 // both dates gofpdf writes different bytes on each run, and a zero date means now.
-func newFile(set *faceSet, m reports.Meta) *gofpdf.Fpdf {
-	f := gofpdf.New("P", "mm", "A4", "")
+func newFile(set *faceSet, g geometry, m reports.Meta) *gofpdf.Fpdf {
+	f := gofpdf.New("P", "mm", g.name, "")
 	f.SetCatalogSort(true)
 	date, err := time.Parse(time.DateOnly, m.AsOf)
 	if err != nil || date.IsZero() {
@@ -113,7 +119,7 @@ func newFile(set *faceSet, m reports.Meta) *gofpdf.Fpdf {
 		f.SetKeywords(Clean("assessment sha256 "+m.Digest), true)
 	}
 	f.SetAutoPageBreak(false, 0)
-	f.SetMargins(left, top, right)
+	f.SetMargins(g.left, g.top, g.right)
 	for _, fc := range []*face{set.regular, set.bold, set.mono} {
 		// gofpdf writes into the bytes it is given while it cuts the subset.
 		f.AddUTF8FontFromBytes(fc.family, fc.style, slices.Clone(fc.ttf))
@@ -126,6 +132,7 @@ func newFile(set *faceSet, m reports.Meta) *gofpdf.Fpdf {
 type painter struct {
 	*faceSet
 	f     *gofpdf.Fpdf
+	geo   geometry
 	meta  reports.Meta
 	total int
 }
@@ -156,10 +163,10 @@ func (p *painter) text(fc *face, size float64, c colour, x, y, h float64, s stri
 
 // shape draws the mark of a status in a square of the given size.
 func (p *painter) shape(s reports.Shape, x, y, size float64) {
-	c, ok := shapeColours[s]
-	if !ok {
+	if s == reports.NoShape {
 		return
 	}
+	c := shapeColour(s)
 	p.fill(c)
 	p.stroke(c)
 	p.f.SetLineWidth(size * 0.14)
@@ -187,35 +194,72 @@ func (p *painter) shape(s reports.Shape, x, y, size float64) {
 	}
 }
 
-// frame draws what each page carries: the evidence banner, the title, the page
-// number. The cover has its band instead of the header.
-func (p *painter) frame(n int, cover bool) {
-	const small = 7.2
-	if cover {
-		p.band()
-	} else {
-		if p.meta.Simulated {
-			p.shape(reports.Triangle, left, 11.6, 2.3)
-			p.text(p.bold, small, amber, left+3.6, 10.3, 5, fit(p.bold, small, p.bold.clean(p.meta.Banner), 130))
-		}
-		as := fit(p.regular, small, p.regular.clean("As of "+p.meta.AsOf), 36)
-		p.text(p.regular, small, muted, pageW-right-p.regular.width(as, small), 10.3, 5, as)
-		p.rule(left, 16.5, textW, line, 0.2)
+// dots leads the eye from a title to its page.
+func (p *painter) dots(from, y, to float64) {
+	p.fill(line)
+	for x := to; x > from; x -= 1.7 {
+		p.f.Circle(x, y, 0.18, "F")
 	}
-	p.rule(left, pageH-15, textW, line, 0.2)
-	foot := p.meta.Title + " · " + p.meta.Organisation
-	if cover && p.meta.Simulated {
-		foot = p.meta.Banner
-	}
-	p.text(p.regular, small, muted, left, pageH-13.5, 5, fit(p.regular, small, p.regular.clean(foot), 135))
-	num := fmt.Sprintf("Page %d of %d", n, p.total)
-	p.text(p.regular, small, muted, pageW-right-p.regular.width(num, small), pageH-13.5, 5, num)
 }
 
-// band is the cover's head: the title over the contour lines of a model terrain.
+// sides draws the left and right edge of a frame.
+func (p *painter) sides(x, y, w, h float64) {
+	p.rect(x, y, w, h+0.05, colour{250, 251, 252})
+	p.rect(x, y, 0.25, h+0.05, line)
+	p.rect(x+w-0.25, y, 0.25, h+0.05, line)
+}
+
+// frame draws what each page carries: the evidence banner, the title, the page
+// number. The cover has its band instead of the header.
+func (p *painter) frame(n int, pg page) {
+	const small = 7.2
+	g := p.geo
+	if pg.cover {
+		p.band()
+	} else {
+		x := g.left
+		banner := func(text string, c colour, room float64) {
+			if text == "" {
+				return
+			}
+			p.shape(reports.Triangle, x, 11.6, 2.3)
+			s := fit(p.bold, small, p.bold.clean(text), room)
+			p.text(p.bold, small, c, x+3.6, 10.3, 5, s)
+			x += p.bold.width(s, small) + 8
+		}
+		if p.meta.Content != "" {
+			banner(p.meta.Content, red, 100)
+		}
+		if p.meta.Simulated {
+			banner(p.meta.Banner, amber, g.left+130-x)
+		}
+		as := "As of " + p.meta.AsOf
+		if pg.board {
+			as = "Board copy · " + as
+		}
+		as = fit(p.regular, small, p.regular.clean(as), max(20, g.w-g.right-x))
+		p.text(p.regular, small, muted, g.w-g.right-p.regular.width(as, small), 10.3, 5, as)
+		p.rule(g.left, 16.5, g.text(), line, 0.2)
+	}
+	p.rule(g.left, g.h-15, g.text(), line, 0.2)
+	foot := p.meta.Title + " · " + p.meta.Organisation
+	if pg.cover && p.meta.Simulated {
+		foot = p.meta.Banner
+	}
+	if pg.cover && p.meta.Content != "" {
+		foot = p.meta.Content + " · " + foot
+	}
+	p.text(p.regular, small, muted, g.left, g.h-13.5, 5, fit(p.regular, small, p.regular.clean(foot), 135))
+	num := fmt.Sprintf("Page %d of %d", n, p.total)
+	p.text(p.regular, small, muted, g.w-g.right-p.regular.width(num, small), g.h-13.5, 5, num)
+}
+
+// band is the cover's head: the title over the contour lines of a model terrain,
+// and the answer in two words.
 func (p *painter) band() {
-	p.rect(0, 0, pageW, bandH, navy)
-	p.f.ClipRect(0, 0, pageW, bandH, false)
+	g := p.geo
+	p.rect(0, 0, g.w, g.band, navy)
+	p.f.ClipRect(0, 0, g.w, g.band, false)
 	p.stroke(colour{44, 78, 108})
 	p.f.SetLineWidth(0.25)
 	for i := 1; i <= 13; i++ {
@@ -223,25 +267,143 @@ func (p *painter) band() {
 		p.f.Ellipse(172-r*1.1, 30+r*1.3, r*9.5, r*6.2+float64(i%3), 18, "D")
 	}
 	p.f.ClipEnd()
-	p.rect(left, 26, 14, 1.2, colour{226, 180, 92})
-	p.text(p.bold, 9, pale, left, 29.5, 6, "READINESS REPORT")
+	p.logo()
+	p.rect(g.left, 20, 14, 1.2, gold)
+	p.text(p.bold, 9, pale, g.left, 23.5, 6, "READINESS REPORT")
 
 	title := p.bold.clean(p.meta.Title)
-	size := 27.0
-	lines := wrap(p.bold, size, title, textW-10)
-	for len(lines) > 3 && size > 14 {
+	size := 26.0
+	lines := wrap(p.bold, size, title, g.text()-10)
+	for len(lines) > 2 && size > 14 {
 		size -= 2
-		lines = wrap(p.bold, size, title, textW-10)
+		lines = wrap(p.bold, size, title, g.text()-10)
 	}
-	if len(lines) > 4 {
-		lines = lines[:4]
+	if len(lines) > 3 {
+		lines = lines[:3]
+		lines[2] = fit(p.bold, size, lines[2]+" …", g.text()-12)
+		if !strings.HasSuffix(lines[2], "…") {
+			lines[2] += "…"
+		}
 	}
-	y, lh := 41.0, size*mmPerPoint*1.25
+	y, lh := 33.0, size*mmPerPoint*1.25
 	for _, l := range lines {
-		p.text(p.bold, size, white, left, y, lh, l)
+		p.text(p.bold, size, white, g.left, y, lh, l)
 		y += lh
 	}
-	p.text(p.regular, 14, pale, left, y+3, 7, fit(p.regular, 14, p.regular.clean(p.meta.Organisation), textW))
-	p.text(p.bold, 11, white, left, bandH-19, 6, fit(p.bold, 11, p.bold.clean("As of "+p.meta.AsOf), textW))
-	p.text(p.regular, 9, pale, left, bandH-13, 5, fit(p.regular, 9, p.regular.clean("Period "+p.meta.Period), textW))
+	p.text(p.regular, 13, pale, g.left, y+2, 7, fit(p.regular, 13, p.regular.clean(p.meta.Organisation), g.text()))
+
+	// The answer, on white so that mark and word keep their colours.
+	word := p.bold.clean(p.meta.Answer.Word)
+	const answerSize = 14.0
+	w := min(g.text(), p.bold.width(word, answerSize)+18)
+	top := g.band - 29
+	p.rect(g.left, top, w, 11, white)
+	p.shape(p.meta.Answer.Shape, g.left+4.5, top+3.5, 4)
+	p.text(p.bold, answerSize, shapeColour(p.meta.Answer.Shape), g.left+11, top, 11, fit(p.bold, answerSize, word, w-13))
+	p.text(p.bold, 10, white, g.left, g.band-14.5, 5, fit(p.bold, 10, p.bold.clean("As of "+p.meta.AsOf), g.text()))
+	p.text(p.regular, 9, pale, g.left, g.band-9.5, 5, fit(p.regular, 9, p.regular.clean("Period "+p.meta.Period), g.text()))
+}
+
+// logo stands at the top right of the cover, on white.
+func (p *painter) logo() {
+	if len(p.meta.Logo) == 0 {
+		return
+	}
+	data, err := Logo(p.meta.Logo)
+	if err != nil {
+		return // a report is worth more than its logo; the command that took it has checked
+	}
+	const boxW, boxH = 42.0, 18.0
+	options := gofpdf.ImageOptions{ImageType: "png"}
+	info := p.f.RegisterImageOptionsReader("logo", options, bytes.NewReader(data))
+	k := min((boxW-6)/info.Width(), (boxH-4)/info.Height())
+	w, h := info.Width()*k, info.Height()*k
+	x := p.geo.w - p.geo.right - w - 6
+	p.rect(x, 15, w+6, h+4, white)
+	p.f.ImageOptions("logo", x+3, 17, w, h, false, options, 0, "")
+}
+
+// Logo reads a PNG or JPEG and gives it back as a PNG of the kind that gofpdf
+// can embed: it knows neither interlaced nor 16-bit ones.
+func Logo(data []byte) ([]byte, error) {
+	c, _, err := image.DecodeConfig(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("logo: %w; a PNG or JPEG is expected", err)
+	}
+	if c.Width < 1 || c.Height < 1 || c.Width > 4096 || c.Height > 4096 {
+		return nil, fmt.Errorf("logo: %d x %d pixels; at most 4096 x 4096", c.Width, c.Height)
+	}
+	img, _, err := image.Decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("logo: %w", err)
+	}
+	flat := image.NewNRGBA(img.Bounds())
+	draw.Draw(flat, flat.Bounds(), img, img.Bounds().Min, draw.Src)
+	var b bytes.Buffer
+	err = png.Encode(&b, flat)
+	return b.Bytes(), err
+}
+
+// drawing draws a figure's marks at x, y, k times their size.
+func (p *painter) drawing(v reports.Figure, x, y, k float64) {
+	f := p.f
+	for _, m := range v.Marks {
+		mx, my := x+m.X*k, y+m.Y*k
+		if m.Dash {
+			f.SetDashPattern([]float64{1.2, 1}, 0)
+		}
+		style := ""
+		if m.Fill != reports.NoTone {
+			p.fill(tone(m.Fill))
+			style = "F"
+		}
+		if m.Stroke != reports.NoTone && m.Line > 0 {
+			p.stroke(tone(m.Stroke))
+			f.SetLineWidth(m.Line)
+			style += "D"
+		}
+		switch m.Kind {
+		case reports.Rectangle:
+			if style != "" {
+				f.Rect(mx, my, m.W*k, m.H*k, style)
+			}
+		case reports.Stroke:
+			f.Line(mx, my, x+m.W*k, y+m.H*k)
+		case reports.Polyline, reports.Polygon:
+			pts := make([]gofpdf.PointType, len(m.Points))
+			for i, q := range m.Points {
+				pts[i] = gofpdf.PointType{X: x + q[0]*k, Y: y + q[1]*k}
+			}
+			if m.Kind == reports.Polygon {
+				f.Polygon(pts, style)
+				break
+			}
+			for i := 1; i < len(pts); i++ {
+				f.Line(pts[i-1].X, pts[i-1].Y, pts[i].X, pts[i].Y)
+			}
+		case reports.Circle:
+			f.Circle(mx, my, m.W*k, style)
+		case reports.Symbol:
+			p.shape(m.Shape, mx-m.W/2, my-m.W/2, m.W)
+		case reports.Label:
+			fc := p.regular
+			if m.Bold {
+				fc = p.bold
+			}
+			s := fc.clean(m.Text)
+			if m.Fit > 0 {
+				s = fit(fc, m.Size, s, m.Fit*k)
+			}
+			switch w := fc.width(s, m.Size); m.Anchor {
+			case reports.Middle:
+				mx -= w / 2
+			case reports.End:
+				mx -= w
+			}
+			p.text(fc, m.Size, tone(m.Fill), mx, my-2, 4, s)
+		}
+		if m.Dash {
+			f.SetDashPattern(nil, 0)
+		}
+	}
 }

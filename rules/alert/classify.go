@@ -244,11 +244,31 @@ func holdsSAD(text string, h hint) bool {
 	if h&hintVerify != 0 && verify.MatchString(text) || h&hintPIN != 0 && pin.MatchString(text) && card.MatchString(text) {
 		return true
 	}
+	if !stripe(text) {
+		return false
+	}
 	for _, re := range []*regexp.Regexp{track1, track2} {
 		for _, m := range re.FindAllStringSubmatch(text, 8) {
 			if len(m[1]) >= 13 && isPAN(m[1]) {
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// stripe is a quick look for what both track expressions need: twelve digits in a
+// row and the sign that ends the account number.
+func stripe(text string) bool {
+	run := 0
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c >= '0' && c <= '9':
+			run++
+		case run >= 12 && (c == '^' || c == '=' || c == 'D'):
+			return true
+		default:
+			run = 0
 		}
 	}
 	return false

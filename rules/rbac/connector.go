@@ -189,7 +189,9 @@ func (e *Engine) connectorSteps(s *state, conn *org.Connector, c Call) (steps []
 	write, how := c.Write, "a tool nobody annotated counts as able to write"
 	for _, t := range conn.Tools {
 		if t.Name == c.Tool {
-			write, how = !t.ReadOnly, "the tool can write"
+			if write = !t.ReadOnly; t.Write {
+				how = "the tool can write"
+			}
 		}
 	}
 	switch {
@@ -228,7 +230,7 @@ func conclude(s *state, steps []limit, granting []string, doubt string) Decision
 // means that roles could not be read in full and none of what was read gives
 // Always allow.
 func connectorGrant(s *state, conn *org.Connector, tool string) (Outcome, []string, string) {
-	best, granting, partial := Deny, []string(nil), ""
+	best, granting, partial, untouched := Deny, []string(nil), "", true
 	for _, h := range s.roles {
 		o, rows := roleGrant(h.role, conn, tool)
 		if h.role.Partial && !rows {
@@ -239,6 +241,7 @@ func connectorGrant(s *state, conn *org.Connector, tool string) (Outcome, []stri
 			continue
 		}
 		granting = append(granting, h.role.Name.Value)
+		untouched = untouched && !rows
 		if rank(o) > rank(best) {
 			best = o
 		}
@@ -253,15 +256,19 @@ func connectorGrant(s *state, conn *org.Connector, tool string) (Outcome, []stri
 	case best == Deny:
 		return Deny, nil, fmt.Sprintf("no role of the member grants connector %q", conn.Name.Value)
 	}
-	return Ask, granting, fmt.Sprintf("the highest role grant on connector %q is needs approval", conn.Name.Value)
+	if untouched {
+		return Ask, granting, fmt.Sprintf("role %s says nothing on connectors, and a role that was never set up for them stands at needs approval for all", strings.Join(granting, ", "))
+	}
+	return Ask, granting, fmt.Sprintf("the highest role grant on connector %q is needs approval (role %s)", conn.Name.Value, strings.Join(granting, ", "))
 }
 
 // roleGrant is one role's grant: the tool's row beats the connector's, which
 // beats the row for all connectors; without any of them the connector is blocked
-// (row 23). A role without a single connector row was never set up for
-// connectors and stands at needs approval, as the role editor starts; rows says
-// whether it has one.
+// (row 23). A role without a single connector row that does not say connectors:
+// custom was never set up for connectors and stands at needs approval, as the
+// role editor starts; rows is false for it.
 func roleGrant(r *org.Role, conn *org.Connector, tool string) (o Outcome, rows bool) {
+	rows = r.Connectors == "custom"
 	best, level := -1, ""
 	key := ConnectorKey(conn.Name.Value)
 	for i := range r.Grants {

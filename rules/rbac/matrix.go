@@ -3,6 +3,7 @@ package rbac
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/rules"
@@ -19,6 +20,9 @@ type Cell struct {
 	By      string   `json:"by,omitempty"` // level that denies
 	Roles   []string `json:"roles,omitempty"`
 	Because string   `json:"because,omitempty"`
+	// Untouched marks a connector that is asked for only because the role was never
+	// set up for connectors: no row says so, and nobody can have given a reason.
+	Untouched bool `json:"untouched,omitempty"`
 }
 
 // Row is one group of the matrix.
@@ -32,7 +36,9 @@ type Row struct {
 }
 
 // Flag is a weakness of the configuration. ID is no-reason, over-broad,
-// untouched-role, no-access, plain-user, toggle-before-roles or plan.
+// untouched-role, no-access, plain-user, toggle-before-roles, union,
+// too-many-groups or plan.
+// no-reason looks whether a reason is written, not whether it is any good.
 type Flag struct {
 	ID       string         `json:"id"`
 	Severity rules.Severity `json:"severity"`
@@ -87,11 +93,26 @@ func (e *Engine) Matrix(t time.Time) Matrix {
 		}
 		for j := range ep.cfg.Connectors {
 			c := &ep.cfg.Connectors[j]
-			// The connector as a whole, for a tool that only reads; Cowork asks
-			// before tools that write unless the organisation allows otherwise.
-			row.Cells = append(row.Cells, cell("connector", c.Name.Value, e.call(&s, -1, Call{Connector: c.Name.Value}), &s, func(x *org.Grant) bool {
-				return x.Connector.Value == "all" || x.Connector.Value != "" && ConnectorKey(x.Connector.Value) == ConnectorKey(c.Name.Value)
-			}))
+			// Tools differ, so that each has its cell; a connector whose tools nobody
+			// listed has one, for a tool that only reads.
+			tools := c.Tools
+			if len(tools) == 0 {
+				tools = []org.Tool{{ReadOnly: true}}
+			}
+			for _, tool := range tools {
+				name := c.Name.Value
+				if tool.Name != "" {
+					name += "/" + tool.Name
+				}
+				d := e.call(&s, -1, Call{Connector: c.Name.Value, Tool: tool.Name, Write: !tool.ReadOnly})
+				use := org.Grant{Connector: c.Name, Tool: tool.Name}
+				row.Cells = append(row.Cells, cell("connector", name, d, &s, func(x *org.Grant) bool {
+					return slices.ContainsFunc(s.roles, func(h held) bool { return deciding(h.role, use) == x.String() })
+				}))
+				last := &row.Cells[len(row.Cells)-1]
+				last.Untouched = last.Because == "" && d.Outcome == Ask &&
+					!slices.ContainsFunc(s.roles, func(h held) bool { return deciding(h.role, use) != "" })
+			}
 		}
 		for _, p := range ep.cfg.Plugins {
 			row.Cells = append(row.Cells, cell("plugin", p.Name.Value, e.availablePolicy(&s, p.Name.Value, pluginKind), &s, func(x *org.Grant) bool {
@@ -140,6 +161,9 @@ func (e *Engine) current(member int, t time.Time) bool {
 	return !t.Before(m.Joined) && (closed.IsZero() || t.Before(closed))
 }
 
+// maxGroups is the product's limit per organisation (1.8, fact rbac-group-source).
+const maxGroups = 100
+
 // Flags lists the weaknesses of the configuration at t, in a fixed order.
 func (e *Engine) Flags(t time.Time) []Flag {
 	out := []Flag{}
@@ -155,7 +179,7 @@ func (e *Engine) Flags(t time.Time) []Flag {
 		if r.Deleted {
 			continue
 		}
-		name, bare, connectors := r.Name.Value, 0, false
+		name, bare, connectors := r.Name.Value, 0, r.Connectors == "custom"
 		for _, g := range r.Grants {
 			if g.Because == "" && r.Because == "" {
 				bare++
@@ -168,11 +192,15 @@ func (e *Engine) Flags(t time.Time) []Flag {
 				add("over-broad", rules.Medium, name, 0, "role %q gives capabilities by a blanket row that grows with the product", name)
 			}
 		}
-		if r.AdminAreas["identity_access"] == "manage" {
+		identity := r.AdminAreas["identity_access"] == "manage"
+		for area, level := range r.AdminAreas {
+			identity = identity || level == "manage" && strings.Contains(area, "identity") // an export spells it its own way
+		}
+		if identity {
 			add("over-broad", rules.High, name, 0, "role %q manages identity and access and so can rewrite itself", name)
 		}
 		if bare > 0 {
-			add("no-reason", rules.Low, name, bare, "role %q has %d rows without a reason", name, bare)
+			add("no-reason", rules.Low, name, bare, "role %q has %d rows without a reason (only presence is checked, not quality)", name, bare)
 		}
 		if !connectors && len(ep.cfg.Connectors) > 0 {
 			add("untouched-role", rules.Low, name, 0, "role %q says nothing on connectors and stands at needs approval for all of them", name)
@@ -180,6 +208,15 @@ func (e *Engine) Flags(t time.Time) []Flag {
 	}
 	if !ep.enterprise() {
 		return out
+	}
+	groups := 0
+	for _, g := range ep.cfg.Groups {
+		if !g.Deleted {
+			groups++
+		}
+	}
+	if groups > maxGroups {
+		add("too-many-groups", rules.Low, "groups", groups, "%d groups; an organisation can hold %d (fact rbac-group-source)", groups, maxGroups)
 	}
 	plain, none, all := 0, 0, e.Capabilities()
 	for i := range e.dir.Members {
@@ -196,6 +233,7 @@ func (e *Engine) Flags(t time.Time) []Flag {
 			}
 		}
 	}
+	e.keptByUnion(t, add)
 	if none > 0 {
 		add("no-access", rules.Medium, "members", none, "%d members on custom roles have no effective access at all", none)
 	}
@@ -286,4 +324,144 @@ func (e *Engine) DenyTest(t time.Time) (tested, failures int) {
 		}
 	}
 	return tested, failures
+}
+
+// keptByUnion flags members who keep something although the configuration means
+// to take it: they were taken out of a group that gives Cowork and have it by
+// another one or by the plain User role, a group of theirs hides a plugin or skill
+// that another one shows, or one role asks before a connector that another one
+// always allows. Rows only grant, so the wider one wins each time.
+func (e *Engine) keptByUnion(t time.Time, add func(id string, sev rules.Severity, subject string, n int, format string, args ...any)) {
+	ep := e.epochAt(t)
+	type key struct{ what, by string }
+	counts := map[key]int{}
+	var order []key
+	mark := func(what, by string) {
+		k := key{what, by}
+		if counts[k]++; counts[k] == 1 {
+			order = append(order, k)
+		}
+	}
+	giving := make([]bool, len(ep.cfg.Groups))
+	for i := range ep.cfg.Groups {
+		s := newState(ep, "custom", "", []int{i})
+		giving[i] = slices.ContainsFunc(s.roles, func(h held) bool { return ep.grants(h.role, Cowork) != "" })
+	}
+	ns := t.UnixNano()
+	for m := range e.dir.Members {
+		if !e.current(m, t) {
+			continue
+		}
+		sp := e.span(m, ns)
+		now := &e.states[e.epoch(ns)*e.kinds+int(e.spans[sp].kind)]
+		// Groups the member was taken out of before t.
+		for j := int(e.first[m]); j < sp; j++ {
+			for _, g := range e.states[int(e.spans[j].kind)].groups {
+				if giving[g] && !slices.Contains(now.groups, g) && e.Allowed(m, Cowork, t) == Allow {
+					by := "the organisation role " + now.orgRole
+					if i := slices.IndexFunc(now.groups, func(g int) bool { return giving[g] }); i >= 0 && now.orgRole == "custom" {
+						by = "group " + ep.cfg.Groups[now.groups[i]].Name.Value
+					}
+					mark("members taken out of group "+ep.cfg.Groups[g].Name.Value+" keep Cowork", by)
+				}
+			}
+		}
+		for _, k := range []itemKind{pluginKind, skillKind} {
+			for _, gi := range now.groups {
+				for _, name := range hidden(&ep.cfg.Groups[gi], k) {
+					if d := e.availablePolicy(now, name, k); d.Outcome == Allow {
+						mark(fmt.Sprintf("members of group %s see %s %s, which the group hides,", ep.cfg.Groups[gi].Name.Value, k.word, name), d.Reasons[0].Level+" "+d.Reasons[0].By)
+					}
+				}
+			}
+		}
+		if now.orgRole != "custom" {
+			continue
+		}
+		for j := range ep.cfg.Connectors {
+			asks, always, names, silent := "", "", "", ""
+			for _, h := range now.roles {
+				switch o, rows := roleGrant(h.role, &ep.cfg.Connectors[j], ""); {
+				case !rows && !h.role.Partial:
+					silent = h.role.Name.Value
+				case rows && slices.ContainsFunc(h.role.Grants, func(g org.Grant) bool {
+					return g.Tool != "" && ConnectorKey(g.Connector.Value) == ConnectorKey(ep.cfg.Connectors[j].Name.Value)
+				}):
+					names = h.role.Name.Value
+				case rows && o == Ask:
+					asks = h.role.Name.Value
+				case rows && o == Allow:
+					always = h.role.Name.Value
+				}
+			}
+			if names != "" && silent != "" {
+				mark(fmt.Sprintf("members whose role %s names single tools of %s reach all of its tools after approval", names, ep.cfg.Connectors[j].Name.Value), "role "+silent+", which says nothing on connectors")
+			}
+			if asks != "" && always != "" {
+				mark(fmt.Sprintf("members whose role %s asks before connector %s are not asked", asks, ep.cfg.Connectors[j].Name.Value), "role "+always)
+			}
+		}
+	}
+	for _, k := range order {
+		add("union", rules.Medium, "members", counts[k], "%d %s by way of %s", counts[k], k.what, k.by)
+	}
+}
+
+func hidden(g *org.Group, k itemKind) []string {
+	var out []string
+	if k.word == "plugin" {
+		for _, p := range g.Plugins {
+			if p.Level == "not_available" {
+				out = append(out, p.Plugin.Value)
+			}
+		}
+		return out
+	}
+	for _, p := range g.Skills {
+		if p.Level == "not_available" {
+			out = append(out, p.Skill.Value)
+		}
+	}
+	return out
+}
+
+// MemberRow is one member of the matrix of members. Place is the spelling that
+// PickMember reads; it says nothing about who it is. Cells hold allow, deny, in
+// flight or indeterminate in the order of Capabilities, and By the level that
+// decides where it is not allow.
+type MemberRow struct {
+	Place    string   `json:"member"`
+	OrgRole  string   `json:"organisation_role"`
+	Groups   []string `json:"groups"`
+	Outcomes []string `json:"outcomes"`
+	Reasons  []string `json:"reasons"`
+}
+
+// MemberMatrix shows what each current member may use at t, with the reason: a
+// granting role, the organisation role, or the level that denies.
+func (e *Engine) MemberMatrix(t time.Time) []MemberRow {
+	places := map[string]int{}
+	out := []MemberRow{}
+	for i := range e.dir.Members {
+		dep := e.dir.Members[i].Department
+		places[dep]++
+		if !e.current(i, t) {
+			continue
+		}
+		st := e.Standing(i, t)
+		row := MemberRow{Place: fmt.Sprintf("%s#%d", departmentKey(dep), places[dep]), OrgRole: st.OrgRole, Groups: st.Groups}
+		for _, c := range e.names {
+			d := e.Capability(i, c, t)
+			why := d.Because() + ": " + d.Reasons[0].Text
+			if d.Outcome == Allow {
+				why = "organisation role " + st.OrgRole
+				if len(d.Granting) > 0 {
+					why = "role " + d.Granting[0]
+				}
+			}
+			row.Outcomes, row.Reasons = append(row.Outcomes, d.Outcome.String()), append(row.Reasons, why)
+		}
+		out = append(out, row)
+	}
+	return out
 }

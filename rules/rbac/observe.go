@@ -8,6 +8,7 @@ import (
 
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/scenarios/org"
 )
 
 // Counters tell what Observe judged and what it could not.
@@ -189,17 +190,10 @@ func (e *Engine) Close(time.Time) []rules.Finding {
 	out := make([]rules.Finding, 0, len(keys))
 	for i, k := range keys {
 		in, kind, m := e.obs.open[k], kinds[k.rule], &e.dir.Members[k.member]
-		first, last := time.Unix(0, in.first).UTC(), time.Unix(0, in.last).UTC()
+		from, last := time.Unix(0, in.first).UTC(), time.Unix(0, in.last).UTC()
 		reason := in.reason
 		if k.rule == "rbac-leaver" {
 			reason = "left on " + m.Left.UTC().Format(time.RFC3339) + "; " + e.departure(k.member).String()
-		}
-		key := m.Account
-		if key == "" {
-			key = m.Email
-		}
-		if key == "" {
-			key = m.ID
 		}
 		title := kind.title
 		if k.what != "" {
@@ -207,8 +201,8 @@ func (e *Engine) Close(time.Time) []rules.Finding {
 		}
 		out = append(out, rules.Finding{
 			ID: fmt.Sprintf("rbac-%d", i+1), Engine: "rbac", Rule: k.rule, Title: title, Severity: kind.severity,
-			Member: key, Time: first, Count: in.count, Events: in.events, Facts: kind.facts, Topic: kind.topic,
-			Reason: fmt.Sprintf("%s (%d records from %s to %s)", reason, in.count, first.Format(time.RFC3339), last.Format(time.RFC3339)),
+			Member: memberKey(m), Time: from, Count: in.count, Events: in.events, Facts: kind.facts, Topic: kind.topic,
+			Reason: fmt.Sprintf("%s (%d records from %s to %s)", reason, in.count, from.Format(time.RFC3339), last.Format(time.RFC3339)),
 		})
 	}
 	return out
@@ -270,3 +264,6 @@ func (e *Engine) departure(member int) Departure {
 	}
 	return d
 }
+
+// memberKey is how findings name a member.
+func memberKey(m *org.Member) string { return first(m.Account, m.Email, m.ID) }

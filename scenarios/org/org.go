@@ -146,10 +146,14 @@ type Grant struct {
 // Role is a custom role (Enterprise). AdminAreas with identity_access: manage
 // can rewrite itself.
 type Role struct {
-	Name       source.Text       `yaml:"name,required"`
-	ID         string            `yaml:"id"`           // rbac_role_...
-	Owner      string            `yaml:"organisation"` // id of the organisation it belongs to; "" = this one
-	Grants     []Grant           `yaml:"grants"`
+	Name   source.Text `yaml:"name,required"`
+	ID     string      `yaml:"id"`           // rbac_role_...
+	Owner  string      `yaml:"organisation"` // id of the organisation it belongs to; "" = this one
+	Grants []Grant     `yaml:"grants"`
+	// Connectors "custom" says that the role was set up for connectors, so that
+	// what no row names is blocked. A role with a connector row is custom anyway; one
+	// without stands at needs approval for every connector, as the editor starts.
+	Connectors string            `yaml:"connectors,enum=custom|untouched"`
 	AdminAreas map[string]string `yaml:"admin_areas,enum=none|view|manage"`
 	Models     []string          `yaml:"models"` // models granted; nil in every role of a member: not stated
 	Effort     string            `yaml:"effort,enum=low|medium|high|xhigh|max"`
@@ -322,8 +326,9 @@ type Directory struct {
 	Members []Member
 
 	byKey       map[string]int
-	memberships [][]spell // by group
-	moves       [][]move  // by group: changes that overrule the spells, in order of time
+	memberships [][]spell             // by group
+	listed      []map[int32]time.Time // by group: members of the roster and since when; nil without a roster
+	moves       [][]move              // by group: changes that overrule the spells, in order of time
 	roles       []roleMove
 }
 

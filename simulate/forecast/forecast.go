@@ -26,6 +26,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sandtable-dev/sandtable/rules/spend"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
 	"github.com/sandtable-dev/sandtable/simulate"
 )
@@ -38,10 +39,22 @@ const PoolSize = 6000
 // each model.
 type Session struct {
 	Cumulative [][]int64 // by model, then by request
-	Subagent   []int64   // of the total, by model
+	Parts      []Parts   // by model; nil when the capture does not tell
 	Prompts    int
 	Tools      int
 	Searches   int
+}
+
+// Parts are what a session's cost is made of, in micro-dollars, each rounded by
+// itself. Cold is the whole, had nothing been found in the cache.
+type Parts struct {
+	Input     int64 `json:"input"`
+	Output    int64 `json:"output"`
+	Read      int64 `json:"cache_read"`
+	Write     int64 `json:"cache_write"`
+	Subagents int64 `json:"subagents"`
+	Later     int64 `json:"tool_loop"` // every request of a prompt but its first
+	Cold      int64 `json:"without_cache"`
 }
 
 // Total is what the session costs on a model.
@@ -73,21 +86,22 @@ type Model struct {
 	Pool    []Session
 	Models  []simulate.Model
 	Spread  float64 // sigma of the level, lognormal with mean 1
-	Origin  string  // "scenario" or "capture", in words
-	Notes   []string
+	Levels  []Level // levels seen in a capture, for members it knows nothing of; used instead of Spread
+	Origin  string  // where the numbers are from, in words
+	// Captured is set for a model calibrated from a capture, and Drivers are then
+	// what its spend was made of.
+	Captured bool
+	Drivers  []spend.DriverSpend
+	Notes    []string
 }
 
 // Month is the scenario's first whole month with every dated change of group
 // membership behind it: the month a settled budget is for.
-func Month(c *org.Config, from time.Time) time.Time {
+func Month(d *org.Directory, from time.Time) time.Time {
 	last := from
-	for _, g := range c.Groups {
-		for _, m := range g.Members {
-			for _, d := range []time.Time{m.From.Time, m.To.Time} {
-				if d.After(last) {
-					last = d
-				}
-			}
+	if cuts := d.Cuts(); len(cuts) > 0 {
+		if t := time.Unix(0, cuts[len(cuts)-1]).UTC(); t.After(last) {
+			last = t
 		}
 	}
 	first := time.Date(last.Year(), last.Month(), 1, 0, 0, 0, 0, time.UTC)
@@ -109,7 +123,8 @@ func Scenario(o simulate.Options, month time.Time) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{From: month, Days: p.Days(), Models: p.Models(), Spread: p.Spread(), Origin: "the scenario's own population"}
+	m := &Model{From: month, Days: p.Days(), Models: p.Models(), Spread: p.Spread(), Origin: "the scenario's own population",
+		Notes: []string{"no distribution of Cowork's cost has been published: what people do here is the behaviour profile's, mostly assumptions; calibrate with --from before you enter a number"}}
 	for i := range o.Directory.Members {
 		if rates := p.Rates(i); slices.ContainsFunc(rates, func(r float64) bool { return r > 0 }) {
 			m.Workers = append(m.Workers, Worker{Member: i, Name: o.Directory.Members[i].ID, Rates: rates})
@@ -123,18 +138,31 @@ func Scenario(o simulate.Options, month time.Time) (*Model, error) {
 		l := p.Session(m.Workers[n%len(m.Workers)].Member, n/len(m.Workers))
 		ps := Session{Prompts: l.Prompts, Tools: l.Tools, Searches: l.Searches}
 		for _, mod := range m.Models {
-			var sum, sub int64
+			cost := func(in, out, read, write int64) int64 {
+				micros, _ := o.Prices.Cost(mod.Name, o.Scenario.AsOf.Time, in, out, read, write)
+				return micros
+			}
+			var sum int64
+			var parts Parts
 			line := make([]int64, len(l.Requests))
 			for i, r := range l.Requests {
-				micros, _ := o.Prices.Cost(mod.Name, o.Scenario.AsOf.Time, r.In, r.Out, r.CacheRead, r.CacheWrite)
+				micros := cost(r.In, r.Out, r.CacheRead, r.CacheWrite)
 				sum += micros
 				line[i] = sum
+				parts.Input += cost(r.In, 0, 0, 0)
+				parts.Output += cost(0, r.Out, 0, 0)
+				parts.Read += cost(0, 0, r.CacheRead, 0)
+				parts.Write += cost(0, 0, 0, r.CacheWrite)
+				parts.Cold += cost(r.In, r.Out, 0, r.CacheRead+r.CacheWrite)
 				if r.Subagent {
-					sub += micros
+					parts.Subagents += micros
+				}
+				if !r.First {
+					parts.Later += micros
 				}
 			}
 			ps.Cumulative = append(ps.Cumulative, line)
-			ps.Subagent = append(ps.Subagent, sub)
+			ps.Parts = append(ps.Parts, parts)
 		}
 		m.Pool[n] = ps
 	})
@@ -231,6 +259,10 @@ func (l *life) draw(picks []pick, worker, trial int) []pick {
 func (l *life) level(w *Worker, r *rand.Rand) float64 {
 	if w.Expected > 0 {
 		return gamma(r, w.Seen+0.5) / w.Expected
+	}
+	if n := len(l.m.Levels); n > 0 {
+		x := l.m.Levels[r.IntN(n)]
+		return gamma(r, x.Seen+0.5) / x.Expected
 	}
 	return math.Exp(l.m.Spread*r.NormFloat64() - l.m.Spread*l.m.Spread/2)
 }

@@ -1,0 +1,431 @@
+package rbac
+
+import (
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/scenarios/org"
+)
+
+// Delta is one answer that differs between two policies for some members at one
+// moment, whether or not anybody used it.
+type Delta struct {
+	Question Question `json:"question"`
+	From     string   `json:"from"`
+	To       string   `json:"to"`
+	Members  []int    `json:"-"`
+	Count    int      `json:"members"`
+	Reason   string   `json:"reason"` // the new answer's, of the first member
+}
+
+// questions lists everything either policy names, in a fixed order: capabilities,
+// connectors with their tools, plugins, skills.
+func questions(es ...*Engine) []Question {
+	var out []Question
+	add := func(q Question) {
+		if !slices.Contains(out, q) {
+			out = append(out, q)
+		}
+	}
+	for _, e := range es {
+		for _, c := range e.names {
+			add(Question{Kind: "capability", Name: c})
+		}
+	}
+	for _, e := range es {
+		for _, c := range e.dir.Config.Connectors {
+			if len(c.Tools) == 0 {
+				add(Question{Kind: "connector", Name: c.Name.Value})
+			}
+			for _, t := range c.Tools {
+				add(Question{Kind: "connector", Name: c.Name.Value, Tool: t.Name})
+			}
+		}
+	}
+	for _, e := range es {
+		for _, p := range e.dir.Config.Plugins {
+			add(Question{Kind: "plugin", Name: p.Name.Value})
+		}
+		for _, p := range e.dir.Config.Skills {
+			add(Question{Kind: "skill", Name: p.Name.Value})
+		}
+	}
+	return out
+}
+
+// answer is the outcome of a question, with a plugin's or skill's level.
+func (e *Engine) answer(member int, q Question, t time.Time) Decision {
+	switch q.Kind {
+	case "capability":
+		return e.Capability(member, q.Name, t)
+	case "connector":
+		return e.ConnectorCall(member, Call{Connector: q.Name, Tool: q.Tool, Write: true}, t)
+	case "plugin":
+		return e.Plugin(member, q.Name, t)
+	case "skill", skillResult:
+		return e.Skill(member, q.Name, t)
+	}
+	return Decision{}
+}
+
+func outcomeWord(d Decision) string {
+	if d.Level != "" && d.Outcome == Allow {
+		return d.Level
+	}
+	return d.Outcome.String()
+}
+
+// Reach lists what two policies answer differently at t, over everything that
+// either names, by question and pair of answers. Members are indexes of the
+// proposed directory; they are matched by account, e-mail address or id, and
+// members whom only one policy knows are left out.
+func Reach(current, proposed *Engine, t time.Time) []Delta {
+	var out []Delta
+	twin := twins(proposed.dir, current.dir)
+	// Members of one state under both policies get the same answers, personal
+	// settings aside, so that one answer serves all of them.
+	type pair struct{ a, b int }
+	ns := t.UnixNano()
+	stateOf := func(e *Engine, m int) int {
+		if e.inputs.Personal[m] != nil || e.bars != nil && e.bars[m] != nil || ns < e.open[m] || ns >= e.closed[m] {
+			return -1 - m
+		}
+		ep, sp := e.epoch(ns), e.span(m, ns)
+		if ns < e.epochs[ep].window || ns < e.spans[sp].window {
+			return -1 - m
+		}
+		return ep*e.kinds + int(e.spans[sp].kind)
+	}
+	for _, q := range questions(current, proposed) {
+		at := map[[2]string]int{}
+		seen := map[pair][2]Decision{}
+		for m := range proposed.dir.Members {
+			old := twin[m]
+			if old < 0 {
+				continue
+			}
+			k := pair{stateOf(current, old), stateOf(proposed, m)}
+			ds, ok := seen[k]
+			if !ok {
+				ds = [2]Decision{current.answer(old, q, t), proposed.answer(m, q, t)}
+				seen[k] = ds
+			}
+			words := [2]string{outcomeWord(ds[0]), outcomeWord(ds[1])}
+			if words[0] == words[1] {
+				continue
+			}
+			i, ok := at[words]
+			if !ok {
+				i = len(out)
+				at[words] = i
+				out = append(out, Delta{Question: q, From: words[0], To: words[1], Reason: why(ds[1])})
+			}
+			out[i].Members = append(out[i].Members, m)
+			out[i].Count++
+		}
+	}
+	return out
+}
+
+func why(d Decision) string {
+	var texts []string
+	for _, r := range d.Reasons {
+		texts = append(texts, r.Text)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// twins finds each member of one directory in another, -1 for nobody.
+func twins(from, in *org.Directory) []int {
+	out := make([]int, len(from.Members))
+	for i := range from.Members {
+		out[i] = -1
+		m := &from.Members[i]
+		for _, k := range [...]string{m.Account, m.Email, m.ID} {
+			if x, ok := in.Lookup(k); ok {
+				out[i] = x.Index
+				break
+			}
+		}
+	}
+	return out
+}
+
+// WhatIf passes a stream once under two policies and reports only what changes.
+// It is an observer like the engines, and not safe for concurrent use.
+//
+// An attempt is a prompt (a use of Cowork), a result of a tool on a connector, a
+// skill that was activated, or a plugin that was loaded. A decision that was
+// rejected is no attempt: its call did not run.
+type WhatIf struct {
+	a, b           *Engine
+	calls          [2]callCache
+	items          [2]map[itemUse]string
+	changes        map[changeKey]*tally
+	impossible     map[changeKey]*tally
+	attempts, same int64
+	results        int64 // skill results, which count only without activations
+	activated      bool
+	blind          Blind
+	twin           []int // member of b -> member of a; -1
+	back           []int
+}
+
+type itemUse struct {
+	state int32
+	kind  byte
+	name  string
+}
+
+type changeKey struct {
+	q        Question
+	from, to string
+}
+
+type tally struct {
+	uses        int64
+	first, last int64
+	members     map[int]int64
+	reason      string
+}
+
+// Blind counts what a stream cannot be asked about.
+type Blind struct {
+	Unattributed int64 `json:"unattributed"`      // records without a member
+	Strangers    int64 `json:"strangers"`         // members whom a directory does not know
+	Unnamed      int64 `json:"unnamed_servers"`   // tool results of servers the wire does not name
+	UnnamedItems int64 `json:"unnamed_items"`     // skills and plugins without a name
+	OtherProduct int64 `json:"other_products"`    // not Cowork
+	Undecided    int64 `json:"changes_in_flight"` // attempts inside a change that was still spreading
+}
+
+// NewWhatIf compares the current policy with a proposed one. Both engines are
+// only asked, not fed: give them to the replay themselves if their findings are
+// wanted too.
+func NewWhatIf(current, proposed *Engine) *WhatIf {
+	return &WhatIf{a: current, b: proposed, calls: [2]callCache{{}, {}}, items: [2]map[itemUse]string{{}, {}},
+		changes: map[changeKey]*tally{}, impossible: map[changeKey]*tally{},
+		twin: twins(proposed.dir, current.dir), back: twins(current.dir, proposed.dir)}
+}
+
+// Observe takes the next record.
+func (w *WhatIf) Observe(ev *event.Event) {
+	if ev.Product != event.Cowork {
+		w.blind.OtherProduct++
+		return
+	}
+	var q Question
+	switch ev.Kind {
+	case event.UserPrompt:
+		q = Question{Kind: "capability", Name: Cowork}
+	case event.ToolResult:
+		if ev.Tool == "Skill" {
+			q = Question{Kind: skillResult, Name: ev.SkillName}
+			break
+		}
+		if !ev.IsMCP() || ev.ToolSource == "sdk_host_builtin_mcp" {
+			return
+		}
+		if ev.MCPKnown != event.Known {
+			w.blind.Unnamed++
+			return
+		}
+		q = Question{Kind: "connector", Name: ev.MCPServer, Tool: ev.MCPTool}
+	case event.SkillActivated:
+		w.activated = true
+		q = Question{Kind: "skill", Name: ev.SkillName}
+	case event.PluginLoaded:
+		q = Question{Kind: "plugin", Name: ev.Plugin}
+	default:
+		return
+	}
+	if hiddenName(q.Name) {
+		w.blind.UnnamedItems++
+		return
+	}
+	if ev.Account == "" && ev.Email == "" && ev.AccountID == "" {
+		w.blind.Unattributed++
+		return
+	}
+	ma, ok := w.a.member(ev)
+	mb := -1
+	if ok {
+		mb = w.back[ma]
+	}
+	if mb < 0 {
+		w.blind.Strangers++
+		return
+	}
+	if q.Kind == skillResult {
+		w.results++
+	} else {
+		w.attempts++
+	}
+	t := ev.When()
+	a, b := w.ask(0, ma, q, ev, t), w.ask(1, mb, q, ev, t)
+	if a == InFlight.String() || b == InFlight.String() {
+		w.blind.Undecided++
+		return
+	}
+	if a == Deny.String() || a == "not_available" {
+		w.count(w.impossible, changeKey{q, a, ""}, ma, ev, func() Decision { return w.a.decideUse(ma, q, ev, t) })
+	}
+	if a == b {
+		if q.Kind != skillResult {
+			w.same++
+		}
+		return
+	}
+	w.count(w.changes, changeKey{q, a, b}, mb, ev, func() Decision { return w.b.decideUse(mb, q, ev, t) })
+}
+
+// hiddenName reports a name that capture settings held back.
+func hiddenName(s string) bool {
+	return s == "" || s == event.Redacted || s == "third-party" || s == "custom" || s == "custom_skill"
+}
+
+// skillResult is a skill seen as the result of the tool Skill. A stream with
+// skill_activated has both for one use, and then only those count.
+const skillResult = "skill result"
+
+func (e *Engine) decideUse(member int, q Question, ev *event.Event, t time.Time) Decision {
+	if q.Kind == "connector" {
+		return e.ConnectorCall(member, Call{Connector: q.Name, Tool: q.Tool, Scope: ev.ServerScope, Write: true}, t)
+	}
+	return e.answer(member, q, t)
+}
+
+// ask is the answer of one policy as a word, without reasons.
+func (w *WhatIf) ask(side, member int, q Question, ev *event.Event, t time.Time) string {
+	e := w.a
+	if side == 1 {
+		e = w.b
+	}
+	switch q.Kind {
+	case "capability":
+		return e.Allowed(member, q.Name, t).String()
+	case "connector":
+		// A call of somebody who may not use Cowork at all is a Cowork matter, which
+		// its prompts show; here the connector alone is asked about.
+		return w.calls[side].outcome(e, member, Call{Connector: q.Name, Tool: q.Tool, Scope: ev.ServerScope, Write: true}, t).String()
+	}
+	ns := t.UnixNano()
+	if ns < e.open[member] || ns >= e.closed[member] {
+		return Deny.String()
+	}
+	ep, sp := e.epoch(ns), e.span(member, ns)
+	if ns < e.epochs[ep].window || ns < e.spans[sp].window {
+		return outcomeWord(e.answer(member, q, t))
+	}
+	k := itemUse{int32(ep*e.kinds + int(e.spans[sp].kind)), q.Kind[0], q.Name} // s for both kinds of skill
+	word, ok := w.items[side][k]
+	if !ok {
+		word = outcomeWord(e.answer(member, q, t))
+		if len(w.items[side]) >= maxCalls {
+			clear(w.items[side])
+		}
+		k.name = strings.Clone(k.name)
+		w.items[side][k] = word
+	}
+	return word
+}
+
+// maxChanges bounds the differences kept apart; a stream that names servers
+// without end must not fill memory. What is beyond it is counted on one line.
+const maxChanges = 10_000
+
+func (w *WhatIf) count(in map[changeKey]*tally, k changeKey, member int, ev *event.Event, reason func() Decision) {
+	c := in[k]
+	if c == nil {
+		if len(in) >= maxChanges {
+			k.q = Question{Kind: k.q.Kind, Name: "(all others)"}
+			c = in[k]
+		}
+		if c == nil {
+			c = &tally{first: ev.Time, last: ev.Time, members: map[int]int64{}, reason: why(reason())}
+			k.q.Name, k.q.Tool = strings.Clone(k.q.Name), strings.Clone(k.q.Tool)
+			in[k] = c
+		}
+	}
+	c.uses++
+	c.members[member]++
+	c.first, c.last = min(c.first, ev.Time), max(c.last, ev.Time)
+}
+
+// UseChange is one answer that a proposed policy changes for uses that really
+// happened, or, in Impossible, a use that the current policy should have stopped.
+type UseChange struct {
+	Question Question  `json:"question"`
+	From     string    `json:"from"`
+	To       string    `json:"to,omitempty"`
+	Gains    bool      `json:"gains"` // the new answer is the wider one
+	Uses     int64     `json:"uses"`
+	Users    int       `json:"users"`
+	First    time.Time `json:"first"`
+	Last     time.Time `json:"last"`
+	Reason   string    `json:"reason"`
+	Members  []string  `json:"-"` // keys as in rules.Finding, sorted; writers replace them by pseudonyms
+}
+
+// WhatIfResult is what one pass under two policies shows.
+type WhatIfResult struct {
+	Attempts   int64       `json:"attempts"`
+	Unchanged  int64       `json:"unchanged"`
+	Changes    []UseChange `json:"changes"`
+	Impossible []UseChange `json:"impossible"`
+	Reach      []Delta     `json:"reach"` // at the end of the stream, used or not
+	Blind      Blind       `json:"blind_spots"`
+}
+
+// Close returns what was seen, largest first, and the reach of the two policies
+// at the end of the stream.
+func (w *WhatIf) Close(end time.Time) WhatIfResult {
+	res := WhatIfResult{Attempts: w.attempts, Unchanged: w.same, Blind: w.blind,
+		Changes: w.useChanges(w.changes, w.b.dir), Impossible: w.useChanges(w.impossible, w.a.dir), Reach: Reach(w.a, w.b, end)}
+	if !w.activated {
+		changed := int64(0)
+		for k, c := range w.changes {
+			if k.q.Kind == skillResult {
+				changed += c.uses
+			}
+		}
+		res.Attempts += w.results
+		res.Unchanged += w.results - changed
+	}
+	return res
+}
+
+var width = map[string]int{"deny": 0, "not_available": 0, "indeterminate": 1, "in flight": 1, "ask": 2, "available": 3, "allow": 4, "installed": 4, "required": 5, "not governed": 6}
+
+func (w *WhatIf) useChanges(in map[changeKey]*tally, dir *org.Directory) []UseChange {
+	out := []UseChange{}
+	for k, c := range in {
+		if k.q.Kind == skillResult {
+			if w.activated {
+				continue
+			}
+			k.q.Kind = "skill"
+		}
+		u := UseChange{Question: k.q, From: k.from, To: k.to, Gains: width[k.to] > width[k.from], Uses: c.uses, Users: len(c.members),
+			First: time.Unix(0, c.first).UTC(), Last: time.Unix(0, c.last).UTC(), Reason: c.reason}
+		for m := range c.members {
+			u.Members = append(u.Members, memberKey(&dir.Members[m]))
+		}
+		sort.Strings(u.Members)
+		out = append(out, u)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		a, b := out[i], out[j]
+		if a.Uses != b.Uses {
+			return a.Uses > b.Uses
+		}
+		if x, y := a.Question.String(), b.Question.String(); x != y {
+			return x < y
+		}
+		return a.From+a.To < b.From+b.To
+	})
+	return out
+}

@@ -1,0 +1,154 @@
+package spend
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sandtable-dev/sandtable/rules/event"
+)
+
+// Pricer gives the list price of a request in micro-dollars; known is false for
+// a model without a price on that day.
+type Pricer interface {
+	Cost(model string, day time.Time, in, out, cacheRead, cacheWrite int64) (micros int64, known bool)
+}
+
+// Drivers splits spend by what drives it: the model, subagents, tool loops (the
+// requests of a prompt after its first), the classes of tokens at list price, and
+// web searches, which the vendor bills on top of tokens and telemetry's cost does
+// not hold. Requests that share the limits count (see Observe of Ledger).
+//
+// Memory is bounded by the sessions: the last prompt of each.
+type Drivers struct {
+	prices Pricer
+	search int64
+	prompt map[uint64]uint64
+	models map[string]*DriverSpend
+	total  DriverSpend
+	rows   [driverCount]DriverSpend
+	listed int64 // list price of the requests that have one, rounded by class
+}
+
+const (
+	inputTokens = iota
+	outputTokens
+	cacheReads
+	cacheWrites
+	subagents
+	toolLoops
+	webSearches
+	driverCount
+)
+
+var driverNames = [driverCount]string{"input outside the cache", "output", "cache reads", "cache writes",
+	"subagents", "tool loops: requests after a prompt's first", "web searches"}
+
+// DriverSpend is one driver. Rows overlap across the kinds named by Of: token
+// classes are of the list price, models, subagents and loops of the spend, and
+// searches come on top.
+type DriverSpend struct {
+	Driver   string `json:"driver"`
+	Requests int64  `json:"requests"`
+	Micros   int64  `json:"micros"`
+	Whole    int64  `json:"of_micros"` // what it is a part of; 0: on top
+}
+
+// NewDrivers makes an observer. SearchMicros is the price of one web search.
+func NewDrivers(p Pricer, searchMicros int64) *Drivers {
+	return &Drivers{prices: p, search: searchMicros, prompt: map[uint64]uint64{}, models: map[string]*DriverSpend{}}
+}
+
+// Observe takes records in order of time.
+func (d *Drivers) Observe(ev *event.Event) {
+	if ev.Kind == event.ToolResult && ev.Tool == "WebSearch" && shares(ev.Product) {
+		d.rows[webSearches].Requests++
+		d.rows[webSearches].Micros = add(d.rows[webSearches].Micros, d.search)
+		return
+	}
+	if ev.Kind != event.APIRequest || !shares(ev.Product) || ev.CostMicros < 0 ||
+		ev.CostFrom == event.NoCost || ev.CostFrom == event.CostMissing {
+		return
+	}
+	book := func(to *DriverSpend) {
+		to.Requests++
+		to.Micros = add(to.Micros, ev.CostMicros)
+	}
+	book(&d.total)
+	m := d.models[ev.Model]
+	if m == nil {
+		m = &DriverSpend{Driver: "model " + cmp.Or(strings.Clone(ev.Model), "(unnamed)")}
+		d.models[strings.Clone(ev.Model)] = m
+	}
+	book(m)
+	if Subagent(ev) {
+		book(&d.rows[subagents])
+	}
+	if ev.Prompt != "" {
+		s, p := hash(ev.Session), hash(ev.Prompt)
+		if d.prompt[s] == p {
+			book(&d.rows[toolLoops])
+		}
+		d.prompt[s] = p
+	}
+	if d.prices == nil {
+		return
+	}
+	day := ev.When()
+	for i, t := range [...][4]int64{{ev.InputTokens}, {0, ev.OutputTokens}, {0, 0, ev.CacheRead}, {0, 0, 0, ev.CacheWrite}} {
+		if t == [4]int64{} {
+			continue
+		}
+		if micros, ok := d.prices.Cost(ev.Model, day, t[0], t[1], t[2], t[3]); ok {
+			d.rows[i].Requests++
+			d.rows[i].Micros = add(d.rows[i].Micros, micros)
+			d.listed = add(d.listed, micros)
+		}
+	}
+}
+
+// Subagent reports that a request was made by a subagent, as far as the wire says:
+// an agent's name, or a query source that names one.
+func Subagent(ev *event.Event) bool {
+	return ev.Agent != "" || strings.HasPrefix(ev.QuerySource, "agent:")
+}
+
+func hash(s string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return h
+}
+
+// Report lists the drivers in a fixed order, models by spend. Drivers that never
+// occurred are left out; a stream without any cost gives an empty list.
+func (d *Drivers) Report() []DriverSpend {
+	out := []DriverSpend{}
+	for i, r := range d.rows {
+		if r.Requests == 0 {
+			continue
+		}
+		r.Driver, r.Whole = driverNames[i], d.total.Micros
+		switch {
+		case i <= cacheWrites:
+			r.Whole = d.listed
+		case i == webSearches:
+			r.Whole = 0
+		}
+		out = append(out, r)
+	}
+	var models []DriverSpend
+	for _, m := range d.models {
+		models = append(models, *m)
+	}
+	slices.SortFunc(models, func(a, b DriverSpend) int {
+		return cmp.Or(cmp.Compare(b.Micros, a.Micros), cmp.Compare(a.Driver, b.Driver))
+	})
+	for _, m := range models {
+		m.Whole = d.total.Micros
+		out = append(out, m)
+	}
+	return out
+}

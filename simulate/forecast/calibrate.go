@@ -1,0 +1,251 @@
+package forecast
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/rules/spend"
+	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/scenarios/platform"
+	"github.com/sandtable-dev/sandtable/simulate"
+)
+
+// maxPool bounds the sessions a calibration keeps; later ones are counted only.
+const maxPool = 50_000
+
+// ErrNoCost is returned when a capture carries no cost on any Cowork request and
+// none could be recomputed: spend is then not evaluable, which is not zero.
+var ErrNoCost = errors.New("spend is not evaluable: no Cowork request of the capture carries a cost, and none could be recomputed from tokens")
+
+// Level is how much one identity of a capture used the product: sessions seen,
+// and sessions an average member would have had on the same days.
+type Level struct{ Seen, Expected float64 }
+
+// Calibrator learns from a capture what sessions cost, who opens how many and on
+// which weekdays. It keeps one record per session and no text.
+type Calibrator struct {
+	dir                *org.Directory
+	sessions           map[string]*heard
+	first              int64
+	last               int64
+	cowork             int64 // micro-dollars
+	others             int64
+	requests           int64
+	priceless, dropped int64
+	drivers            *spend.Drivers
+}
+
+type heard struct {
+	who   string
+	start int64
+	costs []int64 // cumulative
+}
+
+// NewCalibrator matches identities against the directory where they are on it.
+// Prices split the cost by its drivers.
+func NewCalibrator(d *org.Directory, prices *platform.PriceList) *Calibrator {
+	return &Calibrator{dir: d, sessions: map[string]*heard{}, drivers: spend.NewDrivers(prices, prices.WebSearchPer1000/1000)}
+}
+
+// Observe takes records in order of time.
+func (c *Calibrator) Observe(ev *event.Event) {
+	if ev.Product == event.Cowork {
+		c.drivers.Observe(ev)
+	}
+	if ev.Kind != event.APIRequest || ev.Has&event.FTime == 0 {
+		return
+	}
+	known := ev.CostFrom != event.NoCost && ev.CostFrom != event.CostMissing && ev.CostMicros >= 0
+	if ev.Product != event.Cowork {
+		if known && (ev.Product == event.ClaudeCode || ev.Product == event.OfficeAgents) {
+			c.others += ev.CostMicros
+		}
+		return
+	}
+	c.requests++
+	if !known {
+		c.priceless++
+		return
+	}
+	if c.first == 0 {
+		c.first = ev.Time
+	}
+	c.last = max(c.last, ev.Time)
+	c.cowork += ev.CostMicros
+	s := c.sessions[ev.Session]
+	if s == nil {
+		if len(c.sessions) == maxPool || ev.Session == "" {
+			c.dropped++
+			return
+		}
+		s = &heard{start: ev.Time, who: strings.Clone(cmp.Or(ev.Account, ev.Email, ev.AccountID))}
+		c.sessions[strings.Clone(ev.Session)] = s
+	}
+	total := ev.CostMicros
+	if n := len(s.costs); n > 0 {
+		total += s.costs[n-1]
+	}
+	s.costs = append(s.costs, total)
+}
+
+// Others is the share of the spend under the same limits that is not Cowork's;
+// -1 when there is no spend.
+func (c *Calibrator) Others() float64 {
+	if c.cowork+c.others == 0 {
+		return -1
+	}
+	return round(float64(c.others) / float64(c.cowork+c.others))
+}
+
+// Model makes the model of a month. May tells who may use Cowork on a day: over
+// the days of the capture it gives what a member could have done, over the month
+// what they will be able to do.
+func (c *Calibrator) Model(month time.Time, may func(member int, day time.Time) bool) (*Model, error) {
+	if len(c.sessions) == 0 {
+		if c.requests == 0 {
+			return nil, errors.New("the capture holds no Cowork request: nothing to calibrate from")
+		}
+		return nil, ErrNoCost
+	}
+	from := time.Unix(0, c.first).UTC().Truncate(24 * time.Hour)
+	days := int(time.Unix(0, c.last).UTC().Sub(from)/(24*time.Hour)) + 1
+	m := &Model{From: month, Days: month.AddDate(0, 1, -1).Day(), Models: []simulate.Model{{Name: "as captured", Weight: 1}}, Captured: true,
+		Origin: fmt.Sprintf("a capture of %s to %s (%d days, %d sessions)", from.Format(time.DateOnly), from.AddDate(0, 0, days-1).Format(time.DateOnly), days, len(c.sessions))}
+
+	m.Drivers = c.drivers.Report()
+	names := make([]string, 0, len(c.sessions))
+	for id := range c.sessions {
+		names = append(names, id)
+	}
+	slices.Sort(names) // the pool's order must not hang on a map
+	var byWeekday [7]float64
+	seen := map[string]float64{}
+	anonymous := 0.0
+	for _, id := range names {
+		s := c.sessions[id]
+		m.Pool = append(m.Pool, Session{Cumulative: [][]int64{s.costs}})
+		byWeekday[time.Unix(0, s.start).UTC().Weekday()]++
+		if s.who == "" {
+			anonymous++
+		} else {
+			seen[s.who]++
+		}
+	}
+	// Member-days by weekday, among those who could use it.
+	members := c.dir.Members
+	var exposed [7]float64
+	able := make([][7]float64, len(members))
+	enabled := 0
+	for i := range members {
+		on := false
+		for d := range days {
+			if day := from.AddDate(0, 0, d); may(i, day.Add(12*time.Hour)) {
+				able[i][day.Weekday()]++
+				exposed[day.Weekday()]++
+				on = true
+			}
+		}
+		if on {
+			enabled++
+		}
+	}
+	if enabled == 0 {
+		return nil, errors.New("nobody of this organisation may use Cowork on the days of the capture; check the scenario's period and roles against it")
+	}
+	var shape [7]float64
+	for w := range shape {
+		if exposed[w] > 0 {
+			shape[w] = byWeekday[w] / exposed[w]
+		}
+	}
+	expected := func(days [7]float64) float64 {
+		sum := 0.0
+		for w, n := range days {
+			sum += n * shape[w]
+		}
+		return sum
+	}
+	// Identities that are on the roster keep their own level; the others' levels
+	// are drawn by members nobody was heard of.
+	matched, own := 0.0, make([]float64, len(members))
+	isMatched := map[string]bool{}
+	keys := make([]string, 0, len(seen))
+	for k := range seen {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		mem, ok := c.dir.Lookup(k)
+		if !ok {
+			mem, ok = c.dir.Lookup(strings.ToLower(k))
+		}
+		if ok {
+			own[mem.Index] += seen[k]
+			matched += seen[k]
+			isMatched[k] = true
+		}
+	}
+	total := matched + anonymous
+	for _, k := range keys {
+		if !isMatched[k] {
+			total += seen[k]
+		}
+	}
+	byName := matched >= total/2
+	average := 0.0
+	for i := range able {
+		average += expected(able[i])
+	}
+	average /= float64(enabled)
+	if byName {
+		for i := range members {
+			if e := expected(able[i]); e > 0 {
+				m.Levels = append(m.Levels, Level{own[i], e})
+			}
+		}
+	} else {
+		for _, k := range keys {
+			m.Levels = append(m.Levels, Level{seen[k], average})
+		}
+		for len(m.Levels) < enabled {
+			m.Levels = append(m.Levels, Level{0, average})
+		}
+		m.Notes = append(m.Notes, fmt.Sprintf("the capture's identities are not this roster's: members draw their habits from the %d identities heard, %d enabled members counted as unheard", len(keys), max(enabled-len(keys), 0)))
+	}
+	for i := range members {
+		rates := make([]float64, m.Days)
+		some := false
+		for d := range rates {
+			if day := month.AddDate(0, 0, d); may(i, day.Add(12*time.Hour)) {
+				rates[d] = shape[day.Weekday()]
+				some = some || rates[d] > 0
+			}
+		}
+		if !some {
+			continue
+		}
+		w := Worker{Member: i, Name: members[i].ID, Rates: rates}
+		if e := expected(able[i]); byName && e > 0 {
+			w.Seen, w.Expected = own[i], e
+		}
+		m.Workers = append(m.Workers, w)
+	}
+	if anonymous > 0 {
+		m.Notes = append(m.Notes, fmt.Sprintf("%.0f of %.0f sessions name no member: their number counts, and nobody's level", anonymous, total))
+	}
+	if c.priceless > 0 {
+		m.Notes = append(m.Notes, fmt.Sprintf("%d of %d requests carry no cost and are left out", c.priceless, c.requests))
+	}
+	if c.dropped > 0 {
+		m.Notes = append(m.Notes, fmt.Sprintf("%d requests of further sessions, or without a session, are not in the pool", c.dropped))
+	}
+	if days < 28 {
+		m.Notes = append(m.Notes, fmt.Sprintf("%d days of capture say little about a month: four weeks are the least to rest a limit on", days))
+	}
+	return m, nil
+}

@@ -1,0 +1,178 @@
+package replay
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/sandtable-dev/sandtable/rules"
+	"github.com/sandtable-dev/sandtable/rules/event"
+)
+
+var start = time.Date(2026, 4, 13, 9, 0, 0, 0, time.UTC)
+
+func record(session string, seq int64, at time.Time) event.Event {
+	return event.Event{Kind: event.ToolResult, Product: event.Cowork, Name: "tool_result", Session: session, Sequence: seq,
+		Time: at.UnixNano(), Has: event.FTime | event.FSequence | event.FSession}
+}
+
+// life is some sessions whose records interleave.
+func life(r *rand.Rand, sessions, each int) []event.Event {
+	var out []event.Event
+	for s := range sessions {
+		at := start.Add(time.Duration(r.IntN(3600)) * time.Second)
+		for i := range each {
+			at = at.Add(time.Duration(r.IntN(90_000)) * time.Millisecond)
+			out = append(out, record(fmt.Sprintf("s%d", s), int64(i), at))
+		}
+	}
+	slices.SortStableFunc(out, func(a, b event.Event) int { return int(a.Time - b.Time) })
+	return out
+}
+
+// witness keeps what it saw, and closes like an engine.
+type witness struct {
+	seen []string
+	end  time.Time
+}
+
+func (w *witness) Observe(e *event.Event) {
+	w.seen = append(w.seen, fmt.Sprintf("%d %s/%d", e.Time, e.Session, e.Sequence))
+}
+
+func (w *witness) Close(end time.Time) []rules.Finding {
+	w.end = end
+	return []rules.Finding{{ID: "w-1", Time: end}}
+}
+
+func pass(o Options, batches ...[]event.Event) (*witness, Counts) {
+	w := &witness{}
+	r := New(o, w)
+	for _, b := range batches {
+		r.Add(b)
+	}
+	c, _ := r.Close()
+	return w, c
+}
+
+// TestAnyArrivalOrderWithinTheWindow: shuffle records as far as the window
+// allows, repeat some of them, and the observers see the same stream.
+func TestAnyArrivalOrderWithinTheWindow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		events := life(r, 6, 30)
+		want, plain := pass(Options{}, events)
+		type late struct {
+			e  event.Event
+			at int64
+		}
+		var arrive []late
+		for _, e := range events {
+			arrive = append(arrive, late{e, e.Time + r.Int64N(int64(DefaultWindow))})
+			if r.IntN(10) == 0 { // a batch that was sent twice
+				arrive = append(arrive, late{e, e.Time + r.Int64N(int64(DefaultWindow))})
+			}
+		}
+		slices.SortStableFunc(arrive, func(a, b late) int { return int(a.at - b.at) })
+		var shuffled []event.Event
+		for _, l := range arrive {
+			shuffled = append(shuffled, l.e)
+		}
+		got, counts := pass(Options{}, shuffled)
+		if !slices.Equal(got.seen, want.seen) {
+			t.Fatalf("another arrival order gave another stream")
+		}
+		if counts.Late != 0 || counts.Events != plain.Events || counts.Duplicates != int64(len(shuffled)-len(events)) {
+			t.Fatalf("counts %+v, expected %d events and %d duplicates", counts, plain.Events, len(shuffled)-len(events))
+		}
+	})
+}
+
+func TestBehindTheWindowIsCountedNotLost(t *testing.T) {
+	w, c := pass(Options{Window: time.Minute}, []event.Event{
+		record("a", 0, start), record("a", 1, start.Add(time.Hour)), record("a", 2, start.Add(2*time.Hour)),
+		record("b", 0, start.Add(-time.Hour)),
+	})
+	if c.Late != 1 || c.Events != 4 || len(w.seen) != 4 {
+		t.Errorf("late %d, events %d, seen %d", c.Late, c.Events, len(w.seen))
+	}
+	if !c.First.Equal(start.Add(-time.Hour)) || !c.Last.Equal(start.Add(2*time.Hour)) {
+		t.Errorf("span %s to %s", c.First, c.Last)
+	}
+}
+
+func TestBoundsOfTime(t *testing.T) {
+	in := []event.Event{
+		record("a", 0, start.Add(-time.Nanosecond)), record("a", 1, start),
+		record("a", 2, start.Add(time.Hour-time.Nanosecond)), record("a", 3, start.Add(time.Hour)),
+		record("a", 4, start.Add(2*time.Hour)),
+		{Kind: event.UserPrompt, Session: "a"},
+	}
+	w, c := pass(Options{From: start, Until: start.Add(time.Hour), AsOf: start.Add(90 * time.Minute)}, in)
+	if len(w.seen) != 2 || c.OutsidePeriod != 2 || c.AfterAsOf != 1 || c.NoTime != 1 || c.Received != 6 {
+		t.Errorf("%d seen, %+v", len(w.seen), c)
+	}
+	if !w.end.Equal(start.Add(time.Hour)) {
+		t.Errorf("closed at %s, expected the end of the period", w.end)
+	}
+	w, _ = pass(Options{From: start, Until: start.Add(time.Hour), AsOf: start.Add(30 * time.Minute)}, in)
+	if !w.end.Equal(start.Add(30 * time.Minute)) {
+		t.Errorf("closed at %s: silence after the as-of day says nothing", w.end)
+	}
+}
+
+// TestResumedSessionIsNoDuplicate: a session that goes on in a new process
+// counts from 0 again.
+func TestResumedSessionIsNoDuplicate(t *testing.T) {
+	_, c := pass(Options{}, []event.Event{record("a", 0, start), record("a", 0, start.Add(time.Hour))})
+	if c.Duplicates != 0 || c.Events != 2 {
+		t.Errorf("%+v", c)
+	}
+}
+
+type price struct{}
+
+func (price) Cost(model string, _ time.Time, in, out, _, _ int64) (int64, bool) {
+	return in + 5*out, model == "known"
+}
+
+func TestMissingCostIsRecomputedAndMarked(t *testing.T) {
+	request := func(model string, seq int64) event.Event {
+		e := record("a", seq, start)
+		e.Kind, e.Name, e.Model, e.InputTokens, e.OutputTokens = event.APIRequest, "api_request", model, 100, 10
+		e.Has |= event.FModel | event.FInputTokens | event.FOutputTokens
+		e.Derive()
+		return e
+	}
+	var got []event.Event
+	r := New(Options{Prices: price{}}, observe(func(e *event.Event) { got = append(got, *e) }))
+	r.Add([]event.Event{request("known", 0), request("unheard-of", 1)})
+	c, _ := r.Close()
+	if c.Recomputed != 1 || got[0].CostMicros != 150 || got[0].CostFrom != event.Recomputed || got[1].CostFrom != event.CostMissing {
+		t.Errorf("%+v, %d from %v, then %v", c, got[0].CostMicros, got[0].CostFrom, got[1].CostFrom)
+	}
+}
+
+type observe func(*event.Event)
+
+func (o observe) Observe(e *event.Event) { o(e) }
+
+func BenchmarkReplay(b *testing.B) {
+	events := life(rand.New(rand.NewPCG(1, 1)), 200, 500)
+	b.Run("order", func(b *testing.B) {
+		b.ReportAllocs()
+		n := 0
+		for b.Loop() {
+			r := New(Options{}, observe(func(*event.Event) { n++ }))
+			for i := 0; i < len(events); i += 50 {
+				r.Add(events[i:min(i+50, len(events))])
+			}
+			r.Close()
+		}
+		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+	})
+}
