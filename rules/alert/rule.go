@@ -437,6 +437,9 @@ func (r *Rule) compile(ps *source.Problems) {
 		}
 	}
 	for i := range r.Exceptions {
+		if x := r.Exceptions[i].Expires; x.Given() && x.Time.Year() >= 2200 {
+			ps.Add(x.At, "write a day within your own term", "an exception that ends on %s does not end", x)
+		}
 		r.Exceptions[i].prog = compileText(r.Exceptions[i].Condition, ps)
 	}
 	r.compileCorrelation(ps)

@@ -154,7 +154,7 @@ func (r *Rule) Variant(threshold, except string) (*Rule, error) {
 		if err := ps.Err(); err != nil {
 			return nil, err
 		}
-		v.Exceptions = append(slices.Clip(v.Exceptions), Exception{Owner: "trial", Reason: "trial", Expires: source.Day(9999, 1, 1), prog: p})
+		v.Exceptions = append(slices.Clip(v.Exceptions), Exception{Owner: "trial", Reason: "trial", Expires: source.Day(2199, 1, 1), prog: p})
 	}
 	return &v, nil
 }
