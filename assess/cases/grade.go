@@ -385,9 +385,10 @@ func (o *OptionResult) Refuted() *Finding {
 	return nil
 }
 
-// Grade holds every option of a case against the run as of its date.
-func (b *Bench) Grade(ctx context.Context, c *Case) (*Grading, error) {
-	return b.gradeAt(ctx, c, c.Date)
+// Grade holds every option of a case against the run as of its date, with
+// settings laid over its scenario.
+func (b *Bench) Grade(ctx context.Context, c *Case, set ...string) (*Grading, error) {
+	return b.gradeAt(ctx, c, c.Date, set...)
 }
 
 func (b *Bench) gradeAt(ctx context.Context, c *Case, day source.Date, set ...string) (*Grading, error) {
