@@ -76,7 +76,7 @@ type Telemetry struct {
 	RetentionDays int        `yaml:"retention_days"`
 	HotDays       int        `yaml:"hot_days"`
 	Protected     *bool      `yaml:"protected"`
-	Defects       []string   `yaml:"defects"`
+	Defects       []string   `yaml:"defects,enum=silent-exporter|egress-drop|old-desktop|settings-at-session-start|tail-loss|missing-decision-source|cloud-identity-loss|duplicate-batches|clock-skew|content-off|sequence-gaps|late-batches"`
 	At            source.Pos `yaml:"-"`
 }
 
@@ -164,7 +164,7 @@ type Scope struct {
 
 // Behaviour tunes the synthetic population.
 type Behaviour struct {
-	Profile   string        `yaml:"profile"`
+	Profile   string        `yaml:"profile,enum=office"`
 	Intensity float64       `yaml:"intensity"` // 1 = the profile; 0 = nobody uses it
 	Holidays  []source.Date `yaml:"holidays"`
 }
@@ -176,12 +176,28 @@ type Incident struct {
 	Day   int         `yaml:"day"` // day of the period, from 1; 0 = drawn
 }
 
-// Phase is a dated step of the rollout, for the report.
+// Phase is a dated step of the rollout. Gate names a check of the assessor that
+// the report shows beside it. Gates are conditions over what was counted since the
+// phase before began; none given means those that are shipped for its kind. An
+// explicit empty list means no gate.
 type Phase struct {
 	Name   string        `yaml:"name,required"`
 	From   source.Date   `yaml:"from,required"`
 	Groups []source.Text `yaml:"groups"`
 	Gate   string        `yaml:"gate"`
+	Kind   string        `yaml:"kind,enum=pilot|controlled|general"` // "" = from its groups
+	Gates  []Gate        `yaml:"gates"`
+	At     source.Pos    `yaml:"-"`
+}
+
+// Gate is one condition of a phase, over the counters of rules/rbac/rollout. A
+// gate reports; only with hold_on_fail does a failed one hold the phase back.
+type Gate struct {
+	Name    string      `yaml:"name,required"`
+	When    source.Text `yaml:"when,required"`
+	Hold    bool        `yaml:"hold_on_fail"`
+	Because string      `yaml:"because"`
+	At      source.Pos  `yaml:"-"`
 }
 
 // Expect is one assertion over the result. Path walks the assessment document,

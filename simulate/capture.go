@@ -11,13 +11,15 @@ import (
 type capture struct{ prompts, responses, details bool }
 
 // captured reads the setting. A list that was not given (nil, unlike one given
-// empty) means that a first-party deployment sends everything.
+// empty) means that a first-party Cowork deployment sends everything, and any
+// other nothing but metadata.
 func captured(t scenarios.Telemetry) capture {
-	if slices.Contains(t.Defects, "content-off") {
+	if slices.Contains(t.Defects, ContentOff) {
 		return capture{}
 	}
 	if t.Content == nil {
-		return capture{true, true, true}
+		all := t.Profile == "" || t.Profile == "cowork-local-1p" || t.Profile == "cowork-cloud"
+		return capture{all, all, all}
 	}
 	prompts := t.Captures("userPrompts")
 	// No setting sends prompts without responses.
@@ -72,11 +74,4 @@ func (c capture) apply(e *event.Event) {
 	if e.Kind == event.MCPConnection {
 		e.Extra = slices.DeleteFunc(e.Extra, func(a event.Attr) bool { return a.Key == "server_name" })
 	}
-}
-
-// logs is what a release of the product writes at all.
-type logs struct{ decisions, toolUse, decisionParams, responses, toolSource bool }
-
-func logsOf(wire string) logs {
-	return logs{since(wire, "2.1.47"), since(wire, "2.1.119"), since(wire, "2.1.157"), since(wire, "2.1.193"), since(wire, "2.1.214")}
 }

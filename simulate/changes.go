@@ -207,10 +207,10 @@ func (in *instance) drawFault(w *world) {
 }
 
 // faulty applies the story's wire fault to one export and hands it over.
-func (p *player) faulty(pr *process, out []event.Event, last bool) error {
+func (p *player) faulty(pr *process, out []event.Event, at int64, last bool) error {
 	in := pr.in
 	if in == nil || in.fault == faultNone {
-		return p.emit(out)
+		return p.transmit(pr, out, at, last)
 	}
 	switch in.fault {
 	case faultSource:
@@ -228,12 +228,12 @@ func (p *player) faulty(pr *process, out []event.Event, last bool) error {
 	case faultReorder:
 		slices.Reverse(out)
 	case faultRepeat:
-		if err := p.emit(out); err != nil || len(out) == 0 {
+		if err := p.transmit(pr, out, at, last); err != nil || len(out) == 0 {
 			return err
 		}
 	}
 	if len(out) == 0 {
 		return nil
 	}
-	return p.emit(out)
+	return p.transmit(pr, out, at, last)
 }

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"math/rand/v2"
 	"sort"
 	"strconv"
 	"time"
@@ -21,9 +22,13 @@ type process struct {
 	prompt  string
 	next    int // step
 	half    bool
+	ended   bool
 	stuck   bool // see policyTime
+	base    *event.Event
+	faults  *rand.Rand // for defects of transmission, else nil
 	in      *instance
 	started int64
+	skew    int64 // ns its clock is off
 	seq     int64
 	last    int64 // time of the last event: a process's own clock never runs back
 	flushAt int64 // 0: no flush is due
@@ -36,6 +41,8 @@ type process struct {
 type task struct {
 	at    int64
 	flush bool
+	late  []event.Event // a batch that arrives only now; nil otherwise
+	n     int64         // orders late batches
 	p     *process
 }
 
@@ -49,8 +56,10 @@ func (a task) before(b task) bool {
 		return a.flush
 	case a.p.s.Index != b.p.s.Index:
 		return a.p.s.Index < b.p.s.Index
+	case a.p.serial != b.p.serial:
+		return a.p.serial < b.p.serial
 	}
-	return a.p.serial < b.p.serial
+	return a.n < b.n
 }
 
 type player struct {
@@ -59,21 +68,23 @@ type player struct {
 	heap    []task
 	free    [][]event.Event // buffers of ended processes
 	serial  int64
+	lates   int64
 	index   int64
 	counts  map[event.Kind]int
 	denied  map[string]int
 	calls   map[[2]string]int
 	blocked map[int]*Blocked
 	active  []bool
-	last    []string // last session of each member
-	parked  []string // session that spend stopped, resumed when it may go on
+	last    []string         // last session of each member
+	parked  []string         // session that spend stopped, resumed when it may go on
+	dropped map[eventID]bool // events that defects lost
 	out     Outcome
 }
 
 func newPlayer(w *world, emit func([]event.Event) error) *player {
 	n := len(w.staff)
 	return &player{w: w, emit: emit, counts: map[event.Kind]int{}, denied: map[string]int{}, calls: map[[2]string]int{},
-		blocked: map[int]*Blocked{}, active: make([]bool, n), last: make([]string, n), parked: make([]string, n)}
+		blocked: map[int]*Blocked{}, dropped: map[eventID]bool{}, active: make([]bool, n), last: make([]string, n), parked: make([]string, n)}
 }
 
 // play runs everything in time order: it opens sessions as they come and
@@ -96,6 +107,12 @@ func (p *player) play(ctx context.Context, order <-chan *future) error {
 			continue
 		}
 		t := p.pop()
+		if t.late != nil {
+			if err := p.deliver(t.late); err != nil {
+				return err
+			}
+			continue
+		}
 		if t.flush {
 			if err := p.flush(t.p, t.at); err != nil {
 				return err
@@ -107,6 +124,8 @@ func (p *player) play(ctx context.Context, order <-chan *future) error {
 		}
 		if at, more := p.step(t.p, t.at); more {
 			p.push(task{at: at, p: t.p})
+		} else {
+			t.p.ended = true
 		}
 	}
 	if err := ctx.Err(); err != nil {
@@ -130,9 +149,20 @@ func (p *player) open(sp spec, sc *script) {
 		p.block(s.Index, at)
 		return
 	}
-	pr := &process{s: s, sc: sc, serial: p.serial, session: sc.session, stuck: stuck, last: sp.start, started: sp.start}
+	pr := &process{s: s, sc: sc, serial: p.serial, session: sc.session, stuck: stuck, last: sp.start, started: sp.start, base: &s.base, skew: s.skew}
+	if sc.cloud {
+		pr.base = p.w.container(s, p.w.stream("container", sp))
+	}
+	if sc.base != nil {
+		pr.base = sc.base
+	}
+	if p.w.defects.transmission {
+		pr.faults = p.w.stream("faults", sp)
+	}
 	if sp.piece != nil {
-		pr.in = sp.piece.inst
+		if pr.in = sp.piece.inst; pr.in.fault == faultClock {
+			pr.skew += pr.in.skew
+		}
 	}
 	p.serial++
 	switch {
@@ -150,6 +180,8 @@ func (p *player) open(sp spec, sc *script) {
 	p.startup(pr, sp.start)
 	if len(sc.steps) > 0 {
 		p.push(task{at: max(pr.last, sp.start+int64(sc.startup)) + int64(sc.steps[0].wait), p: pr})
+	} else {
+		pr.ended = true
 	}
 }
 
@@ -168,19 +200,17 @@ func (p *player) startup(pr *process, at int64) {
 	ms := func(n int64) int64 { at += n * 1e6; return at }
 	if s.hooks.prompt {
 		e := p.event(pr, event.HookRegistered, ms(4))
-		e.Extra = []event.Attr{{Key: "hook_event", Value: "UserPromptSubmit"}, {Key: "hook_type", Value: "command"}, {Key: "hook_source", Value: "merged"}, {Key: "safe_mode", Value: "false"}}
+		add(e, event.Attr{Key: "hook_event", Value: "UserPromptSubmit"}, event.Attr{Key: "hook_type", Value: "command"}, event.Attr{Key: "hook_source", Value: "merged"}, event.Attr{Key: "safe_mode", Value: "false"})
 	}
 	if s.hooks.tool {
 		e := p.event(pr, event.HookRegistered, ms(0))
-		e.Extra = []event.Attr{{Key: "hook_event", Value: "PreToolUse"}, {Key: "hook_type", Value: "command"}, {Key: "hook_source", Value: "merged"}, {Key: "safe_mode", Value: "false"}}
+		add(e, event.Attr{Key: "hook_event", Value: "PreToolUse"}, event.Attr{Key: "hook_type", Value: "command"}, event.Attr{Key: "hook_source", Value: "merged"}, event.Attr{Key: "safe_mode", Value: "false"})
 	}
 	for _, pl := range s.plugins {
 		e := p.event(pr, event.PluginLoaded, ms(1))
 		e.Plugin, e.PluginHash, e.Marketplace = pl.name, pl.hash, pl.market
 		e.Has |= event.FPlugin
-		e.Extra = []event.Attr{{Key: "plugin.version", Value: "1.0.0"}, {Key: "plugin.scope", Value: "org"}, {Key: "enabled_via", Value: "org-policy"},
-			{Key: "has_hooks", Value: false}, {Key: "has_mcp", Value: false}, {Key: "host_owned_mcp", Value: false},
-			{Key: "skill_path_count", Value: int64(1)}, {Key: "command_path_count", Value: int64(0)}, {Key: "agent_path_count", Value: int64(0)}, {Key: "safe_mode", Value: "false"}}
+		add(e, pluginAttrs...)
 	}
 	for i, c := range s.likes {
 		status, errText := "connected", ""
@@ -198,15 +228,19 @@ func (p *player) startup(pr *process, at int64) {
 	pr.last = max(pr.last, at)
 }
 
+var pluginAttrs = []event.Attr{{Key: "plugin.version", Value: "1.0.0"}, {Key: "plugin.scope", Value: "org"}, {Key: "enabled_via", Value: "org-policy"},
+	{Key: "has_hooks", Value: false}, {Key: "has_mcp", Value: false}, {Key: "host_owned_mcp", Value: false},
+	{Key: "skill_path_count", Value: int64(1)}, {Key: "command_path_count", Value: int64(0)}, {Key: "agent_path_count", Value: int64(0)}, {Key: "safe_mode", Value: "false"}}
+
 func (p *player) connection(pr *process, at int64, status, transport, scope, name, errText string, m *mark) {
 	e := p.event(pr, event.MCPConnection, at)
 	e.ConnStatus, e.ServerScope, e.Duration = status, scope, 40+pr.sc.hookMS
 	e.Has |= event.FDuration
-	e.Extra = []event.Attr{{Key: "transport_type", Value: transport}, {Key: "is_plugin", Value: false}, {Key: "server_name", Value: name}}
+	add(e, event.Attr{Key: "transport_type", Value: transport}, event.Attr{Key: "is_plugin", Value: false}, event.Attr{Key: "server_name", Value: name})
 	if errText != "" {
 		e.Error = errText
 		e.Has |= event.FError
-		e.Extra = append(e.Extra, event.Attr{Key: "error_code", Value: "ETIMEDOUT"})
+		add(e, event.Attr{Key: "error_code", Value: "ETIMEDOUT"})
 	}
 	p.label(pr, e, m, false)
 }
@@ -214,8 +248,8 @@ func (p *player) connection(pr *process, at int64, status, transport, scope, nam
 // hook emits the start and the end of one hook run.
 func (p *player) hook(pr *process, at int64, name string, ms int64) {
 	e := p.event(pr, event.HookStart, at)
-	e.Extra = []event.Attr{{Key: "hook_event", Value: name}, {Key: "hook_name", Value: name}, {Key: "num_hooks", Value: "1"},
-		{Key: "managed_only", Value: "false"}, {Key: "hook_source", Value: "merged"}, {Key: "safe_mode", Value: "false"}}
+	add(e, event.Attr{Key: "hook_event", Value: name}, event.Attr{Key: "hook_name", Value: name}, event.Attr{Key: "num_hooks", Value: "1"},
+		event.Attr{Key: "managed_only", Value: "false"}, event.Attr{Key: "hook_source", Value: "merged"}, event.Attr{Key: "safe_mode", Value: "false"})
 	attrs := e.Extra
 	e = p.event(pr, event.HookComplete, at+ms*1e6)
 	e.Extra = append(attrs[:len(attrs):len(attrs)],
@@ -268,10 +302,12 @@ func (p *player) step(pr *process, at int64) (next int64, more bool) {
 		end = p.tool(pr, st, at, int64(st.dur))
 	case opSubagent:
 		e := p.event(pr, event.SubagentCompleted, at)
-		e.Model, e.Duration, e.Agent = st.model, st.dur.Milliseconds(), st.agent
+		e.Model, e.Duration = st.model, st.dur.Milliseconds()
 		e.Has |= event.FModel | event.FDuration
-		e.Extra = []event.Attr{{Key: "agent_type", Value: st.agent}, {Key: "agent.source", Value: "built-in"}, {Key: "is_built_in", Value: "true"}, {Key: "is_async", Value: "false"},
-			{Key: "total_tokens", Value: st.in}, {Key: "total_tool_uses", Value: st.out}, {Key: "final_model", Value: st.model}, {Key: "model_swapped", Value: "false"}}
+		add(e, event.Attr{Key: "agent_type", Value: st.agent}, event.Attr{Key: "agent.source", Value: "built-in"},
+			event.Attr{Key: "is_built_in", Value: "true"}, event.Attr{Key: "is_async", Value: "false"},
+			event.Attr{Key: "total_tokens", Value: st.in}, event.Attr{Key: "total_tool_uses", Value: st.out},
+			event.Attr{Key: "final_model", Value: st.model}, event.Attr{Key: "model_swapped", Value: "false"})
 		p.label(pr, e, st.mark, true)
 	case opMode:
 		e := p.event(pr, event.PermissionModeChanged, at)
@@ -283,13 +319,13 @@ func (p *player) step(pr *process, at int64) (next int64, more bool) {
 		e := p.event(pr, event.APIRefusal, at)
 		e.Model, e.Request, e.QuerySource, e.Attempt = st.model, st.id, "sdk", 1
 		e.Has |= event.FModel | event.FRequest | event.FQuerySource
-		e.Extra = []event.Attr{{Key: "has_category", Value: "true"}, {Key: "has_explanation", Value: "false"}}
+		add(e, event.Attr{Key: "has_category", Value: "true"}, event.Attr{Key: "has_explanation", Value: "false"})
 		p.label(pr, e, st.mark, true)
 	case opCompaction:
 		e := p.event(pr, event.Compaction, at+int64(st.dur))
 		e.Success, e.Duration = true, st.dur.Milliseconds()
 		e.Has |= event.FSuccess | event.FDuration
-		e.Extra = []event.Attr{{Key: "trigger", Value: "auto"}, {Key: "pre_tokens", Value: st.in}, {Key: "post_tokens", Value: st.out}}
+		add(e, event.Attr{Key: "trigger", Value: "auto"}, event.Attr{Key: "pre_tokens", Value: st.in}, event.Attr{Key: "post_tokens", Value: st.out})
 		end = at + int64(st.dur)
 	}
 	pr.next++
@@ -317,13 +353,13 @@ func (p *player) response(pr *process, st *step, at int64) {
 		e.Model, e.QuerySource, e.Status, e.Attempt, e.Duration, e.Request = st.model, st.query, st.status, st.attempt, st.dur.Milliseconds(), st.id
 		e.Error = [...]string{"rate limited", "overloaded", "internal server error"}[btoi(st.status == 529)+2*btoi(st.status == 500)]
 		e.Speed = "normal"
-		e.Has |= event.FModel | event.FQuerySource | event.FStatus | event.FDuration | event.FRequest | event.FError
+		e.Has |= event.FModel | event.FQuerySource | event.FStatus | event.FAttempt | event.FDuration | event.FRequest | event.FError
 		p.label(pr, e, st.mark, true)
 		if st.attempt == 11 {
 			x := p.event(pr, event.APIRetriesExhausted, at)
 			x.Model, x.Status, x.Error, x.Speed = st.model, st.status, "retries exhausted", "normal"
 			x.Has |= event.FModel | event.FStatus | event.FError
-			x.Extra = []event.Attr{{Key: "total_attempts", Value: int64(11)}, {Key: "total_retry_duration_ms", Value: int64(215000)}}
+			add(x, event.Attr{Key: "total_attempts", Value: int64(11)}, event.Attr{Key: "total_retry_duration_ms", Value: int64(215000)})
 		}
 		return
 	}
@@ -335,15 +371,22 @@ func (p *player) response(pr *process, st *step, at int64) {
 	// Prices are those of as_of, like every other fact of a rehearsal.
 	if micros, ok := p.w.o.Prices.Cost(model, p.w.o.Scenario.AsOf.Time, in, out, read, create); ok {
 		e.CostMicros = micros
-		e.Has |= event.FCostUSD | event.FCostMicros
+		e.Has |= event.FCostUSD
+		if pr.s.logs.micros {
+			e.Has |= event.FCostMicros
+		}
 		p.w.o.Gate.Charge(pr.s.Index, time.Unix(0, at).UTC(), micros)
+	}
+	if pr.s.logs.effort {
+		add(e, event.Attr{Key: "effort", Value: "high"})
 	}
 	p.label(pr, e, st.mark, true)
 	if st.text != "" && pr.s.logs.responses {
 		x := p.event(pr, event.AssistantResponse, at)
 		x.ResponseText, x.Model, x.QuerySource, x.Request = st.text, st.model, st.query, st.id
 		x.Has |= event.FResponseText | event.FModel | event.FQuerySource | event.FRequest
-		x.Extra = []event.Attr{{Key: "response_length", Value: st.length}}
+		x.ResponseLength = st.length
+		x.Has |= event.FResponseLength
 	}
 }
 
@@ -395,8 +438,11 @@ func (p *player) tool(pr *process, st *step, at, dur int64) int64 {
 	e = p.event(pr, event.ToolResult, at)
 	e.Tool, e.Decision, e.Success, e.Duration = st.tool, "accept", st.fail == "", dur/1e6
 	e.Input, e.InputSize, e.ResultSize, e.ServerScope = st.input, max(int64(len(st.input)), st.size), st.result, st.scope
-	e.Has |= event.FTool | event.FSuccess | event.FDuration | event.FInput | event.FInputSize | event.FResultSize
-	if !st.noSource {
+	e.Has |= event.FTool | event.FSuccess | event.FDuration | event.FResultSize
+	if pr.s.logs.toolUse {
+		e.Has |= event.FInput | event.FInputSize
+	}
+	if noSource := st.noSource || p.w.defects.on[missingDecisionSource] && st.v < n.CauseLost.Value; !noSource {
 		e.Source = cause
 		e.Has |= event.FDecision | event.FSource
 	} else {
@@ -412,7 +458,7 @@ func (p *player) tool(pr *process, st *step, at, dur int64) int64 {
 		x := p.event(pr, event.SkillActivated, at)
 		x.Skill = st.params[len(`{"skill_name":"`) : len(st.params)-2]
 		x.Has |= event.FSkill
-		x.Extra = []event.Attr{{Key: "invocation_trigger", Value: "claude-proactive"}, {Key: "skill.source", Value: "org"}}
+		add(x, event.Attr{Key: "invocation_trigger", Value: "claude-proactive"}, event.Attr{Key: "skill.source", Value: "org"})
 	}
 	return at
 }
@@ -426,7 +472,7 @@ func (p *player) toolNames(pr *process, e *event.Event, st *step, params bool) {
 		e.Parameters = st.params
 		e.Has |= event.FParameters
 	}
-	if pr.s.logs.toolSource {
+	if pr.s.logs.toolSource && e.Kind == event.ToolDecision {
 		e.ToolSource = "builtin"
 		if st.server != "" {
 			e.ToolSource = "mcp"
@@ -450,7 +496,11 @@ func (p *player) plugin(pr *process, st *step, at int64) {
 		e := p.event(pr, k, at)
 		e.Plugin, e.PluginHash, e.Marketplace = name, st.id, market
 		e.Has |= event.FPlugin
-		e.Extra = []event.Attr{{Key: "marketplace.is_official", Value: official}, {Key: "install.trigger", Value: "ui"}, {Key: "plugin.version", Value: "1.0.0"}}
+		if k == event.PluginInstalled {
+			add(e, event.Attr{Key: "marketplace.is_official", Value: official}, event.Attr{Key: "install.trigger", Value: "ui"}, event.Attr{Key: "plugin.version", Value: "1.0.0"})
+		} else {
+			add(e, pluginAttrs...)
+		}
 		p.label(pr, e, st.mark, true)
 	}
 }
@@ -490,23 +540,20 @@ func (p *player) block(member int, at time.Time) {
 func (p *player) event(pr *process, k event.Kind, at int64) *event.Event {
 	at = max(at, pr.last)
 	pr.last = at
-	if k == event.ToolDecision && !pr.s.logs.decisions || at >= p.w.end.UnixNano() {
+	if at >= p.w.end.UnixNano() || k == event.ToolDecision && !pr.s.logs.decisions || isStartup(k) && !pr.s.logs.startup {
 		pr.scratch = event.Event{}
 		return &pr.scratch
 	}
-	base := &pr.s.base
-	if pr.sc.base != nil {
-		base = pr.sc.base
-	}
-	pr.buf = append(pr.buf, *base)
+	pr.buf = append(pr.buf, *pr.base)
 	e := &pr.buf[len(pr.buf)-1]
-	e.Kind, e.Name, e.Time, e.Observed = k, k.String(), at, at
-	if pr.in != nil && pr.in.fault == faultClock {
-		e.Time += pr.in.skew
+	e.Kind, e.Name, e.Time = k, k.String(), at+pr.skew
+	e.Session, e.Observed = pr.session, e.Time
+	if e.Has&event.FHostPaths != 0 {
+		e.HostPaths = pr.sc.folders
 	}
-	e.Session, e.HostPaths, e.Sequence = pr.session, pr.sc.folders, pr.seq
+	e.Sequence = pr.seq
 	pr.seq++
-	if pr.prompt != "" {
+	if pr.prompt != "" && pr.s.logs.order {
 		e.Prompt = pr.prompt
 		e.Has |= event.FPrompt
 	}
@@ -517,28 +564,36 @@ func (p *player) event(pr *process, k event.Kind, at int64) *event.Event {
 	return e
 }
 
+func isStartup(k event.Kind) bool {
+	switch k {
+	case event.HookRegistered, event.HookStart, event.HookComplete, event.PluginLoaded, event.MCPConnection:
+		return true
+	}
+	return false
+}
+
+// add appends attributes without a field of their own. The base's are shared by
+// all records of a process and are never written through.
+func add(e *event.Event, attrs ...event.Attr) {
+	e.Extra = append(e.Extra[:len(e.Extra):len(e.Extra)], attrs...)
+}
+
 // flush hands over what happened before the flush; later events wait.
 func (p *player) flush(pr *process, at int64) error {
-	k := sort.Search(len(pr.buf), func(i int) bool { return pr.buf[i].Observed >= at })
+	k := sort.Search(len(pr.buf), func(i int) bool { return pr.buf[i].Time-pr.skew >= at })
 	out := pr.buf[:k]
-	if pr.s.silent {
+	if p.withheld(pr, at) {
 		p.out.Withheld += k
 	} else if k > 0 {
 		for i := range out {
-			p.w.capture.apply(&out[i])
+			p.w.captureOf(pr.s, out[i].Time-pr.skew).apply(&out[i])
 		}
 		out = p.alter(pr, out)
-		for i := range out {
-			out[i].Index = p.index
-			p.index++
-			p.counts[out[i].Kind]++
-		}
-		p.out.Total += len(out)
 		for range 1 + pr.sc.repeat {
 			if len(out) == 0 {
 				break
 			}
-			if err := p.faulty(pr, out, k == len(pr.buf) && pr.next >= len(pr.sc.steps)); err != nil {
+			if err := p.faulty(pr, out, at, pr.ended && k == len(pr.buf)); err != nil {
 				return err
 			}
 		}
@@ -547,9 +602,9 @@ func (p *player) flush(pr *process, at int64) error {
 	pr.buf = pr.buf[:rest]
 	pr.flushAt = 0
 	if rest > 0 {
-		pr.flushAt = pr.buf[0].Observed + flushEvery + pr.sc.late
+		pr.flushAt = pr.buf[0].Time - pr.skew + flushEvery + pr.sc.late
 		p.push(task{at: pr.flushAt, flush: true, p: pr})
-	} else if pr.next >= len(pr.sc.steps) {
+	} else if pr.ended {
 		p.free = append(p.free, pr.buf)
 		pr.buf = nil
 	}
@@ -617,7 +672,9 @@ func (p *player) outcome() *Outcome {
 	}
 	sort.Slice(o.Blocked, func(i, j int) bool { return o.Blocked[i].Member < o.Blocked[j].Member })
 	for _, in := range p.w.stories {
-		o.Truth = append(o.Truth, in.truth(p.w))
+		l := in.truth(p.w)
+		p.arrived(&l)
+		o.Truth = append(o.Truth, l)
 	}
 	o.Unplaced = p.w.unplaced
 	return o

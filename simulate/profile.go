@@ -73,6 +73,18 @@ type numbers struct {
 	ResultSigma     number `yaml:"result_sigma,required"`
 	SilentShare     number `yaml:"silent_share,required"`
 	OldShare        number `yaml:"old_share,required"`
+	SkewShare       number `yaml:"skew_share,required"`
+	SkewMost        number `yaml:"skew_most,required"`
+	RestartMedian   number `yaml:"restart_median,required"`
+	RestartSigma    number `yaml:"restart_sigma,required"`
+	EgressDays      number `yaml:"egress_days,required"`
+	TailLost        number `yaml:"tail_lost,required"`
+	RecordLost      number `yaml:"record_lost,required"`
+	BatchLate       number `yaml:"batch_late,required"`
+	BatchTwice      number `yaml:"batch_twice,required"`
+	CauseLost       number `yaml:"cause_lost,required"`
+	CloudShare      number `yaml:"cloud_share,required"`
+	IdentityLost    number `yaml:"identity_lost,required"`
 }
 
 type modelFamily struct {

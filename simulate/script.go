@@ -60,6 +60,7 @@ type script struct {
 	session string
 	resume  bool
 	mode    bool
+	cloud   bool
 	model   string
 	folders []string
 	local   string // local server connected at start
@@ -94,6 +95,11 @@ func (w *world) write(sp spec) *script {
 	day, _ := time.Parse(time.DateOnly, sp.day)
 	wr := &writer{w: w, s: s, r: r, day: day, sc: &script{session: uuid(r)}}
 	sc := wr.sc
+	if sc.cloud = w.inCloud(sp); sc.cloud { // the container's own folders
+		c := *s
+		c.sep, c.home, c.mount = "/", "/home/user", "/mnt/company"
+		wr.s, s = &c, &c
+	}
 	sc.resume = r.Float64() < n.Resume.Value && sp.piece == nil
 	sc.mode = r.Float64() < n.ModeChange.Value
 	sc.model = w.models[pick(r, w.weights)]

@@ -102,7 +102,11 @@ type Outcome struct {
 	Sessions, Prompts, Active int
 	Total                     int
 	Events                    []KindCount // every known kind, in the order of event.Kinds
-	Withheld                  int         // events of silent exporters
+	Withheld                  int         // events that an installation never tried to send
+	Lost                      int         // events sent that did not arrive
+	Duplicates                int         // events that arrived twice, counted once here and twice in Total
+	Wire                      string      // release imitated
+	Profile                   string      // name of the emission profile
 	Denied                    []Denial
 	Connectors                []ConnectorDenial
 	RequestsBlocked           int
@@ -114,8 +118,8 @@ type Outcome struct {
 // Run plays the scenario and hands batches of events to emit. A batch is one
 // export of one process, which flushes every five seconds: batches come in the
 // order of their flush, events inside a batch by sequence, so the events of two
-// processes overlap by less than the flush interval. The batch is reused after
-// emit returns.
+// processes overlap by less than the flush interval, unless the scenario names a
+// defect of clocks or of transmission. The batch is reused after emit returns.
 func Run(ctx context.Context, o Options, emit func([]event.Event) error) (*Outcome, error) {
 	if o.Scenario == nil || o.Directory == nil || o.Gate == nil || o.Prices == nil {
 		return nil, errors.New("simulate: scenario, directory, gate and prices are all needed")
@@ -149,6 +153,7 @@ func Run(ctx context.Context, o Options, emit func([]event.Event) error) (*Outco
 		}()
 	}
 	p := newPlayer(w, emit)
+	p.out.Wire, p.out.Profile = w.wire.release, w.wire.profile.Name
 	if err := p.play(ctx, order); err != nil {
 		return nil, fmt.Errorf("simulate: %w", err)
 	}

@@ -5,18 +5,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // zones must not depend on the machine
 
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
-)
-
-const (
-	scope      = "com.anthropic.claude_code.events"
-	wireDefect = "2.1.45" // release imitated by the defect old-desktop: before decisions were logged in hosted sessions
 )
 
 // staff is a member with what the simulation adds: habits and an installation.
@@ -35,9 +29,12 @@ type staff struct {
 	likes    []int  // connectors in use, indexes into world.connectors
 	plugins  []plugin
 	silent   bool
-	wire     string
+	old      bool
+	skew     int64 // ns the machine's clock is off
+	restart  int64 // ns; until then the installation runs with the settings before the switch
 	logs     logs
 	base     event.Event // what every record of the installation carries
+	cloud    event.Event // the same for a cloud session
 	changes  []*altered
 	chosen   int // stories it leads
 }
@@ -65,6 +62,8 @@ type world struct {
 	intensity  float64
 	manual     float64 // share of built-in calls a person is asked about
 	capture    capture
+	wire       wire
+	defects    defects
 	stories    []*instance
 	pieces     map[pieceKey][]*piece
 	unplaced   []Unplaced
@@ -79,7 +78,7 @@ func newWorld(o Options) (*world, error) {
 	}
 	w := &world{o: o, p: p, seed: s.Seed, begin: s.Period.From.Time, end: s.Period.To.Time.AddDate(0, 0, 1),
 		days: s.Period.Days(), holidays: map[string]bool{}, intensity: s.Behaviour.Intensity,
-		capture: captured(s.Telemetry), pieces: map[pieceKey][]*piece{}}
+		capture: captured(s.Telemetry), wire: wireOf(s.Telemetry), pieces: map[pieceKey][]*piece{}}
 	if w.days < 1 {
 		return nil, fmt.Errorf("the period ends before it starts")
 	}
@@ -115,6 +114,9 @@ func newWorld(o Options) (*world, error) {
 		w.skills = append(w.skills, k.Name.Value)
 	}
 	w.skills = append(w.skills, p.Skills...)
+	if err := w.breakDown(); err != nil {
+		return nil, err
+	}
 	organisation := uuid(org.Stream(w.seed, "organisation", o.Directory.Config.Organisation.Name))
 	w.staff = make([]staff, len(o.Directory.Members))
 	for i := range w.staff {
@@ -164,26 +166,10 @@ func (w *world) hire(i int, organisation string) error {
 	}
 	for _, pl := range w.o.Directory.Config.Plugins {
 		if u := r.Float64(); pl.Level == "required" || pl.Level == "installed" || pl.Level == "available" && u < 0.3 {
-			s.plugins = append(s.plugins, plugin{pl.Name.Value, hex64(org.Stream(w.seed, "plugin", pl.Name.Value))[:16], pl.Marketplace})
+			s.plugins = append(s.plugins, plugin{pl.Name.Value, PluginHash(w.seed, pl.Name.Value), pl.Marketplace})
 		}
 	}
-	t := &w.o.Scenario.Telemetry
-	u := org.Stream(w.seed, "defects", s.ID)
-	s.silent = u.Float64() < n.SilentShare.Value && slices.Contains(t.Defects, "silent-exporter")
-	old := u.Float64() < n.OldShare.Value && slices.Contains(t.Defects, "old-desktop")
-	s.wire = cmp.Or(t.Wire, "2.1.187")
-	version := cmp.Or(s.Desktop, "1.15962.1")
-	if old {
-		s.wire, version = wireDefect, "1.1.3363"
-	}
-	s.logs = logsOf(s.wire)
-	s.base = event.Event{
-		Product: event.Cowork, Service: "cowork", ServiceVersion: version, Scope: scope, ScopeVersion: s.wire,
-		OS: os, Terminal: "non-interactive", DeploymentMode: "1p",
-		UserID: hex64(r), Email: s.Email, Account: s.Account, AccountID: s.ID, Organisation: organisation,
-		Has: event.FTime | event.FObserved | event.FSequence | event.FSession | event.FUserID | event.FEmail |
-			event.FAccount | event.FOrganisation | event.FHostPaths | event.FServiceVersion | event.FScope,
-	}
+	w.install(s, r, os, organisation, login)
 	s.from = -1
 	for d := range w.days {
 		if w.o.Gate.MayUse(i, "cowork", noon(w.begin.AddDate(0, 0, d), s.zone)) {
@@ -310,20 +296,4 @@ func busy(kind string, day time.Time) bool {
 		return week%2 == 0
 	}
 	return false
-}
-
-// since reports that release a is b or later; both are dotted numbers.
-func since(a, b string) bool {
-	as, bs := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range bs {
-		if i >= len(as) {
-			return false
-		}
-		x, _ := strconv.Atoi(as[i])
-		y, _ := strconv.Atoi(bs[i])
-		if x != y {
-			return x > y
-		}
-	}
-	return true
 }

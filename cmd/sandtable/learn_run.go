@@ -275,7 +275,7 @@ func foreseen(ctx context.Context, s *scenarios.Scenario) ([]cases.Foreseen, err
 	if err != nil {
 		return nil, err
 	}
-	month := forecast.Month(&s.Config, s.Period.From.Time)
+	month := forecast.Month(ground.Directory, s.Period.From.Time)
 	model, err := forecast.Scenario(simulate.Options{Scenario: s, Directory: ground.Directory, Gate: ground.Gate, Prices: ground.Prices}, month)
 	if err != nil {
 		return nil, err

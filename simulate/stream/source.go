@@ -41,6 +41,7 @@ const (
 // Options bounds the reading. The zero value means the defaults.
 type Options struct {
 	Stdin       io.Reader // what "-" reads; os.Stdin
+	Format      string    // one of Formats; empty: recognised by the first bytes
 	MaxLine     int       // bytes of one line, frame or pretty-printed document; 64 MiB
 	MaxExpanded int64     // bytes one input may unpack to; 1 TiB
 	MaxRatio    int64     // bytes unpacked per byte read, once 64 MiB are unpacked; 2000
@@ -60,6 +61,9 @@ func (o *Options) defaults() {
 		o.MaxRatio = 2000
 	}
 }
+
+// Formats are the names Options.Format takes.
+func Formats() []string { return []string{"otlp"} }
 
 // Source is an ordered list of inputs.
 type Source struct {
