@@ -241,6 +241,10 @@ func walk(v any, path []string) (any, bool) {
 		return v, true
 	}
 	switch x := v.(type) {
+	case nil: // a list that was never filled
+		if len(path) == 1 && path[0] == "count" {
+			return 0, true
+		}
 	case map[string]any:
 		// Keys may hold dots, so the longest that fits is taken.
 		for n := len(path); n > 0; n-- {
