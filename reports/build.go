@@ -690,12 +690,27 @@ func (b *builder) causes() {
 	for i, c := range b.themes {
 		t.Rows = append(t.Rows, []Cell{{Text: strconv.Itoa(i + 1)}, {Text: c.title}, {Status: elementStatus(c.state)}, {Status: verdictStatus(c.worst)}, {Text: b.named(c.obligations)}})
 	}
+	if len(b.themes) == 0 {
+		b.add(Section{ID: "causes", Title: "Findings", NewPage: true, Blocks: []Block{
+			Paragraph{Text: b.nothingOpen("no finding") + " The headline gaps follow as they would bear on each framework, and after them what the run itself showed."}}})
+		return
+	}
 	blocks := []Block{Paragraph{Text: fmt.Sprintf("%s explain%s the open verdicts. An obligation stands under each finding that decides it, so closing one may not be enough; the appendix has the whole chain.",
 		title(count(len(b.themes), "finding")), plural(len(b.themes), "s", ""))}}
 	if len(t.Rows) > 0 {
 		blocks = append(blocks, t)
 	}
 	b.add(Section{ID: "causes", Title: "Findings", NewPage: true, Blocks: blocks})
+}
+
+// nothingOpen says why a chapter is empty: nothing binds, or nothing is open.
+func (b *builder) nothingOpen(what string) string {
+	for _, f := range b.a.Frameworks {
+		if f.Applicable {
+			return fmt.Sprintf("There is %s: no obligation in scope has an open verdict.", what)
+		}
+	}
+	return fmt.Sprintf("There is %s: as declared, no framework of this report binds the organisation or the data in reach. Another scope gives another answer.", what)
 }
 
 func (b *builder) causePages() {

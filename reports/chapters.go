@@ -53,6 +53,7 @@ const maxRisks = 30
 func (b *builder) riskRegister() {
 	all := b.risks(b.themes)
 	if len(all) == 0 {
+		b.add(Section{ID: "risks", Title: "Risk register", NewPage: true, Blocks: []Block{Paragraph{Text: b.nothingOpen("no risk to register") + " Risks outside these frameworks are for management to add."}}})
 		return
 	}
 	shown := all[:min(len(all), maxRisks)]
@@ -131,17 +132,20 @@ func (b *builder) roadmap() {
 	for _, o := range b.capped {
 		wait.Rows = append(wait.Rows, []Cell{{Text: join(": ", shortName(b.fw[o.Framework]), o.Title)}, {Text: "Keep in-scope data out"}, {Text: strings.Join(o.Reasons, " ")}, {Status: verdictStatus(o.Verdict)}})
 	}
-	if len(can.Rows)+len(wait.Rows) == 0 {
-		return
-	}
 	blocks := []Block{}
+	if len(can.Rows)+len(wait.Rows) == 0 {
+		blocks = append(blocks, Paragraph{Text: b.nothingOpen("no step to take")})
+		if len(b.a.Answer.Conditions) > 0 {
+			blocks = append(blocks, Heading{"What the answer still asks for"}, Bullets{b.a.Answer.Conditions})
+		}
+	}
 	if len(can.Rows) > 0 {
 		blocks = append(blocks, Heading{"What you can close"}, can)
 	}
 	if len(wait.Rows) > 0 {
 		blocks = append(blocks, Heading{"Wait, or keep the data out"}, Paragraph{Text: "Nothing you configure closes these on the present plan and date. Working on them as if something did costs time and gives false comfort."}, wait)
 	}
-	b.add(Section{ID: "roadmap", Title: "Remediation roadmap", NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "roadmap", Title: "Remediation roadmap", NewPage: len(b.themes) > 0, Blocks: blocks})
 }
 
 // notice is the memo to the teams concerned. It says what holds now, not why

@@ -40,6 +40,13 @@ func ResultFiles(r *rehearsal.Result) (files []File, digest string, err error) {
 	put("organisation.json", r.Organisation)
 	put("spend.json", r.Spend)
 	put("analytics.json", r.Analytics)
+	exports, x := r.Analytics.Exports()
+	if err == nil {
+		err = x
+	}
+	for _, f := range exports {
+		files = append(files, File{"analytics/" + f.Name, f.Data})
+	}
 	put("coverage.json", r.Coverage)
 	put("rules.json", r.Rules)
 	put("timeline.json", r.Timeline)

@@ -1,12 +1,20 @@
 package simulate
 
+import "github.com/sandtable-dev/sandtable/scenarios/org"
+
 // StoryNames lists the incidents a scenario may ask for, in a fixed order.
 func StoryNames() []string {
 	var out []string
-	for i := range tales {
-		out = append(out, tales[i].ID.Value)
+	for i := range tales() {
+		out = append(out, tales()[i].ID.Value)
 	}
 	return out
+}
+
+// PluginHash names a plugin of the organisation on the wire of a scenario with
+// the seed: an approved list holds hashes, as names may be held back.
+func PluginHash(seed uint64, name string) string {
+	return hex64(org.Stream(seed, "plugin", name))[:16]
 }
 
 // TaleInfo is what is known about a story or twin before it is played.
@@ -26,8 +34,8 @@ type TaleInfo struct {
 // Tales lists stories and twins, each twin after its story.
 func Tales() []TaleInfo {
 	var out []TaleInfo
-	for i := range tales {
-		t := &tales[i]
+	for i := range tales() {
+		t := &tales()[i]
 		out = append(out, t.info())
 		for k := range t.Twins {
 			out = append(out, t.Twins[k].info())

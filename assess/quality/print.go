@@ -55,6 +55,14 @@ func (t *Table) Print(out io.Writer) error {
 			}
 		}
 	}
+	fmt.Fprintf(w, "\nTopics (every observable instance, caught by any of the topic's rules)\n")
+	for _, x := range t.Topics {
+		with := "no rule"
+		if len(x.Rules) > 0 {
+			with = strings.Join(x.Rules, ", ")
+		}
+		fmt.Fprintf(w, "  %-4s %-28s %s\n", x.Number, x.Recall, with)
+	}
 	fmt.Fprintf(w, "\nFalse alarms (twins alarmed of twins in reach, of these with innocence off the wire; alerts on ordinary life)\n")
 	for i := range t.Rules {
 		r := &t.Rules[i]

@@ -28,11 +28,12 @@ type Table struct {
 	Unplaced   int    `json:"unplaced"`
 	// MemberDaysPerStory and TwinsPerStory (in tenths) are the density without
 	// which precision means nothing.
-	MemberDaysPerStory int      `json:"member_days_per_story"`
-	TwinsPerStory      int      `json:"twins_per_story_tenths"`
-	Rules              []Row    `json:"rules"`
-	OutOfReach         []Unseen `json:"out_of_reach"`
-	Told               []string `json:"declared_twins"`
+	MemberDaysPerStory int        `json:"member_days_per_story"`
+	TwinsPerStory      int        `json:"twins_per_story_tenths"`
+	Rules              []Row      `json:"rules"`
+	Topics             []TopicRow `json:"topics"`
+	OutOfReach         []Unseen   `json:"out_of_reach"`
+	Told               []string   `json:"declared_twins"`
 }
 
 // Row is one rule's quality.
@@ -76,6 +77,13 @@ type Row struct {
 	Stories      []StoryRow     `json:"stories"`
 }
 
+// TopicRow is what the rules of one topic caught between them.
+type TopicRow struct {
+	Number string   `json:"topic_number"`
+	Rules  []string `json:"rules"`
+	Recall Share    `json:"recall"`
+}
+
 // StoryRow is what a rule made of one story.
 type StoryRow struct {
 	Story      string `json:"story"`
@@ -104,12 +112,7 @@ func needs(r *alert.Rule, setting string) bool {
 }
 
 func tabulate(rs []*alert.Rule, digest string, o Options, worlds []*played) *Table {
-	t := &Table{Digest: digest, Label: o.Label, EnvVersion: alert.EnvVersion, Worlds: len(worlds), Days: worldDays, Told: told}
-	byRule := map[string][]Verdict{}
-	type hit struct {
-		world int
-		at    time.Time
-	}
+	t := &Table{Digest: digest, Label: o.Label, EnvVersion: alert.EnvVersion, Worlds: len(worlds), Days: o.Days, Told: told}
 	type key struct{ world, label int }
 	caught := map[string]map[key]time.Time{}
 	wrong := map[string]map[key]bool{}
@@ -126,7 +129,7 @@ func tabulate(rs []*alert.Rule, digest string, o Options, worlds []*played) *Tab
 		t.Events += p.events
 		t.MemberDays += p.memberDays
 		t.Unplaced += p.unplaced
-		t.Members = p.memberDays / worldDays
+		t.Members = p.memberDays / o.Days
 		for i := range p.truth {
 			if p.truth[i].Kind == "twin" {
 				t.Twins++
@@ -140,7 +143,6 @@ func tabulate(rs []*alert.Rule, digest string, o Options, worlds []*played) *Tab
 			row := &rows[at[f.Rule]]
 			row.Alerts++
 			v := x.Judge(f)
-			byRule[f.Rule] = append(byRule[f.Rule], v)
 			k := key{w, v.Label}
 			switch v.Match {
 			case Caught:
@@ -270,6 +272,29 @@ func tabulate(rs []*alert.Rule, digest string, o Options, worlds []*played) *Tab
 		}
 	}
 	t.Rules = rows
+	for n := 1; n <= 24; n++ {
+		topic := TopicRow{Number: fmt.Sprint("T", n), Rules: []string{}}
+		for i := range rows {
+			if rows[i].Number == topic.Number {
+				topic.Rules = append(topic.Rules, rows[i].Rule)
+			}
+		}
+		hits, of := 0, 0
+		for w, p := range worlds {
+			for l := range p.truth {
+				lab := &p.truth[l]
+				if lab.Kind == "twin" || lab.Observable == "none" || !slices.Contains(lab.Topics, topic.Number) {
+					continue
+				}
+				of++
+				if slices.ContainsFunc(topic.Rules, func(r string) bool { _, ok := caught[r][key{w, l}]; return ok }) {
+					hits++
+				}
+			}
+		}
+		topic.Recall = NewShare(hits, of)
+		t.Topics = append(t.Topics, topic)
+	}
 	t.OutOfReach = unseen(worlds, luck)
 	if t.Stories > 0 {
 		t.MemberDaysPerStory = t.MemberDays / t.Stories

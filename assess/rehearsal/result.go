@@ -274,6 +274,11 @@ func (r *run) spending() (Spend, error) {
 			return out, err
 		}
 	}
+	for i := range out.Warnings {
+		if out.Warnings[i].Member, err = r.name(out.Warnings[i].Member); err != nil {
+			return out, err
+		}
+	}
 	for i := range out.WouldBlock {
 		if out.WouldBlock[i].Member, err = r.name(out.WouldBlock[i].Member); err != nil {
 			return out, err

@@ -155,10 +155,17 @@ func (c *composer) document(d *reports.Document) []box {
 		}
 	}
 	all := board
-	if len(rest) > 0 {
-		c.scale = 1
-		all = append(append(board, c.contents()...), rest...)
+	chapters := 0
+	for _, m := range c.marks {
+		if m.level == 0 && !m.board {
+			chapters++
+		}
 	}
+	c.scale = 1
+	if chapters > 4 { // a short document is its own contents
+		all = append(all, c.contents()...)
+	}
+	all = append(all, rest...)
 	if len(all) == 0 {
 		all = []box{{h: 1, draw: func(*painter, float64) {}}}
 	}
@@ -396,6 +403,15 @@ func (c *composer) notice(v reports.Notice) {
 	}
 }
 
+// atMost keeps n lines and shows that there were more: a figure is one piece and
+// must not outgrow its page.
+func atMost(n int, lines []string) []string {
+	if len(lines) > n {
+		lines = append(slices.Clone(lines[:n-1]), lines[n-1]+" …")
+	}
+	return lines
+}
+
 // figure is one piece: title, drawing and note stay together.
 func (c *composer) figure(v reports.Figure) {
 	if len(v.Marks) == 0 {
@@ -403,10 +419,10 @@ func (c *composer) figure(v reports.Figure) {
 	}
 	k := c.w / reports.FigureWidth
 	size, small := sizeHead*c.scale, sizeSmall*c.scale
-	titles := wrap(c.bold, size, c.bold.clean(v.Title), c.w)
+	titles := atMost(2, wrap(c.bold, size, c.bold.clean(v.Title), c.w))
 	notes := []string{}
 	if v.Note != "" {
-		notes = wrap(c.regular, small, c.regular.clean(v.Note), c.w)
+		notes = atMost(6, wrap(c.regular, small, c.regular.clean(v.Note), c.w))
 	}
 	lh, slh := size*mmPerPoint*1.4, small*mmPerPoint*1.4
 	headH := float64(len(titles))*lh + 2.5
@@ -415,7 +431,7 @@ func (c *composer) figure(v reports.Figure) {
 	if len(notes) > 0 {
 		h += 2 + float64(len(notes))*slh
 	}
-	c.out = append(c.out, box{h: h, gap: 6 * c.scale, place: c.place + ": " + v.Title, draw: func(p *painter, y float64) {
+	c.out = append(c.out, box{h: h, gap: 6 * c.scale, place: c.place, draw: func(p *painter, y float64) {
 		for i, l := range titles {
 			p.text(p.bold, size, accent, x, y+float64(i)*lh, lh, l)
 		}

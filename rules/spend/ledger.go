@@ -66,6 +66,17 @@ type Alert struct {
 	Spent   int64     `json:"spent_micros"`
 }
 
+// Warning is a share of a member's own limit that was reached. The product tells
+// members as they approach; at which share is not published, so these are the two
+// shares that the vendor documents for its gateway.
+type Warning struct {
+	Member  string    `json:"member"`
+	Month   string    `json:"month"`
+	Percent int       `json:"percent"` // 75 or 95
+	Time    time.Time `json:"time"`
+	Limit   int64     `json:"limit_micros"`
+}
+
 // Ledger holds spend per member and month and the organisation's pool. It is
 // not safe for concurrent use. Charges may come in any order of time, but what
 // bound first and when an alert rose follow the order of the calls.
@@ -80,6 +91,7 @@ type Ledger struct {
 	accounts []account // by member
 	pool     map[int]*pool
 	alerts   []Alert
+	warnings []Warning
 	notes    []string
 	obs      observer
 }
@@ -143,6 +155,7 @@ type account struct {
 type month struct {
 	key   int // year*12 + month
 	spent int64
+	told  int   // highest share of the limit that was warned of, in percent
 	bound int64 // sequence number of the moment the limit was found reached, 0 = not
 }
 
@@ -449,6 +462,14 @@ func (l *Ledger) Charge(member int, t time.Time, micros int64) {
 		m.spent = add(m.spent, micros)
 		credits = max(m.spent-l.included(), 0) - before
 		l.noteMember(m, limit, unlimited)
+		if whole := add(limit, l.included()); !unlimited && limit > 0 {
+			for _, pct := range []int{75, 95} {
+				if m.told < pct && m.spent >= Line(whole, pct) {
+					m.told = pct
+					l.warnings = append(l.warnings, Warning{l.key(member), monthName(key), pct, t.UTC(), limit})
+				}
+			}
+		}
 	}
 	p := l.poolOf(key)
 	p.total = add(p.total, micros)

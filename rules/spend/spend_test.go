@@ -272,6 +272,12 @@ func TestObserve(t *testing.T) {
 		b.Later != (Bucket{2, 12 * dollar}) || b.LaterSessions != 1 {
 		t.Errorf("%+v", b)
 	}
+	if len(s.Warnings) != 2 || s.Warnings[0].Percent != 75 || s.Warnings[1].Percent != 95 || s.Warnings[1].Member != "a0" || !s.Warnings[1].Time.Equal(day.Add(time.Hour)) {
+		t.Errorf("%+v", s.Warnings)
+	}
+	if len(s.Outside) != 1 || s.Outside[0] != (Outside{"unknown product", 1}) {
+		t.Errorf("%+v", s.Outside)
+	}
 	if s.Total != 28*dollar || s.Unattributed != (Bucket{1, dollar}) || s.OtherProduct != 1 || s.Costs.Sent != 6 || len(s.Members) != 2 {
 		t.Errorf("%+v", s)
 	}
@@ -389,7 +395,10 @@ func BenchmarkLedger(b *testing.B) {
 		evs[i] = request(fmt.Sprint("a", i), day, 1000)
 	}
 	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		l.Observe(evs[i%1000])
+	n := 0
+	for b.Loop() {
+		l.Observe(evs[n%1000])
+		n++
 	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 }

@@ -107,7 +107,12 @@ type Difference struct {
 func (w *WhatIf) Difference() *Difference {
 	a, b := w.before.Summary(), w.after.Summary()
 	d := &Difference{Evaluable: a.Evaluable && a.Requests > 0, CostBefore: a.Total, CostAfter: b.Total, BlockedThen: len(a.WouldBlock), BlockedNow: len(b.WouldBlock),
-		Moved: []BlockDiff{}, Unattributed: a.Unattributed, Notes: append([]string{}, b.Notes...)}
+		Moved: []BlockDiff{}, Unattributed: a.Unattributed, Notes: []string{}}
+	for _, n := range b.Notes {
+		if !slices.Contains(a.Notes, n) || strings.Contains(n, "carry no cost") {
+			d.Notes = append(d.Notes, n)
+		}
+	}
 	type key struct{ member, month string }
 	rows := map[key]*BlockDiff{}
 	bound := func(list []Blocked, side func(*BlockDiff) *Bound, sum *Bucket) {
