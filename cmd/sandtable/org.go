@@ -530,7 +530,7 @@ func suggest(c *cli.Context) error {
 			return nil
 		}
 		text := draftOver(c.String("org"), s, "trimmed", fmt.Sprintf("%s without the grants nobody used from %s to %s.", s.Name.Value,
-			sug.First.Format(time.DateOnly), sug.Last.Format(time.DateOnly)), "roles", sug.Edit.Roles)
+			sug.First.Format(time.DateOnly), sug.Last.Format(time.DateOnly)), "groups", sug.Edit.Groups, "roles", sug.Edit.Roles)
 		return writeScenario(c, file, text)
 	}
 	return nil
@@ -563,7 +563,7 @@ func printSuggestion(out io.Writer, sug rbac.Suggestion, all bool) {
 			group = g.Group
 			fmt.Fprintf(out, "\n%s (%d of %d members in the stream)\n", g.Group, g.Heard, g.Members)
 		}
-		fmt.Fprintf(out, "  %-30s %-13s role %s", g.Grant, g.Verdict, g.Role)
+		fmt.Fprintf(out, "  %-30s %-13s %s", g.Grant, g.Verdict, first(or(g.Role, "role "), "the group's own setting"))
 		if g.Uses > 0 {
 			fmt.Fprintf(out, ": %d uses by %d of %d", g.Uses, g.Users, g.Heard)
 		}
@@ -581,7 +581,7 @@ func printSuggestion(out io.Writer, sug rbac.Suggestion, all bool) {
 		fmt.Fprintln(out, "\nNo row can be taken out on this evidence.")
 		return
 	}
-	fmt.Fprintln(out, "\nCould go, as a role diff:")
+	fmt.Fprintln(out, "\nCould go:")
 	for _, l := range sug.Lines {
 		fmt.Fprintf(out, "  %s\n", l)
 	}

@@ -30,7 +30,7 @@ type block struct {
 	input int
 	data  []byte
 	units []*unit // pointers: a batch that was decoded into must not be moved
-	n     int // units in use; the others keep their memory
+	n     int     // units in use; the others keep their memory
 	done  chan struct{}
 }
 
