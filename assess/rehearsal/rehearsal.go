@@ -399,8 +399,12 @@ func (r *run) checkNames() error {
 		}
 		known(a.Id, "an attestation the assessor knows", r.model.Attestations())
 	}
+	var tales []string // stories, and twins by number and letter
+	for _, t := range simulate.Tales() {
+		tales = append(tales, t.ID)
+	}
 	for _, i := range r.s.Incidents {
-		known(i.Story, "a story the simulator can play", simulate.StoryNames())
+		known(i.Story, "a story the simulator can play", tales)
 	}
 	return r.s.Explain(ps)
 }

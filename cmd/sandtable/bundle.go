@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +17,8 @@ import (
 	"github.com/sandtable-dev/sandtable/reports/html"
 	"github.com/sandtable-dev/sandtable/reports/pdf"
 	"github.com/sandtable-dev/sandtable/scenarios"
+	"github.com/sandtable-dev/sandtable/simulate"
+	"github.com/sandtable-dev/sandtable/simulate/forecast"
 )
 
 // job is one bundle to be made: by run, by assess, or once more by rerun.
@@ -92,6 +95,27 @@ func (j job) options() []string {
 	return out
 }
 
+// fans forecasts the month after the rollout for the figure in the report. It is
+// an illustration beside the run: where there is nothing to forecast, as with
+// nobody enabled, there is no figure.
+func (j job) fans(ctx context.Context) []reports.SpendFan {
+	ground, err := rehearsal.Prepare(j.scenario)
+	if err != nil {
+		return nil
+	}
+	month := forecast.Month(ground.Directory, j.scenario.Period.From.Time)
+	m, err := forecast.Scenario(simulate.Options{Scenario: j.scenario, Directory: ground.Directory, Gate: ground.Gate, Prices: ground.Prices}, month)
+	if err != nil {
+		return nil
+	}
+	plan, err := forecast.MakePlan(ctx, forecast.PlanOptions{Model: m, Directory: ground.Directory, Limits: ground.Limits, Prices: ground.Prices,
+		AsOf: j.scenario.AsOf.Time, Trials: 200, Seed: j.scenario.Seed, Chance: 0.05, Others: -1})
+	if err != nil {
+		return nil
+	}
+	return reports.Fans(plan)
+}
+
 // write carries the job out and puts the bundle in its place.
 func (j job) write(c *cli.Context) (*rehearsal.Result, *reports.Bundle, error) {
 	b, err := reports.NewBundle(j.target, j.force)
@@ -135,6 +159,9 @@ func (j job) write(c *cli.Context) (*rehearsal.Result, *reports.Bundle, error) {
 		files = append(files, reports.File{Name: logoName, Data: j.look.logo})
 	}
 	in := reports.FromResult(res, digest)
+	if command == "run" {
+		in.Fans = j.fans(c.Context)
+	}
 	in.Content, in.Paper, in.Logo = j.content, j.look.paper, j.look.logo
 	d := reports.Build(in)
 	files = append(files, reports.File{Name: "summary.md", Data: reports.Markdown(d)})
