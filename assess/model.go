@@ -544,3 +544,6 @@ func (m *Model) Files() []InputFile { return m.files }
 
 // Attestations lists the ids a scenario may attest.
 func (m *Model) Attestations() []string { return m.attOrder }
+
+// Elements lists the elements a compensating control may name, sorted.
+func (m *Model) Elements() []string { return m.elementNames() }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
@@ -226,5 +227,62 @@ func BenchmarkWouldChange(b *testing.B) {
 		if _, err := m.WouldChange(in); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// The strip beside the answer names the changes that move it, and only those.
+func TestChangedSinceNamesWhatMovesTheAnswer(t *testing.T) {
+	m := model(t)
+	w := workedCases(t)
+	for _, c := range []struct {
+		from string
+		set  []string
+		want []string
+	}{
+		{"S 04-09", nil, nil}, // SOX moves in August, the answer does not
+		{"S 04-09", []string{"phi_present=no", "capi_on_since=2026-04-01", "own_export_days=7", "own_store_days=2557"}, []string{"compliance-api-local-sessions 2026-08-11", "session-transcript-omissions 2026-08-11"}},
+		{"O 10-08 HC", []string{"as_of=2026-09-01"}, []string{"baa-cowork-coverage 2026-10-06", "compliance-api-hipaa-capture 2026-10-06", "session-transcript-retention 2026-10-06"}},
+	} {
+		a := assessInputs(t, m, w.set(t, m, c.from, c.set...))
+		var got []string
+		for _, x := range a.ChangedSince {
+			if x.MovesAnswer {
+				got = append(got, x.Fact+" "+x.Date)
+			}
+		}
+		slices.Sort(got)
+		if got = slices.Compact(got); !slices.Equal(got, c.want) {
+			t.Errorf("%s %v: %q, want %q", c.from, c.set, got, c.want)
+		}
+	}
+}
+
+// A customer's own statement about its tenant decides, as the customer's.
+func TestTheCustomersStatementDecides(t *testing.T) {
+	m := model(t)
+	in := workedCases(t).inputs(t, m, "O 10-08 HC")
+	ours := platform.Overlay{{Fact: source.Text{Value: "compliance-api-hipaa-capture"}, Value: "yes", Who: "Tenant team", Date: source.Day(2026, 10, 7), Evidence: "a marked session was found"}}
+	mine, err := m.With(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := assessInputs(t, mine, in)
+	if v := verdictOf(a, "hipaa-164.312.b"); v != PartlySupported || a.Answer.Posture != WithConditions {
+		t.Errorf("with our own test: %s, %s", v, a.Answer.Posture)
+	}
+	i := slices.IndexFunc(a.FactsUsed, func(f FactUse) bool { return f.ID == "compliance-api-hipaa-capture" })
+	if i < 0 || a.FactsUsed[i].Confidence != "customer's" || !strings.Contains(a.FactsUsed[i].Sources[0], "Tenant team") {
+		t.Errorf("the statement is not shown as the customer's: %+v", a.FactsUsed)
+	}
+	if v := judge(t, m, in).Verdicts["hipaa-164.312.b"]; v != NotAssessed {
+		t.Errorf("the shipped model changed: %s", v)
+	}
+	early := with(in, "as_of", Text("2026-10-06"))
+	if v := judge(t, mine, early).Verdicts["hipaa-164.312.b"]; v != NotAssessed {
+		t.Errorf("the statement decides before its date: %s", v)
+	}
+	ours[0].Fact.Value = "compliance-api-hipa-capture"
+	if _, err := m.With(ours); err == nil || !strings.Contains(err.Error(), "did you mean") {
+		t.Errorf("an unknown fact: %v", err)
 	}
 }

@@ -167,8 +167,8 @@ func (w *world) placeStories() {
 
 // taleNamed finds a story by name or a twin by number and letter.
 func taleNamed(name string) *tale {
-	for i := range tales {
-		t := &tales[i]
+	for i := range tales() {
+		t := &tales()[i]
 		if t.ID.Value == name {
 			return t
 		}

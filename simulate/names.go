@@ -5,8 +5,8 @@ import "github.com/sandtable-dev/sandtable/scenarios/org"
 // StoryNames lists the incidents a scenario may ask for, in a fixed order.
 func StoryNames() []string {
 	var out []string
-	for i := range tales {
-		out = append(out, tales[i].ID.Value)
+	for i := range tales() {
+		out = append(out, tales()[i].ID.Value)
 	}
 	return out
 }
@@ -34,8 +34,8 @@ type TaleInfo struct {
 // Tales lists stories and twins, each twin after its story.
 func Tales() []TaleInfo {
 	var out []TaleInfo
-	for i := range tales {
-		t := &tales[i]
+	for i := range tales() {
+		t := &tales()[i]
 		out = append(out, t.info())
 		for k := range t.Twins {
 			out = append(out, t.Twins[k].info())

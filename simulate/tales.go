@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
@@ -145,15 +146,15 @@ type change struct {
 	Hour    string `yaml:"hour"`
 }
 
-var tales = mustTales()
-
-func mustTales() []tale {
+// tales are the shipped stories, read when they are first asked for: most
+// commands play none.
+var tales = sync.OnceValue(func() []tale {
 	ts, err := loadTales(storyFiles, "stories")
 	if err != nil {
 		panic(err) // the files are embedded and a test loads them
 	}
 	return ts
-}
+})
 
 // loadTales reads and checks story files.
 func loadTales(fsys fs.FS, dir string) ([]tale, error) {

@@ -377,6 +377,10 @@ func (r *run) checkNames() error {
 		known(n.Id, "a need this version can judge", r.model.NeedIDs())
 	}
 	for _, a := range r.s.Attestations {
+		if a.For != "" { // a compensating control has a name of its own and stands in for an element
+			known(source.Text{Value: a.For, At: a.Id.At}, "an element that a compensating control can stand in for", r.model.Elements())
+			continue
+		}
 		known(a.Id, "an attestation the assessor knows", r.model.Attestations())
 	}
 	for _, i := range r.s.Incidents {

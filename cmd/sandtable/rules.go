@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/sandtable-dev/sandtable/assess/quality"
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/alert"
+	"github.com/sandtable-dev/sandtable/rules/alert/export"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
@@ -52,6 +54,13 @@ func rulesCommand() *cli.Command {
 					&cli.StringFlag{Name: "label", Usage: "draw other seeds by `NAME`", Value: "report"},
 					asJSON,
 				}, Action: rulesScore},
+			{Name: "export", Usage: "translate rules for a SIEM", ArgsUsage: "DIR",
+				Description: "Writes one file a rule, notes on field names and a list of how faithful each translation is. What is not exact\nis written only with --approximate, and says how it differs. The companion rule that tells when the others are\nblind goes with every export.",
+				Flags: []cli.Flag{path, declared,
+					&cli.StringFlag{Name: "to", Usage: "`BACKEND`: " + strings.Join(export.Backends(), ", "), Required: true},
+					&cli.BoolFlag{Name: "approximate", Usage: "write what is not exact as well"},
+					asJSON,
+				}, Action: rulesExport},
 		},
 	}
 }
@@ -499,4 +508,64 @@ func measuring(c *cli.Context) func(done, total int) {
 			p.done()
 		}
 	}
+}
+
+func rulesExport(c *cli.Context) error {
+	dir, err := argument(c, "DIR")
+	if err != nil {
+		return err
+	}
+	if to := c.String("to"); !slices.Contains(export.Backends(), to) {
+		if g := source.Nearest(to, export.Backends()); g != "" {
+			return usage("%q is not a backend; did you mean %q?", to, g)
+		}
+		return usage("%q is not a backend; there are: %s", to, strings.Join(export.Backends(), ", "))
+	}
+	rs, err := loadRules(c.String("rules"))
+	if err != nil {
+		return err
+	}
+	cfg, err := declaredConfig(c)
+	if err != nil {
+		return err
+	}
+	files, list, err := export.Rules(rs, c.String("to"), export.Options{Config: cfg, Approximate: c.Bool("approximate")})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o644); err != nil {
+			return err
+		}
+	}
+	w := c.App.Writer
+	if c.Bool("json") {
+		if err := writeJSON(w, list); err != nil {
+			return err
+		}
+	}
+	var count [3]int
+	held := 0
+	for _, f := range list {
+		count[f.Level]++
+		if f.Level == export.Approximate && f.File == "" {
+			held++
+		}
+		if !c.Bool("json") {
+			fmt.Fprintln(w, f)
+		}
+	}
+	if !c.Bool("json") {
+		fmt.Fprintf(w, "\n%d exact, %d approximate, %d refused; files in %s\n", count[export.Exact], count[export.Approximate], count[export.Refused], dir)
+		if held > 0 {
+			fmt.Fprintf(w, "%d approximate %s not written: --approximate writes them, each with its differences in its header\n", held, plural(held, "translation was", "translations were"))
+		}
+	}
+	if held > 0 {
+		return quiet(exitFailure)
+	}
+	return nil
 }

@@ -378,6 +378,10 @@ func (c *Config) At(t time.Time) *Config {
 	return out
 }
 
+// Policy reports that the change alters what decisions on access rest on for
+// everybody: not who is in a group, who works here, or what anybody may spend.
+func (c *Change) Policy() bool { return !c.person() && c.Limit == nil }
+
 // person reports that a change concerns members only, not the configuration.
 func (c *Change) person() bool {
 	return c.Join != nil || c.Leave != nil || c.Members != nil ||
@@ -508,23 +512,31 @@ func (r *Role) apply(ch *RoleChange) {
 type move struct {
 	when, until time.Time
 	in          bool
-	of          []bool
+	of          some
 }
 
 type roleMove struct {
 	when, until time.Time
 	role, seat  string
-	of          []bool
+	of          some
+}
+
+// some is a few members by index, in order: a log of a thousand messages names
+// one or two each.
+type some []int32
+
+func (s some) has(member int) bool {
+	_, ok := slices.BinarySearch(s, int32(member))
+	return ok
 }
 
 // applyChanges turns the changes that concern members into moves, and sets
 // Joined, Left and Removed.
 func (d *Directory) applyChanges() {
 	d.moves = make([][]move, len(d.Config.Groups))
-	pick := func(s Selector) []bool {
-		of := make([]bool, len(d.Members))
+	pick := func(s Selector) (of some) {
 		for _, i := range d.Select(s) {
-			of[i] = true
+			of = append(of, int32(i))
 		}
 		return of
 	}
@@ -571,7 +583,7 @@ func (d *Directory) RoleAt(member int, t time.Time) (role, seat string) {
 		if r.when.After(t) {
 			break
 		}
-		if r.of[member] {
+		if r.of.has(member) {
 			role = r.role
 			if r.seat != "" {
 				seat = r.seat
@@ -603,6 +615,14 @@ func (d *Directory) Boundaries() [][]Boundary {
 			}
 		}
 	}
+	for g := range d.listed {
+		for i, since := range d.listed[g] {
+			if !since.IsZero() {
+				// The list says when the product had it, so that nothing is in flight after.
+				out[i] = append(out[i], Boundary{When: since, Until: since})
+			}
+		}
+	}
 	for g := range d.memberships {
 		scim := d.Config.Groups[g].Source == "scim"
 		for _, s := range d.memberships[g] {
@@ -610,11 +630,15 @@ func (d *Directory) Boundaries() [][]Boundary {
 			add(s.in, Boundary{When: s.to, SCIM: scim})
 		}
 		for _, m := range d.moves[g] {
-			add(m.of, Boundary{When: m.when, Until: m.until, SCIM: scim})
+			for _, i := range m.of {
+				out[i] = append(out[i], Boundary{When: m.when, Until: m.until, SCIM: scim})
+			}
 		}
 	}
 	for _, r := range d.roles {
-		add(r.of, Boundary{When: r.when, Until: r.until})
+		for _, i := range r.of {
+			out[i] = append(out[i], Boundary{When: r.when, Until: r.until})
+		}
 	}
 	for i := range out {
 		sort.SliceStable(out[i], func(a, b int) bool { return out[i][a].When.Before(out[i][b].When) })
@@ -629,6 +653,11 @@ func (d *Directory) Cuts() []int64 {
 	add := func(t time.Time) {
 		if !t.IsZero() {
 			out = append(out, t.UnixNano())
+		}
+	}
+	for g := range d.listed {
+		for _, since := range d.listed[g] {
+			add(since)
 		}
 	}
 	for g := range d.memberships {

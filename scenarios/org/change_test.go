@@ -170,7 +170,7 @@ func roster(csv string) *Config {
 
 func TestRoster(t *testing.T) {
 	c := roster("email,id,role,department,manager,groups,seat,joined,left,removed\n" +
-		"ADA@ex.test,user_1,managed,Claims,,g;h,Chat,2026-05-04,,\n" +
+		"ADA@ex.test,user_1,managed,Claims,,g@2026-05-10;h,Chat,2026-05-04,,\n" +
 		"ben@ex.test,,,Claims,ada@ex.test,h,,,2026-06-01,2026-06-03\n" +
 		"cy@ex.test,,Primary Owner,,,,,,,\n")
 	d, err := Build(c, 1)
@@ -185,6 +185,12 @@ func TestRoster(t *testing.T) {
 	now := time.Date(2026, 5, 20, 0, 0, 0, 0, time.UTC)
 	if !d.InGroup(0, 0, now) || !d.InGroup(1, 0, now) || d.InGroup(0, 1, now) || !d.InGroup(1, 1, now) {
 		t.Error("groups of the roster")
+	}
+	if before := now.AddDate(0, 0, -11); d.InGroup(0, 0, before) || !d.InGroup(1, 0, before) {
+		t.Error("a dated group of the roster")
+	}
+	if b := d.Boundaries()[0]; len(b) != 1 || b[0].When.Day() != 10 {
+		t.Errorf("%+v", b)
 	}
 	if m, ok := d.Lookup("user_1"); !ok || m.Index != 0 {
 		t.Error("not found by id")

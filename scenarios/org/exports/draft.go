@@ -103,7 +103,7 @@ func (d *Draft) resolve(s *Sketch) {
 			}
 			if !seen[u] {
 				seen[u] = true
-				kept = append(kept, member{u.key(), "", m.at})
+				kept = append(kept, member{key: u.key(), at: m.at, since: m.since})
 			}
 		}
 		g.members = kept
@@ -123,7 +123,7 @@ func (d *Draft) resolve(s *Sketch) {
 			}
 			g.membersSeen = true
 			if !slices.ContainsFunc(g.members, func(m member) bool { return m.key == u.key() }) {
-				g.members = append(g.members, member{u.key(), "", u.at})
+				g.members = append(g.members, member{key: u.key(), at: u.at})
 			}
 		}
 	}
@@ -276,7 +276,17 @@ func (d *Draft) messages(s *Sketch) {
 		in[g] = map[string]bool{}
 		for _, m := range g.members {
 			in[g][m.key] = true
+			if !m.since.IsZero() {
+				d.since[g.name+"\x00"+m.key] = m.since
+			}
 		}
+	}
+	slices.SortStableFunc(d.switches, func(a, b cowork) int { return a.when.Compare(b.when) })
+	for i, c := range d.switches {
+		if i == 0 { // the feed tells what it was turned from
+			s.Config.Organisation.Settings.Cowork = ptr(!c.on)
+		}
+		s.change(c.when, org.Change{Settings: &org.Settings{Cowork: ptr(c.on)}})
 	}
 	slices.SortStableFunc(d.patches, func(a, b patch) int { return a.when.Compare(b.when) })
 	undated := 0
@@ -293,6 +303,7 @@ func (d *Draft) messages(s *Sketch) {
 	if undated > 0 {
 		s.Notes = append(s.Notes, fmt.Sprintf("%d SCIM messages carry no time; they are laid over the lists as if they had come before everything else", undated))
 	}
+	slices.SortStableFunc(s.Config.Changes, func(a, b org.Change) int { return a.When.Compare(b.When) })
 	for _, g := range d.groups { // undated messages may have moved somebody
 		g.members = g.members[:0]
 		for _, k := range sorted(in[g]) {
@@ -332,7 +343,7 @@ func (d *Draft) groupMessage(s *Sketch, p patch, in map[*group]map[string]bool) 
 		keys = append(keys, u.key())
 	}
 	// What is true of the group's members now, from the dated messages before.
-	now := d.state(s, g, in)
+	now := d.state(s, g, in, p.when)
 	var add, remove []string
 	switch {
 	case p.all:
@@ -385,9 +396,23 @@ func (d *Draft) groupMessage(s *Sketch, p patch, in map[*group]map[string]bool) 
 	if remove != nil {
 		ch.Remove = &org.Selector{Ids: remove}
 	}
-	if add != nil || remove != nil {
-		s.change(p.when, org.Change{Group: &ch})
+	if add == nil && remove == nil {
+		return
 	}
+	// The product's own list says when an added member had arrived, which measures
+	// the lag of provisioning.
+	arrived := time.Time{}
+	for _, k := range add {
+		t := d.since[g.name+"\x00"+k]
+		if t.Before(p.when) || t.Sub(p.when) > 7*24*time.Hour {
+			arrived = time.Time{}
+			break
+		}
+		if t.After(arrived) {
+			arrived = t
+		}
+	}
+	s.change(p.when, org.Change{Group: &ch, Arrives: text(stamp(arrived))})
 }
 
 func missing(keys []string, now map[string]bool) (out []string) {
@@ -400,10 +425,11 @@ func missing(keys []string, now map[string]bool) (out []string) {
 }
 
 // state is the membership after the changes drafted so far.
-func (d *Draft) state(s *Sketch, g *group, in map[*group]map[string]bool) map[string]bool {
+func (d *Draft) state(s *Sketch, g *group, in map[*group]map[string]bool, when time.Time) map[string]bool {
 	now := map[string]bool{}
 	for k, v := range in[g] {
-		if v {
+		// A list taken later shows members who were not there yet.
+		if since := d.since[g.name+"\x00"+k]; v && (when.IsZero() || !since.After(when)) {
 			now[k] = true
 		}
 	}
@@ -464,7 +490,7 @@ func (d *Draft) userMessage(s *Sketch, p patch, in map[*group]map[string]bool) {
 		d.users = append(d.users, &next)
 		d.Warnings = append(d.Warnings, fmt.Sprintf("%s: the address of a member changes; under SCIM the old member is removed and a new one made, and its history is split", p.v.pos()))
 		for _, g := range d.groups {
-			if d.state(s, g, in)[u.key()] {
+			if d.state(s, g, in, p.when)[u.key()] {
 				if p.when.IsZero() {
 					in[g][next.key()] = true
 				} else {
@@ -491,7 +517,11 @@ func (d *Draft) roster(s *Sketch) {
 	groupsOf := map[string][]string{}
 	for i, g := range d.groups {
 		for _, m := range g.members {
-			groupsOf[m.key] = append(groupsOf[m.key], s.Config.Groups[i].Name.Value)
+			name := s.Config.Groups[i].Name.Value
+			if since := d.since[g.name+"\x00"+m.key]; !since.IsZero() {
+				name += "@" + stamp(since)
+			}
+			groupsOf[m.key] = append(groupsOf[m.key], name)
 		}
 	}
 	byName := map[string]*user{}
@@ -657,7 +687,9 @@ func (d *Draft) ask(s *Sketch) {
 	q("organisation.seats", "How many seats were bought?", fmt.Sprintf("the exports show %d members; seats and members differ", len(s.people)), "a number", strconv.Itoa(o.Seats))
 	q("organisation.kind", "What does the law call the organisation: covered_entity, business_associate, issuer, merchant, service_provider, service_organisation?", "it decides which frameworks apply at all", "words from the list, with commas; none for none", "")
 	q("organisation.arrangements", "Which contract arrangements hold: zdr, cmek, hipaa_ready, hipaa_configuration?", "they switch features and records on and off", "words from the list, with commas; none for none", "")
-	q("organisation.settings.cowork", "Is the organisation's Cowork switch on?", "no export shows it; it is on unless somebody turned it off", "yes or no", "")
+	if o.Settings.Cowork == nil {
+		q("organisation.settings.cowork", "Is the organisation's Cowork switch on?", "no export but the Activity Feed shows it; it is on unless somebody turned it off", "yes or no", "")
+	}
 	q("organisation.settings.cloud", "May Cowork run in the cloud?", "cloud sessions leave other records than local ones", "yes or no", "")
 	q("organisation.settings.browser", "Is Claude in the browser on?", "", "yes or no", "")
 	q("organisation.settings.always_allow_connectors", "May members set connector tools that write to Always allow?", "off, Cowork asks before each of them", "yes or no", "")

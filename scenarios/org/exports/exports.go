@@ -45,13 +45,21 @@ type Draft struct {
 	limits   []limit
 	effect   int // rows of effective limits
 	patches  []patch
-	unplaced map[string]int // things without an owner, by what they are
-	partial  []string       // lists of which only pages were given
+	switches []cowork
+	since    map[string]time.Time // group and member -> when the product had it
+	unplaced map[string]int       // things without an owner, by what they are
+	partial  []string             // lists of which only pages were given
 	latest   time.Time
 	scim     bool
 	admin    bool // Admin API records were seen
 	usersAll bool // a complete list of users was seen
 	folders  map[string]bool
+}
+
+// cowork is the organisation's switch as the Activity Feed saw it turned.
+type cowork struct {
+	when time.Time
+	on   bool
 }
 
 type user struct {
@@ -74,6 +82,7 @@ type group struct {
 type member struct {
 	key, email string // any key of a user; email may be empty
 	at         source.Pos
+	since      time.Time // when the product had it, zero when not stated
 }
 
 type role struct {
@@ -93,7 +102,7 @@ type limit struct {
 // New makes an empty draft.
 func New(capabilities []string) *Draft {
 	return &Draft{Ignored: map[string]int{}, Capabilities: capabilities, userBy: map[string]*user{}, groupBy: map[string]*group{},
-		roleBy: map[string]*role{}, unplaced: map[string]int{}}
+		roleBy: map[string]*role{}, unplaced: map[string]int{}, since: map[string]time.Time{}}
 }
 
 // Problems are the mistakes that make a file, or a part of it, unusable.
@@ -135,10 +144,10 @@ func (d *Draft) Add(name string, data []byte) {
 	}
 }
 
-type tally struct{ users, groups, members, roles, rows, invites, limits, patches int }
+type tally struct{ users, groups, members, roles, rows, invites, limits, patches, switches int }
 
 func (d *Draft) tally() tally {
-	t := tally{users: len(d.users), groups: len(d.groups), roles: len(d.roles), invites: d.invites, limits: len(d.limits) + d.effect, patches: len(d.patches)}
+	t := tally{users: len(d.users), groups: len(d.groups), roles: len(d.roles), invites: d.invites, limits: len(d.limits) + d.effect, patches: len(d.patches), switches: len(d.switches)}
 	for _, g := range d.groups {
 		t.members += len(g.members)
 	}
@@ -154,7 +163,8 @@ func (t tally) since(b tally) string {
 		n    int
 		word string
 	}{{t.users - b.users, "members"}, {t.groups - b.groups, "groups"}, {t.members - b.members, "group memberships"}, {t.roles - b.roles, "roles"},
-		{t.rows - b.rows, "role rows"}, {t.invites - b.invites, "invitations"}, {t.limits - b.limits, "spend limits"}, {t.patches - b.patches, "SCIM messages"}} {
+		{t.rows - b.rows, "role rows"}, {t.invites - b.invites, "invitations"}, {t.limits - b.limits, "spend limits"}, {t.patches - b.patches, "SCIM messages"},
+		{t.switches - b.switches, "turns of the Cowork switch"}} {
 		if x.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", x.n, x.word))
 		}
@@ -309,7 +319,7 @@ func (d *Draft) adminRecord(f *file, v *value, role string) string {
 			break
 		}
 		g.membersSeen = true
-		g.members = append(g.members, member{v.str("user_id"), strings.ToLower(v.str("email")), v.pos()})
+		g.members = append(g.members, member{v.str("user_id"), strings.ToLower(v.str("email")), v.pos(), moment(v.str("created_at"))})
 	case "rbac_role":
 		r := d.roleRef(v.str("id"), v)
 		r.name, r.org, r.at = v.str("name"), v.str("organization_id", "organization_uuid"), v.pos()
@@ -334,6 +344,16 @@ func (d *Draft) adminRecord(f *file, v *value, role string) string {
 					x.used[i] = true
 				}
 			}
+		}
+	case "org_cowork_enabled", "org_cowork_disabled": // the Activity Feed (section 6, row 14)
+		when := moment(v.str("created_at", "timestamp"))
+		if when.IsZero() {
+			d.problems.Add(v.pos(), "an event of the feed has created_at", "a change of the Cowork switch without a time")
+			break
+		}
+		d.switches = append(d.switches, cowork{when, kind == "org_cowork_enabled"})
+		for _, k := range []string{"id", "actor", "organization_id", "organization_uuid", "previous_value", "current_value"} {
+			v.get(k)
 		}
 	case "spend_limit_increase_request":
 		d.unplaced["requests for a higher limit (a sign of demand, not configuration)"]++

@@ -210,6 +210,36 @@ func TestPartial(t *testing.T) {
 	}
 }
 
+// The product's list says when a pushed membership arrived: the lag of SCIM. The
+// Activity Feed says when the Cowork switch was turned, and so what it was before.
+func TestMeasuredLagAndFeed(t *testing.T) {
+	d := add(exports.New(known), "users", `{"data":[{"type":"user","id":"user_1","email":"a@b.test","role":"managed"}]}`,
+		"groups", `{"data":[{"type":"rbac_group","id":"g","name":"pilot","roles":[]}]}`,
+		"members", `{"data":[{"type":"rbac_group_member","group_id":"g","user_id":"user_1","created_at":"2026-05-06T09:42:00Z"}]}`,
+		"log", `{"time":"2026-05-06T08:00:00Z","method":"PATCH","path":"/Groups/g","body":{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"remove","path":"members","value":[{"value":"a@b.test"}]}]}}
+{"time":"2026-05-06T09:00:00Z","method":"PATCH","path":"/Groups/g","body":{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"add","path":"members","value":[{"value":"user_1"}]}]}}`,
+		"feed", `{"data":[{"type":"org_cowork_disabled","created_at":"2026-05-10T00:00:00Z"},{"type":"org_cowork_enabled","created_at":"2026-05-20T00:00:00Z"},{"type":"something_else","created_at":"2026-05-20T00:00:00Z"}]}`)
+	c := load(t, d.Sketch())
+	var got []string
+	for i := range c.Changes {
+		got = append(got, c.Changes[i].On.Value+" "+c.Changes[i].Arrives.Value+" "+c.Changes[i].String())
+	}
+	want := []string{"2026-05-06T09:00:00Z 2026-05-06T09:42:00Z group pilot gains 1 named member",
+		"2026-05-10T00:00:00Z  settings: cowork false", "2026-05-20T00:00:00Z  settings: cowork true"}
+	if !strings.Contains(c.Roster.Value, "pilot@2026-05-06T09:42:00Z") {
+		t.Errorf("%s", c.Roster.Value)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if c.Organisation.Settings.Cowork == nil || !*c.Organisation.Settings.Cowork {
+		t.Error("turned off, so it was on before")
+	}
+	if d.Ignored["record of type something_else"] != 1 {
+		t.Errorf("%v", d.Ignored)
+	}
+}
+
 func TestCSV(t *testing.T) {
 	d := add(exports.New(known), "members.csv", "Name;Email;Role;Seat type;Groups;Shoe size\nAda;ADA@ex.test;Custom;Premium;pilot, legal;39\nBen;ben@ex.test;Owner;Standard;;44\n")
 	s := d.Sketch()

@@ -182,10 +182,10 @@ func (d *Draft) addMember(g *group, m *value) {
 			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: group %q holds the group %s; nested groups are not expanded, so its members get nothing through it", m.pos(), g.name, first(key, "?")))
 			return
 		}
-		g.members = append(g.members, member{key, "", m.pos()})
+		g.members = append(g.members, member{key: key, at: m.pos()})
 		return
 	}
-	g.members = append(g.members, member{m.text, "", m.pos()})
+	g.members = append(g.members, member{key: m.text, at: m.pos()})
 }
 
 // patch is one SCIM message, kept in the order read until all lists are known.
@@ -387,7 +387,7 @@ func (d *Draft) oktaUser(f *file, v *value) {
 		g := d.groupRef(id, v)
 		g.source, g.membersSeen = "scim", true
 		g.name = first(g.name, id)
-		g.members = append(g.members, member{u.email, "", v.pos()})
+		g.members = append(g.members, member{key: u.email, at: v.pos()})
 	} else {
 		d.unplaced["Okta users whose group is not in the file name"]++
 	}
@@ -428,7 +428,7 @@ func (d *Draft) graphGroup(v *value) {
 			u.inactive = true
 		}
 		d.index(u)
-		g.members = append(g.members, member{u.email, "", m.pos()})
+		g.members = append(g.members, member{key: u.email, at: m.pos()})
 		d.leftover("graph member", m)
 	}
 	if len(v.list("members")) == 20 {
