@@ -47,7 +47,10 @@ func TestInvariantsEndToEnd(t *testing.T) {
 			t.Fatalf("%q: %v", set, err)
 		}
 		a := r.Assessment
-		bad := func(format string, args ...any) { t.Helper(); t.Errorf("case %d %q: %s", i, set, fmt.Sprintf(format, args...)) }
+		bad := func(format string, args ...any) {
+			t.Helper()
+			t.Errorf("case %d %q: %s", i, set, fmt.Sprintf(format, args...))
+		}
 		if a.Answer.Posture == assess.Supportable {
 			bad("supportable in a rehearsal")
 		}

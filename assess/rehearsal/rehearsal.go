@@ -12,8 +12,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/assess"
@@ -29,6 +29,7 @@ import (
 	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 	"github.com/sandtable-dev/sandtable/simulate"
+	"github.com/sandtable-dev/sandtable/simulate/forecast"
 	"github.com/sandtable-dev/sandtable/simulate/otlp"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
 	"github.com/sandtable-dev/sandtable/simulate/stream"
@@ -115,6 +116,11 @@ type run struct {
 	alerts    *alert.Engine
 	coverage  *coverage.Report
 	analytics *analytics.Report
+
+	calibration *forecast.Calibrator
+	perDay      daily
+	drivers     *spend.Drivers
+	month       *Outlook
 }
 
 func prepare(o Options) (*run, error) {
@@ -322,7 +328,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	freshness, _ := strconv.Atoi(fresh) // not stated reads as the shortest
 	usage := analytics.New(analytics.Config{
 		FreshnessDays: freshness,
-		Directory: r.dir, From: r.from, To: r.to, AsOf: r.to, Plan: r.s.Organisation.Plan.Value, // figures as they stood when the period ended
+		Directory:     r.dir, From: r.from, To: r.to, AsOf: r.to, Plan: r.s.Organisation.Plan.Value, // figures as they stood when the period ended
 		// Noon: a membership that starts today has spread by then.
 		Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day.Add(12*time.Hour)) },
 	})
@@ -330,7 +336,9 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	if r.observed {
 		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
 	}
-	rp := replay.New(opts, r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage)
+	r.calibration, r.perDay = forecast.NewCalibrator(r.dir, r.prices), daily{}
+	r.drivers = spend.NewDrivers(r.prices, r.prices.WebSearchPer1000/1000)
+	rp := replay.New(opts, r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage, r.calibration, r.perDay, r.drivers)
 	var n, total int64
 	if r.written != nil {
 		total = r.written.Events
@@ -348,6 +356,9 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	r.counts, r.findings = rp.Close()
 	r.inputs = src.Report()
 	r.coverage, r.analytics = cover.Report(), usage.Report()
+	if r.month, err = r.outlook(ctx); err != nil {
+		return err
+	}
 	if r.observed && r.counts.Received == 0 {
 		return fmt.Errorf("%w in %d input(s): %s", ErrNoRecords, len(r.inputs), lossesOf(r.inputs))
 	}
