@@ -29,16 +29,16 @@ type unit struct {
 type block struct {
 	input int
 	data  []byte
-	units []unit
-	n     int // units in use; the others keep their memory
+	units []*unit // by pointer: a batch that was used cannot be copied
+	n     int     // units in use; the others keep their memory
 	done  chan struct{}
 }
 
 func (b *block) add(data []byte, proto bool, reason string) {
 	if b.n == len(b.units) {
-		b.units = append(b.units, unit{})
+		b.units = append(b.units, new(unit))
 	}
-	u := &b.units[b.n]
+	u := b.units[b.n]
 	b.n++
 	u.from, u.proto, u.reason, u.err = len(b.data), proto, reason, nil
 	b.data = append(b.data, data...)
@@ -47,7 +47,7 @@ func (b *block) add(data []byte, proto bool, reason string) {
 
 func (b *block) decode() {
 	for i := range b.units[:b.n] {
-		u := &b.units[i]
+		u := b.units[i]
 		u.batch.Reset()
 		if u.proto {
 			u.err = otlp.DecodeProto(b.data[u.from:u.to], &u.batch)
