@@ -23,13 +23,13 @@ type Outlook struct {
 }
 
 // OutlookDay is cumulative spend at the end of a day, in micro-dollars. Spent is
-// -1 on days after the period; P5 to P95 then hold nine of ten trials.
+// -1 on days after the period; P10 to P90 then hold eight of ten trials.
 type OutlookDay struct {
 	Date  string `json:"date"`
 	Spent int64  `json:"spent_micros"`
-	P5    int64  `json:"p5_micros"`
+	P10   int64  `json:"p10_micros"`
 	P50   int64  `json:"p50_micros"`
-	P95   int64  `json:"p95_micros"`
+	P90   int64  `json:"p90_micros"`
 }
 
 // daily adds up Cowork's spend by UTC day.
@@ -67,9 +67,9 @@ func (r *run) outlook(ctx context.Context) (*Outlook, error) {
 			if at := month.AddDate(0, 0, d); !at.Before(r.from) {
 				spent += r.perDay[day.Date]
 			}
-			day.Spent, day.P5, day.P50, day.P95 = spent, spent, spent, spent
+			day.Spent, day.P10, day.P50, day.P90 = spent, spent, spent, spent
 		} else {
-			day.P5, day.P50, day.P95 = runs[0].After(end, d, spent, .05), runs[0].After(end, d, spent, .5), runs[0].After(end, d, spent, .95)
+			day.P10, day.P50, day.P90 = runs[0].After(end, d, spent, .1), runs[0].After(end, d, spent, .5), runs[0].After(end, d, spent, .9)
 		}
 		o.Days = append(o.Days, day)
 	}

@@ -41,6 +41,8 @@ type Options struct {
 	// Streams are captures to replay; none means that the scenario is played.
 	Streams []string
 	Stdin   io.Reader // what the stream "-" reads
+	// Evidence are exports from outside the telemetry, beside Streams.
+	Evidence []string
 	// StreamTo takes the played stream, and StreamPath is where it can be read
 	// again once StreamTo is closed. Both left out means a temporary file.
 	StreamTo   io.WriteCloser
@@ -117,10 +119,11 @@ type run struct {
 	coverage  *coverage.Report
 	analytics *analytics.Report
 
-	calibration *forecast.Calibrator
-	perDay      daily
-	drivers     *spend.Drivers
-	month       *Outlook
+	calibration  *forecast.Calibrator
+	perDay       daily
+	drivers      *spend.Drivers
+	month        *Outlook
+	evidenceRead *assess.Evidence
 }
 
 func prepare(o Options) (*run, error) {
@@ -143,6 +146,18 @@ func prepare(o Options) (*run, error) {
 	}
 	if err := r.checkNames(); err != nil {
 		return nil, err
+	}
+	if len(o.Evidence) > 0 {
+		ev, err := r.readEvidence(0)
+		if err != nil {
+			return nil, err
+		}
+		if r.facts, err = r.facts.With(ev.Overlay); err != nil {
+			return nil, err
+		}
+		if r.model, err = r.model.With(ev.Overlay); err != nil {
+			return nil, err
+		}
 	}
 	if r.dir, err = org.Build(&s.Config, s.Seed); err != nil {
 		return nil, err
@@ -394,8 +409,12 @@ func (r *run) checkNames() error {
 		}
 		known(a.Id, "an attestation the assessor knows", r.model.Attestations())
 	}
+	var tales []string // stories, and twins by number and letter
+	for _, t := range simulate.Tales() {
+		tales = append(tales, t.ID)
+	}
 	for _, i := range r.s.Incidents {
-		known(i.Story, "a story the simulator can play", simulate.StoryNames())
+		known(i.Story, "a story the simulator can play", tales)
 	}
 	return r.s.Explain(ps)
 }

@@ -29,7 +29,7 @@ type unit struct {
 type block struct {
 	input int
 	data  []byte
-	units []*unit // by pointer: a batch that was used cannot be copied
+	units []*unit // by pointer: a batch that was used must not be copied when the block grows
 	n     int     // units in use; the others keep their memory
 	done  chan struct{}
 }
