@@ -63,7 +63,7 @@ func (o *Options) defaults() {
 }
 
 // Formats are the names Options.Format takes.
-func Formats() []string { return []string{"otlp"} }
+func Formats() []string { return append(append([]string{"otlp"}, otlp.Dialects...), "csv") }
 
 // Source is an ordered list of inputs.
 type Source struct {
@@ -240,14 +240,15 @@ func (s *Source) Each(ctx context.Context, fn func(b *otlp.Batch) error) error {
 
 // reading is the state of one Each.
 type reading struct {
-	ctx   context.Context
-	fn    func(b *otlp.Batch) error
-	opts  Options
-	in    *Input
-	batch otlp.Batch
-	index int64
-	buf   []byte
-	frame *zstd.Decoder // for frames packed one by one
+	ctx     context.Context
+	fn      func(b *otlp.Batch) error
+	opts    Options
+	in      *Input
+	batch   otlp.Batch
+	index   int64
+	buf     []byte
+	dialect string        // form of other tools' documents, if any
+	frame   *zstd.Decoder // for frames packed one by one
 }
 
 func (r *reading) close() {
@@ -326,7 +327,11 @@ func (r *reading) input(f io.Reader) error {
 		}
 		break
 	}
+	r.dialect = ""
 	format, err := r.content(br)
+	if r.dialect != "" {
+		format += " of " + r.dialect
+	}
 	r.in.Format = strings.Join(append(layers, format), ", ")
 	if err != nil {
 		switch {
@@ -362,6 +367,9 @@ func (s stop) Is(target error) bool { return target == errStop }
 // content recognises the form by its first bytes and reads it. A returned error
 // comes from a layer below or is a stop.
 func (r *reading) content(br *bufio.Reader) (string, error) {
+	if r.opts.Format == "csv" {
+		return "csv", r.csv(br)
+	}
 	head, err := br.Peek(4 << 10)
 	if len(head) == 0 {
 		if err == io.EOF {
@@ -384,6 +392,9 @@ func (r *reading) content(br *bufio.Reader) (string, error) {
 		return "protobuf", r.protobuf(br)
 	case len(head) >= 4 && int64(binary.BigEndian.Uint32(head)) <= int64(r.opts.MaxLine) && (len(head) == 4 || framed(head[4:])):
 		return "frames", r.frames(br)
+	}
+	if first, _, _ := bytes.Cut(head, []byte("\n")); otlp.IsCSV(string(first)) {
+		return "csv", r.csv(br)
 	}
 	// Perhaps lines behind a damaged first one.
 	if head[0] >= 0x20 || bytes.ContainsAny(head[:1], "\t\r") {
@@ -664,9 +675,12 @@ func (r *reading) decode(data []byte, proto bool, reason string) error {
 	r.batch.Reset()
 	b := &r.batch
 	var err error
-	if proto {
+	switch {
+	case proto:
 		err = otlp.DecodeProto(data, b)
-	} else {
+	case r.opts.Format != "" && r.opts.Format != "otlp":
+		err = otlp.DecodeFlat(data, b)
+	default:
 		err = otlp.DecodeJSON(data, b)
 	}
 	if err != nil {
@@ -675,8 +689,45 @@ func (r *reading) decode(data []byte, proto bool, reason string) error {
 		}
 		return nil
 	}
+	return r.hand(b)
+}
+
+// csv reads rows under a header line.
+func (r *reading) csv(br *bufio.Reader) error {
+	rows, err := otlp.NewCSVRows(br)
+	if err == io.EOF {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for {
+		if err := r.ctx.Err(); err != nil {
+			return stop{err}
+		}
+		r.batch.Reset()
+		err := rows.Next(&r.batch, 256)
+		if len(r.batch.Events) > 0 || len(r.batch.Bad) > 0 {
+			if herr := r.hand(&r.batch); herr != nil {
+				return herr
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// hand counts a decoded batch and hands it on. The error is always a stop.
+func (r *reading) hand(b *otlp.Batch) error {
 	in := r.in
 	in.Requests++
+	if b.Dialect != "" {
+		r.dialect = b.Dialect
+	}
 	in.Other += int64(b.Other)
 	in.Records += int64(len(b.Events))
 	for i := range b.Bad {
