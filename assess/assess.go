@@ -87,8 +87,19 @@ func (m *Model) Assess(rq Request) (*Assessment, error) {
 	a.Disputes = m.disputesUsed(fes)
 	for i, v := range m.vars {
 		if s.vals[i].Known && v.Name != "answer" {
-			a.Variables = append(a.Variables, VariableUse{Name: v.Name, Value: s.vals[i].format(v.Type), Class: v.Class, Origin: s.vals[i].Origin})
+			a.Variables = append(a.Variables, VariableUse{Name: v.Name, Value: s.vals[i].format(v.Type), Class: v.Class, Origin: s.vals[i].Origin, Means: v.Means})
 		}
+	}
+	for i := range m.preds {
+		p := &m.preds[i]
+		u := PredicateUse{Name: p.Name, Means: p.Means, Facts: texts(p.Facts)}
+		if p.Type == "int" {
+			n, known := s.predInt(i)
+			u.Value = Value{Known: known, Int: n}.format("int")
+		} else {
+			u.Value = triWord(s.pred(i))
+		}
+		a.Predicates = append(a.Predicates, u)
 	}
 	if err := m.changes(s, rq, a, fes); err != nil {
 		return nil, err
@@ -453,7 +464,7 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 				out[ob.o.Id.Value] = ob.verdict
 			}
 		}
-		return ns.answerPosture(nf), out, nil
+		return ns.overall(nf), out, nil
 	}
 	now := map[string]Verdict{}
 	for _, fe := range fes {
@@ -469,7 +480,6 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 		return err
 	}
 	a.Answer.LatestDate, a.Answer.LatestPosture = latest.String(), posture
-	moved := map[string]bool{} // facts read by obligations whose verdict moves
 	var names []string
 	for _, fe := range fes {
 		for _, ob := range fe.obs {
@@ -478,18 +488,19 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 				continue
 			}
 			names = append(names, fmt.Sprintf("%s (%s to %s)", ob.o.Citation, lowerFirst(now[id].String()), lowerFirst(then[id].String())))
-			for _, p := range ob.o.parts {
-				for _, f := range p.el.Facts {
-					moved[f.Value] = true
-				}
-			}
 		}
 	}
-	for _, c := range m.facts.Changes(s.asOf, latest) {
-		if !m.concerns(c, s.plan) {
-			continue
+	all := m.facts.Changes(s.asOf, latest)
+	movers := map[string]bool{}
+	if len(names) > 0 {
+		if movers, err = m.movers(s, rq.Inputs, fes, all); err != nil {
+			return err
 		}
-		a.ChangedSince = append(a.ChangedSince, Change{Fact: c.Fact, From: c.From, To: c.To, Date: c.Date.String(), MovesAnswer: moved[c.Fact] && posture != a.Answer.Posture})
+	}
+	for _, c := range all {
+		if m.concerns(c, s.plan) {
+			a.ChangedSince = append(a.ChangedSince, Change{Fact: c.Fact, From: c.From, To: c.To, Date: c.Date.String(), MovesAnswer: movers[c.Fact+" "+c.Date.String()]})
+		}
 	}
 	n := len(a.ChangedSince)
 	if posture == a.Answer.Posture {
@@ -506,6 +517,35 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 		a.Answer.ChangedStrip += "; verdicts that move: " + strings.Join(names, ", ") + "."
 	}
 	return nil
+}
+
+// movers walks the days on which facts change and names, as "fact day", the
+// changes on which the answer became another one.
+func (m *Model) movers(s *state, in Inputs, fes []frameworkEval, all []platform.Change) (map[string]bool, error) {
+	out := map[string]bool{}
+	prev, before := s, s.judgement(fes)
+	for i, c := range all {
+		if i > 0 && all[i-1].Date.Time.Equal(c.Date.Time) {
+			continue
+		}
+		day := in
+		day.Vars = in.Vars.Clone()
+		day.Vars["as_of"] = Text(c.Date.String())
+		next, err := m.newState(&day)
+		if err != nil {
+			return nil, err
+		}
+		j := next.judgement(next.evaluate(""))
+		if j.Answer != before.Answer {
+			var mv Move
+			m.moved(prev, next, before, j, &mv)
+			for _, f := range mv.Facts {
+				out[f.Fact+" "+c.Date.String()] = true
+			}
+		}
+		prev, before = next, j
+	}
+	return out, nil
 }
 
 // concerns leaves out changes that say nothing about the run's plan.
@@ -546,6 +586,9 @@ func (m *Model) factsUsed(s *state, a *Assessment) []FactUse {
 			cite(p.Facts)
 		}
 	}
+	for _, p := range a.Predicates {
+		cite(p.Facts)
+	}
 	for _, c := range a.Checks {
 		cite(c.Facts)
 	}
@@ -556,7 +599,11 @@ func (m *Model) factsUsed(s *state, a *Assessment) []FactUse {
 	for _, k := range s.usedFacts() {
 		an := s.answers[k]
 		u := FactUse{ID: k.id, Value: an.Value.String(), Note: an.Reason, Sources: []string{}}
-		if r := an.Record; r != nil {
+		if c := an.Customer; c != nil {
+			u.Statement = fmt.Sprintf("The customer's own statement: %s.", c.Value)
+			u.From, u.LastVerified, u.Confidence = c.Date.String(), c.Date.String(), "customer's"
+			u.Sources = []string{fmt.Sprintf("[customer] %s: %s", c.Who, c.Evidence)}
+		} else if r := an.Record; r != nil {
 			u.Statement, u.LastVerified, u.Confidence = r.Statement, r.LastVerified.String(), r.Confidence
 			u.From, u.To = r.Start(), r.End()
 			for _, src := range r.Sources {

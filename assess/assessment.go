@@ -134,8 +134,11 @@ type Assessment struct {
 	ChangedSince []Change            `json:"changed_since"`
 	Counters     Counters            `json:"counters"`
 	Variables    []VariableUse       `json:"variables"`
+	Predicates   []PredicateUse      `json:"predicates"` // what the platform supplies here, and the facts that say so
 	Evidences    []EvidenceItem      `json:"evidence_index"`
 	Observations []Observation       `json:"observations"`
+	Controls     []ControlResult     `json:"controls,omitempty"`     // filled by Model.Controls
+	WouldChange  []WouldChange       `json:"would_change,omitempty"` // filled by Model.WouldChange
 	Limitations  []string            `json:"limitations"`
 	Disputes     []DisputeNote       `json:"disputes"`
 }
@@ -331,6 +334,16 @@ type VariableUse struct {
 	Value  string `json:"value"`
 	Class  string `json:"class"`
 	Origin string `json:"origin"`
+	Means  string `json:"means,omitempty"`
+}
+
+// PredicateUse is one reading of dated facts for this plan, mode, arrangement
+// and day. Value is yes, no, not settled, or a number.
+type PredicateUse struct {
+	Name  string   `json:"name"`
+	Means string   `json:"means"`
+	Value string   `json:"value"`
+	Facts []string `json:"facts"`
 }
 
 // EvidenceItem is a row of the evidence index.

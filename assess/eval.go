@@ -2,6 +2,7 @@ package assess
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -132,6 +133,11 @@ func (m *Model) newState(in *Inputs) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("assess: as_of: %w", err)
 	}
+	// The HIPAA configuration exists on a HIPAA-ready plan only; a tenant that
+	// names the one has the other, and no record of a fact may slip between them.
+	if arr := &s.vals[m.varIndex["arrangements"]]; slices.Contains(arr.Set, "hipaa_configuration") && !slices.Contains(arr.Set, "hipaa_ready") {
+		arr.Set = Set(append(slices.Clone(arr.Set), "hipaa_ready")...).Set
+	}
 	s.asOf, s.plan, s.arr = d, s.get("plan").Text, s.get("arrangements").Set
 	if s.plan == "" {
 		return nil, fmt.Errorf("assess: no plan given")
@@ -143,17 +149,28 @@ func (m *Model) newState(in *Inputs) (*state, error) {
 			}
 		}
 	}
-	// What was detected outranks what was declared absent.
-	for _, d := range []struct{ hits, class string }{{"phi_hits", "phi_present"}, {"pan_hits", "chd_present"}, {"sad_hits", "chd_present"}} {
-		if h := s.get(d.hits); h.Known && h.Int > 0 {
-			if c := &s.vals[m.varIndex[d.class]]; !c.Known || !c.Bool {
-				*c = Bool(true).From("detected in the stream")
-			}
-		}
+	if k := &s.vals[m.varIndex["evidence_kind"]]; !k.Known { // nobody said that anything was observed
+		*k = Text("simulated")
+	}
+	// What was detected outranks what was declared absent. What a rehearsal puts
+	// into its own texts was not detected anywhere.
+	if k := s.get("evidence_kind").Text; k == "observed" || k == "mixed" {
+		s.outrank()
 	}
 	s.sim = s.get("evidence_kind").Text != "observed"
 	s.simulated = s.sim || s.get("period_days").Int < minOperatingDays
 	return s, nil
+}
+
+// outrank sets the data classes that the stream was seen to hold.
+func (s *state) outrank() {
+	for _, d := range []struct{ hits, class string }{{"phi_hits", "phi_present"}, {"pan_hits", "chd_present"}, {"sad_hits", "chd_present"}} {
+		if h := s.get(d.hits); h.Known && h.Int > 0 {
+			if c := &s.vals[s.m.varIndex[d.class]]; !c.Known || !c.Bool {
+				*c = Bool(true).From("detected in the stream")
+			}
+		}
+	}
 }
 
 func (s *state) get(name string) Value { return s.vals[s.m.varIndex[name]] }

@@ -1,5 +1,7 @@
 package assess
 
+import "github.com/sandtable-dev/sandtable/scenarios/platform"
+
 // Judgement is the core of an assessment without its texts: what the searches,
 // the timeline and the tests compare.
 type Judgement struct {
@@ -49,4 +51,18 @@ func (s *state) overall(fes []frameworkEval) string {
 		return NotEvaluable
 	}
 	return s.answerPosture(fes)
+}
+
+// With is the model over the same facts with a customer's own statements laid
+// over them. They decide from their date on, outrank every source, and are
+// printed as the customer's wherever they are read. A name that is no fact is an
+// error.
+func (m *Model) With(o platform.Overlay) (*Model, error) {
+	facts, err := m.facts.With(o)
+	if err != nil {
+		return nil, err
+	}
+	out := *m
+	out.facts = facts
+	return &out, nil
 }

@@ -37,6 +37,9 @@ type Model struct {
 	disputes     []DisputeNote
 	limits       []string
 	observations []observation
+	operational  []operationalGap
+	controls     []control
+	levers       []lever
 	facts        *platform.Catalogue
 	factConds    map[*platform.Record]*condition.Program[state]
 	env          *condition.Env[state]
@@ -220,6 +223,8 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 	decode("elements.yaml", &elems)
 	decode("disputes.yaml", &disputes)
 	decode("propositions.yaml", &props)
+	var ctl controlFile
+	decode("controls.yaml", &ctl)
 	rest := make([]string, 0, len(files))
 	for n := range files {
 		rest = append(rest, n)
@@ -255,6 +260,7 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 	m.compileElements(elems.Elements, &ps)
 	m.compileFrameworks(&ps)
 	m.compilePropositions(&props, &ps)
+	m.compileControls(&ctl, &ps)
 	if err := ps.Err(); err != nil {
 		return nil, err
 	}
@@ -538,3 +544,6 @@ func (m *Model) Files() []InputFile { return m.files }
 
 // Attestations lists the ids a scenario may attest.
 func (m *Model) Attestations() []string { return m.attOrder }
+
+// Elements lists the elements a compensating control may name, sorted.
+func (m *Model) Elements() []string { return m.elementNames() }

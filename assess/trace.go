@@ -15,19 +15,19 @@ import (
 // Trace is the whole story of one prompt, in order. Texts, paths, commands and
 // members' names are there only when asked for.
 type Trace struct {
-	Prompt   string    `json:"prompt_id"`
-	Sessions []string  `json:"sessions"`
-	Member   string    `json:"member"` // pseudonym, or "unattributed"
-	Product  string    `json:"product"`
-	Surface  string    `json:"surface,omitempty"`
-	Version  string    `json:"version,omitempty"`
-	Start    time.Time `json:"start"`
-	End      time.Time `json:"end"`
-	Steps    []Step    `json:"steps"`
-	Totals   Totals    `json:"totals"`
-	Records  int       `json:"records"`
-	Repeated int       `json:"repeated_records"`
-	Unknown  []string  `json:"cannot_be_known"`
+	Prompt   string      `json:"prompt_id"`
+	Sessions []string    `json:"sessions"`
+	Member   string      `json:"member"` // pseudonym, or "unattributed"
+	Product  string      `json:"product"`
+	Surface  string      `json:"surface,omitempty"`
+	Version  string      `json:"version,omitempty"`
+	Start    time.Time   `json:"start"`
+	End      time.Time   `json:"end"`
+	Steps    []TraceStep `json:"steps"`
+	Totals   Totals      `json:"totals"`
+	Records  int         `json:"records"`
+	Repeated int         `json:"repeated_records"`
+	Unknown  []string    `json:"cannot_be_known"`
 }
 
 // Totals of one prompt. Cost is an estimate at list prices.
@@ -47,9 +47,9 @@ type Totals struct {
 	Connectors int   `json:"mcp_calls"`
 }
 
-// Step is one line of the story. A tool call is one step from its decision to
+// TraceStep is one line of the story. A tool call is one step from its decision to
 // its result; Joined says how the two were brought together.
-type Step struct {
+type TraceStep struct {
 	At       time.Time `json:"at"`
 	Event    string    `json:"event"` // ids as in reports, e<index>
 	Result   string    `json:"result_event,omitempty"`
@@ -79,7 +79,7 @@ func BuildTrace(prompt string, events []event.Event, o TraceOptions) (t *Trace, 
 	slices.SortStableFunc(events, func(a, b event.Event) int {
 		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Session, b.Session), cmp.Compare(a.Sequence, b.Sequence), cmp.Compare(a.Index, b.Index))
 	})
-	t = &Trace{Prompt: prompt, Member: "unattributed", Steps: []Step{}, Unknown: []string{}}
+	t = &Trace{Prompt: prompt, Member: "unattributed", Steps: []TraceStep{}, Unknown: []string{}}
 	type id struct {
 		session, name, use string
 		seq, at            int64
@@ -127,8 +127,8 @@ type traceBuilder struct {
 	unknownKindsIn []string
 }
 
-func (b *traceBuilder) step(e *event.Event, what string, a ...any) *Step {
-	b.t.Steps = append(b.t.Steps, Step{At: e.When(), Event: fmt.Sprintf("e%d", e.Index), Kind: e.Name, What: fmt.Sprintf(what, a...)})
+func (b *traceBuilder) step(e *event.Event, what string, a ...any) *TraceStep {
+	b.t.Steps = append(b.t.Steps, TraceStep{At: e.When(), Event: fmt.Sprintf("e%d", e.Index), Kind: e.Name, What: fmt.Sprintf(what, a...)})
 	return &b.t.Steps[len(b.t.Steps)-1]
 }
 
@@ -288,7 +288,7 @@ func (b *traceBuilder) result(e *event.Event) {
 	if e.Has&event.FInput == 0 {
 		b.noArguments++
 	}
-	var s *Step
+	var s *TraceStep
 	for i := range b.t.Steps { // by id, else the first open call of the same tool
 		x := &b.t.Steps[i]
 		if x.open && e.ToolUse != "" && x.use == e.ToolUse {

@@ -1,6 +1,7 @@
 package assess
 
 import (
+	"fmt"
 	"sort"
 	"strconv"
 	"strings"
@@ -44,6 +45,50 @@ func (v Vars) Clone() Vars {
 		c[k] = x
 	}
 	return c
+}
+
+// ParseValue reads text as a value of the vocabulary type typ (bool, int,
+// number, string, set). Items of a set are separated by commas; an empty text is
+// the empty set, and unknown for every other type.
+func ParseValue(typ, text string) (Value, error) {
+	if text == "" && typ != "set" {
+		return Value{}, nil
+	}
+	switch typ {
+	case "bool":
+		switch text {
+		case "yes", "true", "on":
+			return Bool(true), nil
+		case "no", "false", "off":
+			return Bool(false), nil
+		}
+		return Value{}, fmt.Errorf("%q is neither yes nor no", text)
+	case "int":
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return Value{}, fmt.Errorf("%q is not a whole number", text)
+		}
+		return Int(n), nil
+	case "number":
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || f != f || f > 1e15 || f < -1e15 {
+			return Value{}, fmt.Errorf("%q is not a number", text)
+		}
+		return Number(f), nil
+	case "set":
+		return Set(items(text)...), nil
+	}
+	return Text(text), nil
+}
+
+func items(text string) []string {
+	var out []string
+	for _, s := range strings.Split(text, ",") {
+		if s = strings.TrimSpace(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // format prints a value of the given vocabulary type. Floats are cut to four

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -86,7 +85,7 @@ func (w *worked) inputs(t testing.TB, m *Model, id string) Inputs {
 			if !ok {
 				t.Fatalf("case %s: %q is not a variable", id, name)
 			}
-			v, err := parseValue(m.vars[i].Type, text)
+			v, err := ParseValue(m.vars[i].Type, text)
 			if err != nil {
 				t.Fatalf("case %s: %s: %v", id, name, err)
 			}
@@ -129,31 +128,6 @@ func attest(ids ...string) []Attested {
 		out = append(out, Attested{ID: id, Who: "A. Person", Role: "control owner", Date: source.Day(2026, 1, 2), Expires: source.Day(2026, 12, 31), Answer: true})
 	}
 	return out
-}
-
-func parseValue(typ, text string) (Value, error) {
-	if text == "" && typ != "set" {
-		return Value{}, nil
-	}
-	switch typ {
-	case "bool":
-		return Bool(text == "yes"), nil
-	case "int":
-		n, err := strconv.ParseInt(text, 10, 64)
-		return Int(n), err
-	case "number":
-		f, err := strconv.ParseFloat(text, 64)
-		return Number(f), err
-	case "set":
-		var items []string
-		for _, s := range strings.Split(text, ",") {
-			if s = strings.TrimSpace(s); s != "" {
-				items = append(items, s)
-			}
-		}
-		return Set(items...), nil
-	}
-	return Text(text), nil
 }
 
 func assessInputs(t testing.TB, m *Model, in Inputs) *Assessment {

@@ -121,6 +121,7 @@ const (
 	maxBecause  = 4
 	maxActions  = 5
 	maxFindings = 40
+	perKind     = 3
 )
 
 // notSupplied is printed where an input was left out: an empty cell would read
@@ -134,6 +135,7 @@ type builder struct {
 	facts  map[string]assess.FactUse
 	fw     map[string]assess.FrameworkResult
 	causal []*cause // what decides the open verdicts, worst first
+	themes []*theme // the same, gathered into what one would act on
 	capped []assess.ObligationResult
 }
 
@@ -154,6 +156,7 @@ func Build(in Input) *Document {
 		b.fw[f.ID] = f
 	}
 	b.collectCauses()
+	b.collectThemes()
 	b.meta()
 	b.cover()   // 1
 	b.summary() // 2
@@ -188,6 +191,7 @@ func Build(in Input) *Document {
 	b.appendixChains()
 	b.appendixGaps()
 	b.appendixFacts()
+	b.appendixChanges()
 	b.number()
 	return b.doc
 }
@@ -215,6 +219,7 @@ func (b *builder) add(s Section) {
 	if s.Level == 0 {
 		s.Level = 1
 	}
+	s.Small = strings.HasPrefix(s.ID, "appendix")
 	b.doc.Sections = append(b.doc.Sections, s)
 }
 
@@ -288,8 +293,12 @@ func (b *builder) summary() {
 	a := b.a
 	answer := []Block{Lead{or(a.Answer.Text, "No answer: the assessment did not give one.")},
 		StatusRow{Status: answerStatus(a.Answer.Posture), Title: "May we use it?", Text: fmt.Sprintf("As of %s.", or(longDay(a.AsOf), "a date not stated"))}}
-	strip := []Block{b.changedStrip()}
-	blocks := []Block{Beside{Left: 60, First: answer, Then: strip}}
+	if s := b.wouldChange(); s != "" {
+		answer = append(answer, Heading{"What would change the answer"}, Paragraph{Text: s})
+	}
+	strip := b.changedStrip()
+	strip.Text = brief(strip.Text, 300, conditionsTitle)
+	blocks := []Block{Beside{Left: 58, First: answer, Then: []Block{strip}}}
 	if n := len(a.Answer.Because); n > 0 {
 		items := a.Answer.Because
 		if n > maxBecause {
@@ -307,27 +316,32 @@ func (b *builder) summary() {
 		}
 		blocks = append(blocks, Heading{"Headline gaps"}, t)
 	}
-	acts := b.actions()
-	if len(acts) > 0 {
+	if acts := b.themes; len(acts) > 0 {
 		note := "Owner and effort are proposals by kind of work; the date is for the owner to fill in."
 		if len(acts) > maxActions {
-			note = fmt.Sprintf("%d of %d actions shown, those that decide the worst and the most verdicts. %s", maxActions, len(acts), note)
+			note = fmt.Sprintf("%d of %d actions shown, those that decide the worst verdicts; all stand in the roadmap. %s", maxActions, len(acts), note)
 			acts = acts[:maxActions]
 		}
-		t := Table{Head: []string{"Action", "Owner", "Effort", "By", "Verdicts it bears on"}, Widths: []int{41, 15, 14, 7, 23}, Note: note}
+		t := Table{Head: []string{"Action", "Owner", "Effort", "By", "Verdicts it bears on"}, Widths: []int{37, 17, 13, 5, 28}, Note: note}
 		for i, x := range acts {
-			c := &cause{element: x.element, obligations: x.obligations}
-			t.Rows = append(t.Rows, []Cell{{Text: fmt.Sprintf("%d. %s", i+1, x.text)}, {Text: b.ownerOf(c)}, {Text: effortOf(x.element)}, {}, {Status: verdictStatus(x.worst), Text: b.named(x.obligations)}})
+			t.Rows = append(t.Rows, []Cell{{Text: fmt.Sprintf("%d. %s", i+1, x.step())}, {Text: b.ownerOf(x)}, {Text: x.effort()}, {}, {Status: verdictStatus(x.worst), Text: b.named(x.obligations)}})
 		}
 		blocks = append(blocks, Heading{"What to do first"}, t)
-	}
-	if s := b.wouldChange(); s != "" {
-		blocks = append(blocks, Heading{"What would change the answer"}, Paragraph{Text: s})
 	}
 	b.add(Section{ID: "summary", Title: "Executive summary", Board: true, NewPage: true, OnePage: true, Blocks: blocks})
 }
 
 const conditionsTitle = "Conditions of the answer"
+
+// closes is what it would take to close the gap in the audit trail.
+func (b *builder) closes() []string {
+	for _, g := range b.a.Gaps {
+		if g.ID == "audit-log" {
+			return g.Closes
+		}
+	}
+	return nil
+}
 
 // wouldChange says in one sentence what moves the answer: the conditions, else
 // what would close the gaps.
@@ -335,20 +349,15 @@ func (b *builder) wouldChange() string {
 	parts := b.a.Answer.Conditions
 	lead := "It rests on these conditions: "
 	if len(parts) == 0 {
-		lead = "One of these, with a new assessment after it: "
-		for _, g := range b.a.Gaps {
-			if g.ID == "audit-log" {
-				parts = g.Closes
-			}
-		}
+		lead, parts = "One of these, with a new assessment after it: ", b.closes()
 	}
 	if len(parts) == 0 {
 		return ""
 	}
 	more := ""
 	if len(parts) > 3 {
-		more = fmt.Sprintf("; and %d more under %q", len(parts)-3, conditionsTitle)
-		parts = parts[:3]
+		more = fmt.Sprintf("; and %d more under %q", len(parts)-2, conditionsTitle)
+		parts = parts[:2]
 	}
 	trimmed := make([]string, len(parts))
 	for i, p := range parts {
@@ -375,6 +384,9 @@ func (b *builder) alreadyHolds() string {
 				design++
 			}
 		}
+	}
+	if total == 0 {
+		return "no obligation is in scope as declared, so nothing was to be held."
 	}
 	s := fmt.Sprintf("%d of %s in scope %s supported by evidence", held, count(total, "obligation"), isAre(held))
 	if design > 0 {
@@ -428,49 +440,6 @@ func (b *builder) tally() Tally {
 	return t
 }
 
-// action is a remedy and the obligations whose verdict waits for it.
-type action struct {
-	text        string
-	worst       assess.Verdict
-	element     assess.ElementResult
-	obligations []assess.ObligationResult
-}
-
-// actions collects the remedies of the essential elements that hold a verdict
-// back, most often named first.
-func (b *builder) actions() []action {
-	byText := map[string]*action{}
-	var order []string
-	for _, o := range b.a.Obligations {
-		seen := map[string]bool{} // an obligation counts once, however many elements share the remedy
-		for _, e := range deciding(o, assess.GapNoConfiguration, assess.GapYouCanClose, assess.NotAssessed) {
-			if e.Remedy == "" || seen[e.Remedy] {
-				continue
-			}
-			seen[e.Remedy] = true
-			x := byText[e.Remedy]
-			if x == nil {
-				x = &action{text: e.Remedy, worst: o.Verdict, element: e}
-				byText[e.Remedy] = x
-				order = append(order, e.Remedy)
-			}
-			x.worst = worse(x.worst, o.Verdict)
-			x.obligations = append(x.obligations, o)
-		}
-	}
-	out := make([]action, 0, len(order))
-	for _, k := range order {
-		out = append(out, *byText[k])
-	}
-	slices.SortStableFunc(out, func(x, y action) int {
-		if d := rank(x.worst) - rank(y.worst); d != 0 {
-			return d
-		}
-		return len(y.obligations) - len(x.obligations)
-	})
-	return out
-}
-
 // named says how many obligations of which frameworks, with the denominators.
 func (b *builder) named(os []assess.ObligationResult) string {
 	var parts []string
@@ -487,7 +456,7 @@ func (b *builder) named(os []assess.ObligationResult) string {
 			}
 		}
 		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%s %d of %d", f.Title, n, of))
+			parts = append(parts, fmt.Sprintf("%s %d of %d", shortName(f), n, of))
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -501,20 +470,40 @@ func (b *builder) conditions() {
 	}
 	if len(a.Answer.Conditions) > 0 {
 		blocks = append(blocks, Heading{"Conditions"}, Bullets{a.Answer.Conditions})
+	} else if c := b.closes(); len(c) > 0 {
+		blocks = append(blocks, Heading{"What would change it"}, Bullets{c})
 	}
+	strip := b.changedStrip()
 	if len(a.ChangedSince) > 0 {
-		t := Table{Head: []string{"What changed after the as-of date", "From", "To", "Date", "Moves the answer"}, Widths: []int{38, 18, 18, 13, 13}}
-		for _, c := range a.ChangedSince {
-			t.Rows = append(t.Rows, []Cell{{Text: b.factWords(c.Fact)}, {Text: c.From}, {Text: c.To}, {Text: c.Date}, {Text: yesNo(c.MovesAnswer)}})
+		moving := b.changes(true)
+		text := fmt.Sprintf("%s changed since; none moves the answer alone. Appendix D lists them.", title(count(len(a.ChangedSince), "recorded fact")))
+		if len(moving.Rows) > 0 {
+			text = fmt.Sprintf("%d of %s that changed since %s the answer. Appendix D lists all.", len(moving.Rows), count(len(a.ChangedSince), "recorded fact"), plural(len(moving.Rows), "moves", "move"))
 		}
-		blocks = append(blocks, Heading{"Facts that differ at the last verified date"}, t)
+		blocks = append(blocks, Heading{"Facts that changed after the as-of date"}, Paragraph{Text: text})
+		if len(moving.Rows) > 0 {
+			blocks = append(blocks, moving)
+		}
 	}
 	if f := b.timelineFigure(); f != nil {
-		blocks = append([]Block{*f}, blocks...)
+		blocks = append([]Block{*f, strip}, blocks...)
 	}
 	if len(blocks) > 0 {
 		b.add(Section{ID: "conditions", Title: conditionsTitle, Level: 2, NewPage: true, Blocks: blocks})
 	}
+}
+
+// changes tabulates what changed after the as-of date, all of it or what moves
+// the answer.
+func (b *builder) changes(moving bool) Table {
+	t := Table{Head: []string{"Date", "Fact", "Then", "Now", "Moves the answer"}, Widths: []int{12, 18, 30, 30, 10}}
+	for _, c := range b.a.ChangedSince {
+		if moving && !c.MovesAnswer {
+			continue
+		}
+		t.Rows = append(t.Rows, []Cell{{Text: longDay(c.Date)}, {Text: c.Fact, Mono: true}, {Text: or(c.From, "No record")}, {Text: or(c.To, "No record")}, {Text: yesNo(c.MovesAnswer)}})
+	}
+	return t
 }
 
 func (b *builder) scope() {
@@ -533,7 +522,7 @@ func (b *builder) scope() {
 			{"Seats", strconv.Itoa(o.Seats)},
 			{"Execution modes", list(o.Modes)},
 			{"Arrangements", list(o.Arrangements)},
-			{"Telemetry goes to", list(o.Destinations)},
+			{"Telemetry goes to", or(strings.Join(titles(o.Destinations), ", "), "None declared")},
 		}},
 	}
 	if len(t.Rows) > 0 {
@@ -697,61 +686,94 @@ func (b *builder) collectCauses() {
 }
 
 func (b *builder) causes() {
-	t := Table{Head: []string{"Cause", "State", "Worst verdict it decides", "Obligations"}, Widths: []int{38, 20, 24, 18}}
-	for _, c := range b.causal {
-		t.Rows = append(t.Rows, []Cell{{Text: c.name}, {Status: elementStatus(c.element.State)}, {Status: verdictStatus(c.worst)}, {Text: b.named(c.obligations)}})
+	t := Table{Head: []string{"No.", "Finding", "State", "Worst verdict it decides", "Obligations"}, Widths: []int{5, 33, 20, 23, 19}}
+	for i, c := range b.themes {
+		t.Rows = append(t.Rows, []Cell{{Text: strconv.Itoa(i + 1)}, {Text: c.title}, {Status: elementStatus(c.state)}, {Status: verdictStatus(c.worst)}, {Text: b.named(c.obligations)}})
 	}
-	blocks := []Block{Paragraph{Text: fmt.Sprintf("%s explain%s the open verdicts. An obligation stands under each cause that decides it, so closing one cause may not be enough; the appendix has the whole chain.",
-		title(count(len(b.causal), "cause")), plural(len(b.causal), "s", ""))}}
+	if len(b.themes) == 0 {
+		b.add(Section{ID: "causes", Title: "Findings", NewPage: true, Blocks: []Block{
+			Paragraph{Text: b.nothingOpen("no finding") + " The headline gaps follow as they would bear on each framework, and after them what the run itself showed."}}})
+		return
+	}
+	blocks := []Block{Paragraph{Text: fmt.Sprintf("%s explain%s the open verdicts. An obligation stands under each finding that decides it, so closing one may not be enough; the appendix has the whole chain.",
+		title(count(len(b.themes), "finding")), plural(len(b.themes), "s", ""))}}
 	if len(t.Rows) > 0 {
 		blocks = append(blocks, t)
 	}
 	b.add(Section{ID: "causes", Title: "Findings", NewPage: true, Blocks: blocks})
 }
 
-// longCriterion is how many obligations still read well in a sentence.
-const longCriterion = 3
+// nothingOpen says why a chapter is empty: nothing binds, or nothing is open.
+func (b *builder) nothingOpen(what string) string {
+	for _, f := range b.a.Frameworks {
+		if f.Applicable {
+			return fmt.Sprintf("There is %s: no obligation in scope has an open verdict.", what)
+		}
+	}
+	return fmt.Sprintf("There is %s: as declared, no framework of this report binds the organisation or the data in reach. Another scope gives another answer.", what)
+}
 
 func (b *builder) causePages() {
-	if len(b.causal)+len(b.capped) == 0 {
+	if len(b.themes)+len(b.capped) == 0 {
 		return
 	}
 	b.add(Section{ID: "cause-pages", Title: "Findings by cause", Level: 2, NewPage: true, Blocks: []Block{
-		Paragraph{Text: "Each finding has its condition, criterion, cause, effect and recommendation. Where money reporting is concerned, each is a potential control deficiency for management's evaluation; this report assigns no severity to it."}}})
-	fresh := true
-	for _, c := range b.causal {
-		e := c.element
-		var obl []string
-		for _, o := range c.obligations {
-			obl = append(obl, join(" ", o.Citation, strings.ToLower(first(o.Title))+rest(o.Title)))
-		}
-		criterion := strings.Join(obl, "; ") + "."
-		if len(obl) > longCriterion {
-			criterion = fmt.Sprintf("%s, listed below.", title(count(len(obl), "obligation")))
-		}
+		Paragraph{Text: "Each finding has its condition, criterion, cause, effect and recommendation. Where financial reporting is concerned each is a potential control deficiency for management's evaluation; this report assigns no severity to it. The values that were read stand in Appendix A."}}})
+	for i, x := range b.themes {
+		lead := x.causes[0]
 		kv := []KeyValue{
-			{"Condition", join(". ", stateWords(e.State), strings.Join(e.Evidence, "; "))},
-			{"Criterion", criterion},
+			{"Condition", join(". ", stateWords(x.state), x.condition())},
+			{"Criterion", fmt.Sprintf("%s: %s.", title(count(len(x.obligations), "obligation")), b.named(x.obligations))},
 		}
-		if e.Note != "" {
-			kv = append(kv, KeyValue{"Cause", e.Note})
-		} else if why := b.factsInWords(e.Facts); why != "" {
-			kv = append(kv, KeyValue{"Cause", why})
+		why := ""
+		if x.state == "absent-unfixable" {
+			why = b.factsInWords(lead.element.Facts)
 		}
-		kv = append(kv, KeyValue{"Effect", fmt.Sprintf("Decides %s: %s.", count(len(c.obligations), "obligation"), b.named(c.obligations))},
-			KeyValue{"Recommendation", or(e.Remedy, remedyOf(c.obligations))},
-			KeyValue{"Owner, effort", b.ownerOf(c) + "; " + effortOf(e)})
-		blocks := []Block{StatusRow{Status: verdictStatus(c.worst)}, KeyValues{kv}}
-		if len(obl) > longCriterion {
-			t := Table{Head: []string{"Obligation", "Citation", "Framework", "Verdict"}, Widths: []int{36, 24, 20, 20}}
-			for _, o := range c.obligations {
-				t.Rows = append(t.Rows, []Cell{{Text: o.Title}, {Text: o.Citation}, {Text: b.fw[o.Framework].Title}, {Status: verdictStatus(o.Verdict)}})
+		if why == "" && len(x.causes) == 1 && lead.element.Note != "" {
+			why = title(strings.TrimSuffix(lead.element.Note, ".")) + "."
+		}
+		if why == "" {
+			why = x.reason()
+		}
+		kv = append(kv, KeyValue{"Cause", why},
+			KeyValue{"Effect", x.effect()},
+			KeyValue{"Recommendation", x.step() + x.otherwise()},
+			KeyValue{"Owner, effort", b.ownerOf(x) + "; " + x.effort()})
+		blocks := []Block{StatusRow{Status: verdictStatus(x.worst)}, KeyValues{kv}}
+		switch {
+		case len(x.causes) > 1 && x.state == "absent-unfixable":
+			t := Table{Head: []string{"Obligation", "Citation", "What it lacks", "Verdict"}, Widths: []int{27, 22, 27, 24}}
+			for _, c := range x.causes {
+				for _, o := range c.obligations {
+					t.Rows = append(t.Rows, []Cell{{Text: join(": ", shortName(b.fw[o.Framework]), o.Title)}, {Text: o.Citation}, {Text: c.name}, {Status: verdictStatus(o.Verdict)}})
+				}
 			}
 			blocks = append(blocks, t)
+		case len(x.causes) > 1 && x.state == "unattested":
+			t := Table{Head: []string{"Statement", "Asked for by", "Who would sign"}, Widths: []int{52, 24, 24}}
+			for _, c := range x.causes {
+				t.Rows = append(t.Rows, texts(c.statement(), b.named(c.obligations), b.ownerOf(single(c))))
+			}
+			blocks = append(blocks, t)
+		case len(x.causes) > 1:
+			t := Table{Head: []string{"What is not known", "Asked for by", "What to supply"}, Widths: []int{34, 26, 40}}
+			for _, c := range x.causes {
+				t.Rows = append(t.Rows, texts(c.name, b.named(c.obligations), single(c).step()))
+			}
+			blocks = append(blocks, t)
+		case len(x.obligations) > 1 || x.worst == assess.GapNoConfiguration:
+			t := Table{Head: []string{"Obligation", "Citation", "Verdict"}, Widths: []int{44, 32, 24}}
+			for _, o := range x.obligations {
+				t.Rows = append(t.Rows, []Cell{{Text: join(": ", shortName(b.fw[o.Framework]), o.Title)}, {Text: o.Citation}, {Status: verdictStatus(o.Verdict)}})
+			}
+			blocks = append(blocks, t)
+		default:
+			o := x.obligations[0]
+			kv[1].Value = join(" ", join(": ", shortName(b.fw[o.Framework]), o.Title), paren(o.Citation)) + "."
 		}
-		alone := c.worst == assess.GapNoConfiguration // these get a page of their own
-		b.add(Section{ID: "cause-" + elementSlug(e) + "-" + e.State, Title: c.name, Level: 3, NewPage: alone && !fresh, Blocks: blocks})
-		fresh = false
+		// What no configuration closes gets a page of its own.
+		alone := x.worst == assess.GapNoConfiguration && i > 0 || i > 0 && b.themes[i-1].worst == assess.GapNoConfiguration
+		b.add(Section{ID: "cause-" + elementSlug(lead.element) + "-" + x.state, Title: fmt.Sprintf("Finding %d: %s", i+1, x.title), Level: 3, NewPage: alone, Blocks: blocks})
 	}
 	if len(b.capped) > 0 {
 		t := Table{Head: []string{"Obligation", "Verdict", "Why"}, Widths: []int{35, 25, 40}}
@@ -763,14 +785,16 @@ func (b *builder) causePages() {
 	}
 }
 
-// factsInWords is what the facts behind an element say, first the two most
-// telling; the appendix has them all.
+// factsInWords is what the two first facts behind an element say; the appendix
+// has them all.
 func (b *builder) factsInWords(ids []string) string {
 	var said []string
 	for _, id := range ids {
-		if f, ok := b.facts[id]; ok && f.Statement != "" && len(said) < 2 {
-			said = append(said, strings.TrimSuffix(strings.TrimSpace(f.Statement), ".")+".")
+		f, ok := b.facts[id]
+		if !ok || f.From == "" || f.Statement == "" || len(said) == 2 {
+			continue
 		}
+		said = append(said, strings.TrimSuffix(firstSentence(strings.TrimSpace(f.Statement)), ".")+".")
 	}
 	return strings.Join(said, " ")
 }
@@ -809,7 +833,7 @@ func (b *builder) obligations() {
 			}
 			t.Rows = append(t.Rows, []Cell{{Text: join(". ", o.Title, o.Demands)}, {Text: join(" - ", o.Citation, o.Label)}, {Status: st}, {Text: why}})
 		}
-		b.add(Section{ID: "obligations-" + f.ID, Title: f.Title, Level: 2, NewPage: true, Blocks: []Block{
+		b.add(Section{ID: "obligations-" + f.ID, Title: f.Title, Level: 2, Blocks: []Block{
 			StatusRow{Status: postureStatus(f), Text: f.Why}, t}})
 	}
 }
@@ -856,7 +880,7 @@ func (b *builder) propositions() {
 	}
 	each("What people want", b.a.Needs)
 	each("What people claim", b.a.Claims)
-	b.add(Section{ID: "propositions", Title: "What people want and claim", Level: 2, NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "propositions", Title: "What people want and claim", Level: 2, Blocks: blocks})
 }
 
 func (b *builder) rollout() {
@@ -905,7 +929,7 @@ func (b *builder) matrix() {
 		}
 		blocks = append(blocks, Heading{"Groups and what they may use"}, t)
 	}
-	b.add(Section{ID: "matrix", Title: "Who may do what", Level: 2, NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "matrix", Title: "Who may do what", Level: 2, Blocks: blocks})
 }
 
 func kindWords(k string) string {
@@ -939,13 +963,17 @@ func (b *builder) spend() {
 		}
 		blocks = append(blocks, Heading{s.Group})
 		if len(s.Formula) > 0 {
-			blocks = append(blocks, Bullets{s.Formula})
+			lines := make([]string, len(s.Formula))
+			for i, l := range s.Formula {
+				lines[i] = title(l)
+			}
+			blocks = append(blocks, Bullets{lines})
 		}
 		if s.Because != "" {
 			blocks = append(blocks, Paragraph{Text: s.Because})
 		}
 	}
-	b.add(Section{ID: "spend", Title: "Spend limits", Level: 2, NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "spend", Title: "Spend limits", Level: 2, Blocks: blocks})
 }
 
 func (b *builder) rules() {
@@ -966,7 +994,7 @@ func (b *builder) rules() {
 	if f := rulesFigure(b.in.Rules, b.in.Quality); f != nil {
 		blocks = append(blocks, *f)
 	}
-	b.add(Section{ID: "rules", Title: "Alert rules", Level: 2, NewPage: true, Blocks: append(blocks, t)})
+	b.add(Section{ID: "rules", Title: "Alert rules", Level: 2, Blocks: append(blocks, t)})
 }
 
 func (b *builder) findings() {
@@ -975,27 +1003,78 @@ func (b *builder) findings() {
 	total := max(len(fs), b.a.Counters.Findings)
 	if total == 0 {
 		if b.a.Counters.Events > 0 {
-			b.add(Section{ID: "findings", Title: "Findings of the run", Level: 2, NewPage: true, Blocks: []Block{
+			b.add(Section{ID: "findings", Title: "Findings of the run", Level: 2, Blocks: []Block{
 				Paragraph{Text: fmt.Sprintf("No finding in %s events. That is what the rules in force could see, not proof that nothing happened.", num(b.a.Counters.Events))}}})
 		}
 		return
 	}
-	fs = fs[:min(len(fs), maxFindings)]
-	blocks := []Block{Paragraph{Text: fmt.Sprintf("%d of %d shown, most severe first. The whole list is in the bundle.", len(fs), total)}}
-	if len(fs) > 0 {
-		t := Table{Head: []string{"Severity", "Finding", "Member", "Time", "Events"}, Widths: []int{13, 43, 14, 14, 16},
-			Note: "Members are pseudonyms. Event numbers are positions in the stream."}
-		for _, f := range fs {
+	// By kind first: forty times the same line tells a reader nothing.
+	type kind struct {
+		first, last FindingLine
+		n, events   int
+		members     map[string]bool
+	}
+	kinds := map[string]*kind{}
+	var order []string
+	for _, f := range fs {
+		k := kinds[f.Title]
+		if k == nil {
+			k = &kind{first: f, last: f, members: map[string]bool{}}
+			kinds[f.Title] = k
+			order = append(order, f.Title)
+		}
+		k.n++
+		k.events += max(f.Count, 1)
+		if f.Time < k.first.Time {
+			k.first = f
+		}
+		if f.Time > k.last.Time {
+			k.last = f
+		}
+		if f.Member != "" {
+			k.members[f.Member] = true
+		}
+	}
+	by := Table{Head: []string{"Severity", "Finding", "Findings", "Events", "Members", "First", "Last"}, Widths: []int{13, 37, 10, 10, 10, 10, 10}}
+	for _, name := range order {
+		k := kinds[name]
+		by.Rows = append(by.Rows, []Cell{{Status: Status{title(k.first.Severity), severityShape(k.first.Severity)}}, {Text: name}, {Text: num(int64(k.n))}, {Text: num(int64(k.events))},
+			{Text: num(int64(len(k.members)))}, {Text: shortDay(day(k.first.Time))}, {Text: shortDay(day(k.last.Time))}})
+	}
+	var shown []FindingLine
+	taken := map[string]int{}
+	for _, f := range fs {
+		if taken[f.Title] < perKind && len(shown) < maxFindings {
+			taken[f.Title]++
+			shown = append(shown, f)
+		}
+	}
+	blocks := []Block{Paragraph{Text: fmt.Sprintf("%s of %s, most severe first. An alert is a question to a person, not a verdict on one.", title(count(total, "finding")), count(len(order), "kind"))}, by}
+	if len(shown) > 0 {
+		t := Table{Head: []string{"Severity", "Finding", "Member", "Time", "Events"}, Widths: []int{12, 38, 17, 14, 19},
+			Note: fmt.Sprintf("%d of %d shown, up to %d of each kind. The whole list is in findings.jsonl. Members are pseudonyms. Event numbers are positions in the stream.", len(shown), total, perKind)}
+		for _, f := range shown {
 			ev := f.Events
 			if f.Count > 0 {
 				ev = join(": ", strconv.Itoa(f.Count), ev)
 			}
-			t.Rows = append(t.Rows, []Cell{{Status: Status{title(f.Severity), severityShape(f.Severity)}}, {Text: join(". ", strings.TrimSuffix(f.Title, "."), f.Reason)}, {Text: f.Member, Mono: true}, {Text: f.Time}, {Text: ev, Mono: true}})
+			t.Rows = append(t.Rows, []Cell{{Status: Status{title(f.Severity), severityShape(f.Severity)}}, {Text: join(". ", strings.TrimSuffix(f.Title, "."), title(telling(f.Reason)))}, {Text: f.Member, Mono: true}, {Text: f.Time}, {Text: ev, Mono: true}})
 		}
-		blocks = append(blocks, t)
+		blocks = append(blocks, Heading{"Examples"}, t)
 	}
-	b.add(Section{ID: "findings", Title: "Findings of the run", Level: 2, NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "findings", Title: "Findings of the run", Level: 2, Blocks: blocks})
 }
+
+// telling drops a reason that only repeats that the rule fired.
+func telling(reason string) string {
+	if reason == "the condition holds" {
+		return ""
+	}
+	return reason
+}
+
+// day is the date of a time as printed.
+func day(t string) string { return t[:min(len(t), len("2006-01-02"))] }
 
 func (b *builder) adoption() {
 	f := adoptionFigure(b.in.Adoption, b.in.Phases)
@@ -1032,13 +1111,21 @@ func (b *builder) stillAsked() {
 	}
 	slices.SortStableFunc(order, func(x, y *ask) int { return len(y.obligations) - len(x.obligations) })
 	var blocks []Block
-	if len(order) > 0 {
-		t := Table{Head: []string{"Evidence", "State", "Asked for by", "What to supply", "Owner", "How it reaches the auditor"}, Widths: []int{20, 13, 16, 21, 12, 18}}
-		for _, x := range order {
-			t.Rows = append(t.Rows, []Cell{{Text: or(x.element.Name, words(elementSlug(x.element)))}, {Status: elementStatus(x.element.State)},
-				{Text: b.named(x.obligations)}, {Text: or(x.element.Remedy, x.element.Note)}, {Text: b.ownerOf(&cause{element: x.element, obligations: x.obligations})}, {Text: exportOf(x.element)}})
+	records := Table{Head: []string{"Record", "State", "Asked for by", "What to supply", "Owner", "How it reaches the auditor"}, Widths: []int{20, 12, 14, 21, 13, 20}}
+	signed := Table{Head: []string{"Statement", "Asked for by", "Owner"}, Widths: []int{54, 22, 24}}
+	for _, x := range order {
+		c := &cause{name: or(x.element.Name, words(elementSlug(x.element))), element: x.element, obligations: x.obligations}
+		if x.element.Source == "attestation" {
+			signed.Rows = append(signed.Rows, texts(c.statement(), b.named(x.obligations), b.ownerOf(single(c))))
+			continue
 		}
-		blocks = append(blocks, t)
+		records.Rows = append(records.Rows, []Cell{{Text: c.name}, {Status: elementStatus(x.element.State)}, {Text: b.named(x.obligations)}, {Text: single(c).step()}, {Text: b.ownerOf(single(c))}, {Text: exportOf(x.element)}})
+	}
+	if len(records.Rows) > 0 {
+		blocks = append(blocks, Heading{"Records and exports"}, records)
+	}
+	if len(signed.Rows) > 0 {
+		blocks = append(blocks, Heading{"Signed statements"}, Paragraph{Text: "Each reaches the auditor as a dated statement with a name, filed with the evidence index."}, signed)
 	}
 	v := Table{Head: []string{"Value not supplied", "Class of evidence", "Would come from"}, Widths: []int{45, 25, 30}}
 	for _, x := range b.a.Variables {
@@ -1101,13 +1188,17 @@ var limits = []string{
 	"It is meant for the client named on the cover. No third party may rely on it, and no vendor or standards body endorses it.",
 }
 
+// limitTopics are words by which a limitation of the assessment is known to be
+// said above already.
+var limitTopics = []string{"readiness aid", "legal advice", "Scope is declared", "SOC reports", "latform fact", "audit log", "paraphrased", "third party"}
+
 func (b *builder) limitations() {
 	items := slices.Clone(limits)
 	if b.doc.Meta.Simulated {
 		items = append(items, "Simulated evidence shows what rules and settings would do. It is no evidence that any control operated.")
 	}
 	for _, l := range b.a.Limitations {
-		if !slices.Contains(items, l) {
+		if !slices.ContainsFunc(limitTopics, func(topic string) bool { return strings.Contains(l, topic) }) {
 			items = append(items, l)
 		}
 	}
@@ -1169,7 +1260,7 @@ func (b *builder) appendixChains() {
 					id += " (observation)"
 				}
 				t.Rows = append(t.Rows, []Cell{{Text: id, Mono: true}, {Status: elementStatus(e.State)}, {Text: join(". ", strings.Join(e.Evidence, "; "), e.Note)},
-					{Text: strings.Join(append(slices.Clone(e.Facts), e.Findings...), ", "), Mono: true}})
+					{Text: join(", ", strings.Join(e.Facts, ", "), some(e.Findings)), Mono: true}})
 			}
 			if len(o.Elements) == 0 {
 				t.Rows = append(t.Rows, []Cell{{Text: "-"}, {}, {Text: strings.Join(o.Reasons, " ")}, {}})
@@ -1179,6 +1270,15 @@ func (b *builder) appendixChains() {
 			b.add(Section{ID: "appendix-chains-" + f.ID, Title: f.Title, Level: 2, Blocks: []Block{t}})
 		}
 	}
+}
+
+// some names the first findings and counts the rest; findings.jsonl has all.
+func some(ids []string) string {
+	const shown = 4
+	if len(ids) <= shown+1 {
+		return strings.Join(ids, ", ")
+	}
+	return fmt.Sprintf("%s and %d more findings", strings.Join(ids[:shown], ", "), len(ids)-shown)
 }
 
 func (b *builder) appendixGaps() {
@@ -1216,18 +1316,71 @@ func (b *builder) appendixFacts() {
 	if len(b.a.FactsUsed) == 0 {
 		return
 	}
-	t := Table{Head: []string{"Fact", "Statement", "In force", "Last verified", "Sources"}, Widths: []int{22, 33, 13, 12, 20}}
+	t := Table{Head: []string{"Fact", "Statement", "In force", "Last verified", "Sources"}, Widths: []int{23, 41, 13, 11, 12}}
+	sources := map[string]string{}
 	for _, f := range b.a.FactsUsed {
-		t.Rows = append(t.Rows, []Cell{{Text: f.ID, Mono: true}, {Text: join(" ", f.Statement, paren(join(", ", f.Value, f.Confidence)), f.Note)},
-			{Text: f.From + " to " + or(f.To, "now known")}, {Text: or(f.LastVerified, "Never")}, {Text: strings.Join(f.Sources, ", ")}})
+		var keys []string
+		for _, s := range f.Sources {
+			key, name, read := sourceKey(s)
+			if name != "" {
+				sources[key] = name
+			}
+			keys = append(keys, join(" ", key, read))
+		}
+		force := "No record"
+		if f.From != "" {
+			force = f.From + " to " + or(f.To, "now known")
+		}
+		note := f.Note
+		if strings.HasPrefix(strings.ToLower(note), "in force since") { // the next columns say so
+			note = ""
+		}
+		t.Rows = append(t.Rows, []Cell{{Text: f.ID, Mono: true}, {Text: join(" ", f.Statement, paren(join(", ", f.Value, f.Confidence)), note)},
+			{Text: force}, {Text: or(f.LastVerified, "Never")}, {Text: strings.Join(keys, ", ")}})
 	}
-	b.add(Section{ID: "appendix-facts", Title: "Appendix C: facts used", NewPage: true, Blocks: []Block{
-		Paragraph{Text: fmt.Sprintf("%s of the fact set %s, as in force on %s.", title(count(len(t.Rows), "fact")), or(b.a.FactSet, "in use"), or(b.a.AsOf, "the as-of date"))}, t}})
+	blocks := []Block{
+		Paragraph{Text: fmt.Sprintf("%s of the fact set %s, as in force on %s.", title(count(len(t.Rows), "fact")), or(b.a.FactSet, "in use"), or(b.a.AsOf, "the as-of date")) + " A source without a remark was seen itself."}, t}
+	if len(sources) > 0 {
+		keys := make([]string, 0, len(sources))
+		for k := range sources {
+			keys = append(keys, k)
+		}
+		slices.SortFunc(keys, func(x, y string) int {
+			if len(x) != len(y) { // [9] before [10]
+				return len(x) - len(y)
+			}
+			return strings.Compare(x, y)
+		})
+		st := Table{Head: []string{"Source", "Title"}, Widths: []int{12, 88}}
+		for _, k := range keys {
+			st.Rows = append(st.Rows, texts(k, sources[k]))
+		}
+		blocks = append(blocks, Heading{"Sources"}, st)
+	}
+	b.add(Section{ID: "appendix-facts", Title: "Appendix C: facts used", NewPage: true, Blocks: blocks})
 }
 
-func (b *builder) factWords(id string) string {
-	if f, ok := b.facts[id]; ok && f.Statement != "" {
-		return f.Statement
+// sourceKey parts "[4] Help Center, a page (inferred)" into key, title and how
+// it was read, which is left out where the source itself was seen.
+func sourceKey(s string) (key, name, read string) {
+	i := strings.IndexByte(s, ']')
+	if !strings.HasPrefix(s, "[") || i < 0 {
+		return s, "", ""
 	}
-	return words(id)
+	key, name = s[:i+1], strings.TrimSpace(s[i+1:])
+	if at := strings.LastIndexByte(name, '('); at > 0 && strings.HasSuffix(name, ")") {
+		name, read = strings.TrimSpace(name[:at]), name[at+1:len(name)-1]
+	}
+	if read == "seen" {
+		read = ""
+	}
+	return key, name, read
+}
+
+func (b *builder) appendixChanges() {
+	if len(b.a.ChangedSince) == 0 {
+		return
+	}
+	b.add(Section{ID: "appendix-changes", Title: "Appendix D: facts that changed after the as-of date", NewPage: true, Blocks: []Block{
+		Paragraph{Text: fmt.Sprintf("%s between %s and the last verified date.", title(count(len(b.a.ChangedSince), "change")), or(longDay(b.a.AsOf), "the as-of date"))}, b.changes(false)}})
 }

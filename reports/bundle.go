@@ -54,6 +54,7 @@ type Manifest struct {
 	Command         string      `json:"command"`           // run or assess
 	Options         []string    `json:"options,omitempty"` // flags that shape the bytes, for rerun
 	Scenario        string      `json:"scenario"`
+	Shipped         string      `json:"shipped_scenario,omitempty"` // its name, when the tool brought it
 	Seed            int64       `json:"seed"`
 	AsOf            string      `json:"as_of"`
 	Period          SpanOfDays  `json:"period"`

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sandtable-dev/sandtable/assess"
@@ -50,15 +51,16 @@ func (b *builder) system() {
 const maxRisks = 30
 
 func (b *builder) riskRegister() {
-	all := b.risks(b.causal)
+	all := b.risks(b.themes)
 	if len(all) == 0 {
+		b.add(Section{ID: "risks", Title: "Risk register", NewPage: true, Blocks: []Block{Paragraph{Text: b.nothingOpen("no risk to register") + " Risks outside these frameworks are for management to add."}}})
 		return
 	}
 	shown := all[:min(len(all), maxRisks)]
-	t := Table{Head: []string{"No.", "Risk", "Likelihood", "Impact", "As it stands", "Step", "Likelihood after", "After the step"}, Widths: []int{5, 24, 10, 8, 12, 21, 9, 11}}
+	t := Table{Head: []string{"No.", "Risk", "Likelihood", "Impact", "As it stands", "Step", "Likelihood then", "After the step"}, Widths: []int{5, 21, 11, 8, 11, 22, 11, 11}}
 	for i, r := range shown {
-		t.Rows = append(t.Rows, []Cell{{Text: fmt.Sprint(i + 1)}, {Text: join(": ", r.cause.name, strings.ToLower(stateWords(r.cause.element.State)))}, {Text: fmt.Sprintf("%d of 5", r.likelihood)},
-			{Text: fmt.Sprintf("%d of 5", r.impact)}, {Status: ratingStatus(r.likelihood * r.impact)}, {Text: stepOf(r.cause)}, {Text: fmt.Sprintf("%d of 5", r.residual)}, {Status: ratingStatus(r.residual * r.impact)}})
+		t.Rows = append(t.Rows, []Cell{{Text: fmt.Sprint(i + 1)}, {Text: r.theme.title}, {Text: fmt.Sprintf("%d of 5", r.likelihood)},
+			{Text: fmt.Sprintf("%d of 5", r.impact)}, {Status: ratingStatus(r.likelihood * r.impact)}, {Text: stepOf(r.theme)}, {Text: fmt.Sprintf("%d of 5", r.residual)}, {Status: ratingStatus(r.residual * r.impact)}})
 	}
 	if len(shown) < len(all) {
 		t.Note = fmt.Sprintf("%d of %d risks listed, the highest first; each of the others stands under the findings by cause.", len(shown), len(all))
@@ -71,49 +73,79 @@ func (b *builder) riskRegister() {
 	b.add(Section{ID: "risks", Title: "Risk register", NewPage: true, Blocks: blocks})
 }
 
-func stepOf(c *cause) string {
-	if c.element.State == "absent-unfixable" {
-		return "Keep the data out until it is closed"
+func stepOf(x *theme) string {
+	if x.state == "absent-unfixable" {
+		return "Keep the data out until it is closed."
 	}
-	return or(c.element.Remedy, remedyOf(c.obligations))
+	return x.step()
 }
 
 func (b *builder) roadmap() {
-	var can, wait Table
-	can = Table{Head: []string{"Step", "Owner", "Effort", "Depends on", "Target date", "Verdicts it bears on"}, Widths: []int{36, 14, 13, 12, 9, 16}, Note: "Owner and effort are proposals by kind of work. Dates are blank on purpose: whoever commits fills them in."}
-	wait = Table{Head: []string{"What is missing", "Until then", "What would supply it", "Verdicts it decides"}, Widths: []int{24, 22, 36, 18}}
+	can := Table{Head: []string{"Step", "Owner", "Effort", "Depends on", "Target date", "Verdicts it bears on"}, Widths: []int{37, 14, 13, 12, 8, 16}, Note: "Owner and effort are proposals by kind of work. Dates are blank on purpose: whoever commits fills them in."}
+	wait := Table{Head: []string{"What is missing", "Until then", "What would supply it", "Verdicts it decides"}, Widths: []int{24, 20, 38, 18}}
+	add := func(x *theme, step, depends string) {
+		can.Rows = append(can.Rows, []Cell{{Text: step}, {Text: b.ownerOf(x)}, {Text: x.effort()}, {Text: depends}, {}, {Status: verdictStatus(x.worst), Text: b.named(x.obligations)}})
+	}
+	byOwner := map[string]*theme{} // a person signs in one sitting
+	var owners []string
 	for _, c := range b.causal {
-		e := c.element
-		bears := []Cell{{Status: verdictStatus(c.worst), Text: b.named(c.obligations)}}
-		if e.State == "absent-unfixable" {
-			wait.Rows = append(wait.Rows, append([]Cell{{Text: c.name}, {Text: "Keep in-scope data out"}, {Text: or(e.Remedy, remedyOf(c.obligations))}}, bears...))
-			continue
-		}
-		depends := "Nothing"
-		switch e.State {
-		case "unknown":
-			depends = "The missing input"
+		x := single(c)
+		switch c.element.State {
+		case "absent-unfixable":
+			wait.Rows = append(wait.Rows, []Cell{{Text: c.name}, {Text: "Keep in-scope data out"}, {Text: x.step() + x.otherwise()}, {Status: verdictStatus(c.worst), Text: b.named(c.obligations)}})
 		case "unattested":
-			depends = "A named signatory"
+			if c.element.Source != "attestation" {
+				add(x, x.step(), "A named signatory")
+				continue
+			}
+			owner := b.ownerOf(x)
+			t := byOwner[owner]
+			if t == nil {
+				t = &theme{state: "unattested", worst: c.worst}
+				byOwner[owner] = t
+				owners = append(owners, owner)
+			}
+			t.causes = append(t.causes, c)
+			for _, o := range c.obligations {
+				if !slices.ContainsFunc(t.obligations, func(p assess.ObligationResult) bool { return p.ID == o.ID }) {
+					t.obligations = append(t.obligations, o)
+				}
+			}
+		case "unknown":
+			add(x, x.step(), "The missing input")
 		case "short":
-			depends = "What is in place"
+			add(x, x.step(), "What is in place")
+		default:
+			add(x, x.step(), "Nothing")
 		}
-		can.Rows = append(can.Rows, append([]Cell{{Text: or(e.Remedy, remedyOf(c.obligations))}, {Text: b.ownerOf(c)}, {Text: effortOf(e)}, {Text: depends}, {}}, bears...))
+	}
+	for _, owner := range owners {
+		t := byOwner[owner]
+		where := ""
+		for i, x := range b.themes {
+			if x.state == "unattested" {
+				where = fmt.Sprintf(", listed under finding %d", i+1)
+			}
+		}
+		add(t, fmt.Sprintf("Sign the %s that are yours, once they hold%s.", count(len(t.causes), "statement"), where), "The work behind each")
 	}
 	for _, o := range b.capped {
-		wait.Rows = append(wait.Rows, []Cell{{Text: join(" ", o.Citation, o.Title)}, {Text: "Keep in-scope data out"}, {Text: strings.Join(o.Reasons, " ")}, {Status: verdictStatus(o.Verdict)}})
-	}
-	if len(can.Rows)+len(wait.Rows) == 0 {
-		return
+		wait.Rows = append(wait.Rows, []Cell{{Text: join(": ", shortName(b.fw[o.Framework]), o.Title)}, {Text: "Keep in-scope data out"}, {Text: strings.Join(o.Reasons, " ")}, {Status: verdictStatus(o.Verdict)}})
 	}
 	blocks := []Block{}
+	if len(can.Rows)+len(wait.Rows) == 0 {
+		blocks = append(blocks, Paragraph{Text: b.nothingOpen("no step to take")})
+		if len(b.a.Answer.Conditions) > 0 {
+			blocks = append(blocks, Heading{"What the answer still asks for"}, Bullets{b.a.Answer.Conditions})
+		}
+	}
 	if len(can.Rows) > 0 {
 		blocks = append(blocks, Heading{"What you can close"}, can)
 	}
 	if len(wait.Rows) > 0 {
 		blocks = append(blocks, Heading{"Wait, or keep the data out"}, Paragraph{Text: "Nothing you configure closes these on the present plan and date. Working on them as if something did costs time and gives false comfort."}, wait)
 	}
-	b.add(Section{ID: "roadmap", Title: "Remediation roadmap", NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "roadmap", Title: "Remediation roadmap", NewPage: len(b.themes) > 0, Blocks: blocks})
 }
 
 // notice is the memo to the teams concerned. It says what holds now, not why
@@ -176,7 +208,7 @@ func (b *builder) partners() {
 		}
 		return Cell{Status: Status{"Not shown", Ring}, Text: text}
 	}
-	destinations := strings.Join(a.Organisation.Destinations, ", ")
+	destinations := strings.Join(titles(a.Organisation.Destinations), ", ")
 	limits := 0
 	for _, s := range b.in.Spend {
 		if s.LimitMicros > 0 || s.LimitPerMember != "" {

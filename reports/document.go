@@ -44,6 +44,7 @@ type Section struct {
 	Board   bool // part of the board copy
 	NewPage bool // start on a fresh page
 	OnePage bool // a writer may set it smaller to keep it on one page
+	Small   bool // reference matter, set smaller
 	Blocks  []Block
 }
 

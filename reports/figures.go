@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/sandtable-dev/sandtable/assess"
-	"github.com/sandtable-dev/sandtable/rules/spend"
 )
 
 // The figures of the report. Each returns nil when there is nothing to draw.
@@ -41,8 +40,8 @@ func adoptionFigure(weeks []AdoptionLine, phases []PhaseLine) *Figure {
 	}
 	ticks := steps(int64(top), 4)
 	full := float64(ticks[len(ticks)-1])
-	const x0, x1, y0, y1 = 12.0, 170.0, 13.0, 47.0
-	f := &Figure{Title: "Members active and enabled, week by week", H: 60}
+	const x0, x1, y0, y1 = 12.0, 170.0, 11.0, 41.0
+	f := &Figure{Title: "Members active and enabled, week by week", H: 52}
 	y := func(v float64) float64 { return y1 - (y1-y0)*v/full }
 	for _, t := range ticks {
 		f.line(x0, y(float64(t)), x1, y(float64(t)), 0.15, Rule)
@@ -91,11 +90,11 @@ func adoptionFigure(weeks []AdoptionLine, phases []PhaseLine) *Figure {
 		f.rect(a, 3, 0.7, 5, Gold)
 		f.add(Mark{Kind: Label, X: a + 2, Y: 5.5, Size: 6.5, Bold: true, Fill: Navy, Fit: b - a - 3, Text: words(ph.Name)})
 	}
-	f.rect(x0, 54.2, 3, 2.4, Accent)
-	f.text(x0+4.5, 55.4, 6.8, Muted, "active members")
-	f.line(x0+34, 55.4, x0+38, 55.4, 0.9, Gold)
-	f.text(x0+39.5, 55.4, 6.8, Muted, "enabled members")
-	f.text(x0+72, 55.4, 6.8, Muted, "weeks named by their first day")
+	f.rect(x0, 47.2, 3, 2.4, Accent)
+	f.text(x0+4.5, 48.4, 6.8, Muted, "active members")
+	f.line(x0+34, 48.4, x0+38, 48.4, 0.9, Gold)
+	f.text(x0+39.5, 48.4, 6.8, Muted, "enabled members")
+	f.text(x0+72, 48.4, 6.8, Muted, "weeks named by their first day")
 	last := weeks[len(weeks)-1]
 	f.Alt = fmt.Sprintf("%s; in the last one %d of %d enabled members were active.", title(count(len(weeks), "week")), last.Active, last.Enabled)
 	f.Data = &Table{Head: []string{"Week", "Sessions", "Active members", "Share"}, Widths: []int{28, 22, 25, 25}}
@@ -152,9 +151,9 @@ func spendFigure(groups []SpendGroup) *Figure {
 		f.line(x0, base, x1, base, 0.2, Rule)
 		limit := "none set"
 		if g.LimitMicros >= 0 {
-			limit = spend.Dollars(g.LimitMicros)
+			limit = dollars(g.LimitMicros)
 		}
-		f.add(Mark{Kind: Label, X: 0, Y: base - 7, Size: 7.2, Bold: true, Fill: Ink, Fit: x0 - 4, Text: title(g.Source)})
+		f.add(Mark{Kind: Label, X: 0, Y: base - 7, Size: 7.2, Bold: true, Fill: Ink, Fit: x0 - 4, Text: title(strings.ReplaceAll(g.Source, ":", " "))})
 		f.add(Mark{Kind: Label, X: 0, Y: base - 3.2, Size: 6.5, Fill: Muted, Fit: x0 - 4, Text: count(len(g.Micros), "member-month") + ", limit " + limit})
 		const bins = 60
 		var heights [bins]int
@@ -191,9 +190,9 @@ func spendFigure(groups []SpendGroup) *Figure {
 		}
 		mid, high := "none", "none"
 		if n := len(g.Micros); n > 0 {
-			mid, high = spend.Dollars(g.Micros[(n-1)/2]), spend.Dollars(g.Micros[n-1])
+			mid, high = dollars(g.Micros[(n-1)/2]), dollars(g.Micros[n-1])
 		}
-		f.Data.Rows = append(f.Data.Rows, texts(title(g.Source), limit, strconv.Itoa(len(g.Micros)), mid, high, fmt.Sprintf("%d of %d", over, len(g.Micros))))
+		f.Data.Rows = append(f.Data.Rows, texts(title(strings.ReplaceAll(g.Source, ":", " ")), limit, strconv.Itoa(len(g.Micros)), mid, high, fmt.Sprintf("%d of %d", over, len(g.Micros))))
 	}
 	f.Note = "One mark is one member in one month; the upright line is the limit that bound them. Costs in telemetry are estimates."
 	if len(groups) > len(shown) {
@@ -240,7 +239,7 @@ func fanFigure(fan *SpendFan) *Figure {
 	}
 	if fan.LimitMicros >= 0 {
 		f.line(x0, y(fan.LimitMicros), x1, y(fan.LimitMicros), 0.7, Gold)
-		f.add(Mark{Kind: Label, X: x1, Y: y(fan.LimitMicros) - 2, Size: 6.8, Bold: true, Fill: Amber, Anchor: End, Text: "limit " + spend.Dollars(fan.LimitMicros)})
+		f.add(Mark{Kind: Label, X: x1, Y: y(fan.LimitMicros) - 2, Size: 6.8, Bold: true, Fill: Amber, Anchor: End, Text: "limit " + dollars(fan.LimitMicros)})
 	}
 	every := max(1, (len(fan.Points)+7)/8)
 	for i := 0; i < len(fan.Points); i += every {
@@ -253,7 +252,7 @@ func fanFigure(fan *SpendFan) *Figure {
 	f.rect(x0+66, 52.8, 5, 2.4, Sky)
 	f.text(x0+72.5, 54, 6.8, Muted, "nine of ten forecasts")
 	last := fan.Points[len(fan.Points)-1]
-	f.Alt = fmt.Sprintf("By %s the middle forecast is %s, nine of ten between %s and %s.", longDay(last.Day), spend.Dollars(last.Mid), spend.Dollars(last.Low), spend.Dollars(last.High))
+	f.Alt = fmt.Sprintf("By %s the middle forecast is %s, nine of ten between %s and %s.", longDay(last.Day), dollars(last.Mid), dollars(last.Low), dollars(last.High))
 	return f
 }
 
@@ -276,10 +275,10 @@ func rulesFigure(rows []assess.RuleRow, quality []QualityLine) *Figure {
 	for _, r := range shown {
 		most = max(most, r.Alerts)
 	}
-	const nameW, barX, barW, qX, rowH = 56.0, 58.0, 46.0, 122.0, 6.4
+	const nameW, barX, barW, qX, rowH = 74.0, 76.0, 34.0, 126.0, 6.2
 	f := &Figure{Title: "Alerts raised by each rule, and how good they were", H: 6 + rowH*float64(len(shown)) + 1}
 	f.text(barX, 2, 6.8, Muted, "alerts")
-	f.text(qX, 2, 6.8, Muted, "injected misuse caught; false alarms")
+	f.text(qX, 2, 6.8, Muted, "injected misuse caught")
 	raised := 0
 	for i, r := range shown {
 		y := 6 + rowH*float64(i) + rowH/2
@@ -498,46 +497,30 @@ func (b *builder) timelineFigure() *Figure {
 	f.add(Mark{Kind: Label, X: x0, Y: bar + 14.8, Size: 6.4, Fill: Muted, Text: "this report"})
 	f.add(Mark{Kind: Label, X: x1, Y: bar + 11.5, Size: 6.8, Bold: true, Fill: Navy, Anchor: End, Text: longDay(last.Format(time.DateOnly))})
 	f.add(Mark{Kind: Label, X: x1, Y: bar + 14.8, Size: 6.4, Fill: Muted, Anchor: End, Text: "facts last verified"})
-	// Changes of facts, merged where they fall on one day.
-	type day struct {
-		date  string
-		n     int
-		moves bool
+	// Months under the bar, changes of facts above it: one mark for each change.
+	for m := time.Date(first.Year(), first.Month()+1, 1, 0, 0, 0, 0, time.UTC); m.Before(last); m = m.AddDate(0, 1, 0) {
+		x := at(m.Format(time.DateOnly))
+		f.line(x, bar+8, x, bar+9.2, 0.25, Grey)
+		if x > x0+24 && x < x1-24 {
+			f.add(Mark{Kind: Label, X: x, Y: bar + 11.5, Size: 6.4, Fill: Muted, Anchor: Middle, Text: m.Format("Jan")})
+		}
 	}
-	var days []day
+	stacked := map[int]int{}
+	moves := 0
 	for _, c := range a.ChangedSince {
-		if c.Date == "" {
+		if _, err := time.Parse(time.DateOnly, c.Date); err != nil || c.Date < points[0].Date {
 			continue
 		}
-		k := slices.IndexFunc(days, func(d day) bool { return d.date == c.Date })
-		if k < 0 {
-			k = len(days)
-			days = append(days, day{date: c.Date})
-		}
-		days[k].n++
-		days[k].moves = days[k].moves || c.MovesAnswer
-	}
-	slices.SortFunc(days, func(x, y day) int { return strings.Compare(x.date, y.date) })
-	level, right := 0, [3]float64{-1, -1, -1}
-	for _, d := range days {
-		x := at(d.date)
+		x := at(c.Date)
+		column := int(x / 2.2)
 		tone := Grey
-		if d.moves {
+		if c.MovesAnswer {
 			tone = Red
+			moves++
 		}
-		label := shortDay(d.date)
-		if d.n > 1 {
-			label += fmt.Sprintf(" (%d)", d.n)
-		}
-		w := labelWidth(label, 6.2)
-		left := min(max(x-w/2, 0), FigureWidth-w)
-		for level = 0; level < 2 && left < right[level]; level++ {
-		}
-		right[level] = left + w + 2
-		y := 10 - 3.6*float64(level)
-		f.line(x, y+1.6, x, bar, 0.3, tone)
-		f.symbol(x, bar-0.6, 1.8, Diamond)
-		f.add(Mark{Kind: Label, X: left, Y: y, Size: 6.2, Bold: d.moves, Fill: tone, Text: label})
+		y := bar - 1.8 - 2.2*float64(min(stacked[column], 5))
+		f.add(Mark{Kind: Circle, X: float64(column)*2.2 + 1.1, Y: y, W: 0.8, Fill: tone})
+		stacked[column]++
 	}
 	f.Alt = fmt.Sprintf("As of %s: %s.", longDay(points[0].Date), strings.ToLower(answerStatus(points[0].Posture).Word))
 	if n := len(points); n > 1 {
@@ -545,7 +528,9 @@ func (b *builder) timelineFigure() *Figure {
 	} else {
 		f.Alt += " The same at the last verified date."
 	}
-	f.Note = "Diamonds are dates on which a fact used here changed, with how many; those that move the answer are labelled in bold."
+	if len(a.ChangedSince) > 0 {
+		f.Note = "Each dot above the bar is a fact that changed, on its date; red ones move the answer."
+	}
 	return f
 }
 
@@ -593,7 +578,7 @@ func (b *builder) flowFigure() *Figure {
 	arrow(92, 17, 105, 17, "")
 	f.line(105, 17, 105, 31.5, 0.45, Accent)
 	arrow(105, 31.5, 118, 31.5, "calls")
-	to := strings.Join(b.a.Organisation.Destinations, ", ")
+	to := strings.Join(titles(b.a.Organisation.Destinations), ", ")
 	f.line(60, 44, 60, 48, 0.45, Gold)
 	f.text(0, 49.6, 7.2, Navy, "Where a trace can be found")
 	surfaces := []assess.Surface{}

@@ -67,8 +67,15 @@ func TestAnswerComesFirst(t *testing.T) {
 	in := sample(t)
 	d := Build(in)
 	s := section(t, d, "summary")
-	if lead, ok := s.Blocks[0].(Lead); !ok || lead.Text != in.Assessment.Answer.Text {
-		t.Errorf("the summary starts with %#v", s.Blocks[0])
+	both, ok := s.Blocks[0].(Beside)
+	if !ok {
+		t.Fatalf("the summary starts with %#v", s.Blocks[0])
+	}
+	if lead, ok := both.First[0].(Lead); !ok || lead.Text != in.Assessment.Answer.Text {
+		t.Errorf("the summary starts with %#v", both.First[0])
+	}
+	if strip, ok := both.Then[0].(Strip); !ok || strip.Title != "What the latest verified facts would change" {
+		t.Errorf("beside the answer stands %#v", both.Then[0])
 	}
 	if d.Sections[1].ID != "summary" {
 		t.Errorf("the summary is not page two but after %q", d.Sections[0].Title)
@@ -152,7 +159,7 @@ func TestChainsReachFacts(t *testing.T) {
 func TestCutsAreCounted(t *testing.T) {
 	in := sample(t)
 	text := flat(textOf(section(t, Build(in), "findings")))
-	if !strings.Contains(text, "40 of 212 shown, most severe first") {
+	if !strings.Contains(text, "212 findings of") || !strings.Contains(text, "of 212 shown, up to 3 of each kind") {
 		t.Errorf("findings were cut without saying so: %.80s", text)
 	}
 	if c, m := strings.Index(text, "Critical"), strings.Index(text, "Medium"); m >= 0 && c > m {

@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/assess/coverage"
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
+	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/rules/spend"
 )
@@ -38,8 +40,16 @@ func ResultFiles(r *rehearsal.Result) (files []File, digest string, err error) {
 	put("organisation.json", r.Organisation)
 	put("spend.json", r.Spend)
 	put("analytics.json", r.Analytics)
+	exports, x := r.Analytics.Exports()
+	if err == nil {
+		err = x
+	}
+	for _, f := range exports {
+		files = append(files, File{"analytics/" + f.Name, f.Data})
+	}
 	put("coverage.json", r.Coverage)
 	put("rules.json", r.Rules)
+	put("timeline.json", r.Timeline)
 	lines := func(name string, n int, at func(int) any) {
 		var b bytes.Buffer
 		e := json.NewEncoder(&b)
@@ -50,6 +60,20 @@ func ResultFiles(r *rehearsal.Result) (files []File, digest string, err error) {
 			}
 		}
 		files = append(files, File{name, b.Bytes()})
+	}
+	for _, f := range []struct {
+		name  string
+		write func() ([]byte, error)
+	}{
+		{"obligations.csv", func() ([]byte, error) { return ObligationsCSV(r.Assessment) }},
+		{"findings.csv", func() ([]byte, error) { return FindingsCSV(r.Findings) }},
+		{"junit.xml", func() ([]byte, error) { return JUnit(r.Assessment) }},
+	} {
+		data, e := f.write()
+		if e != nil && err == nil {
+			err = fmt.Errorf("%s: %w", f.name, e)
+		}
+		files = append(files, File{f.name, data})
 	}
 	lines("findings.jsonl", len(r.Findings), func(i int) any { return r.Findings[i] })
 	if !r.Observed {
@@ -71,7 +95,7 @@ func jsonOrErr(v any, err error) ([]byte, error) {
 // ResultManifest is the manifest of a result's bundle; Commit adds the files.
 func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 	a := r.Assessment
-	m := Manifest{ToolVersion: toolVersion, Command: command, Scenario: a.Scenario, Seed: int64(r.Scenario.Seed), AsOf: a.AsOf,
+	m := Manifest{ToolVersion: toolVersion, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Command: command, Scenario: a.Scenario, Seed: int64(r.Scenario.Seed), AsOf: a.AsOf,
 		Period: SpanOfDays{a.Period.From, a.Period.To}, FactSet: a.FactSet, Evidence: a.Evidence, KeyID: r.KeyID}
 	if r.Stream != nil {
 		m.Stream = &StreamInfo{Name: StreamName, UncompressedSHA256: r.Stream.PlainSHA256, UncompressedSize: r.Stream.PlainBytes, Events: r.Stream.Events}
@@ -102,8 +126,17 @@ func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 // FromResult lays out what a run produced for Build.
 func FromResult(r *rehearsal.Result, digest string) Input {
 	in := Input{Assessment: r.Assessment, Rules: r.Rules, Digest: digest}
+	for _, m := range r.Timeline {
+		if n := len(in.Timeline); n == 0 || in.Timeline[n-1].Posture != m.Answer {
+			in.Timeline = append(in.Timeline, AnswerAt{Date: m.Date, Posture: m.Answer})
+		}
+	}
+	spentBy := map[string]int64{}
+	for _, g := range r.Spend.Groups {
+		spentBy[g.Group] += g.Spent
+	}
 	for _, b := range r.Spend.Budgets {
-		l := SpendLine{Group: b.Group, LimitPerMember: spend.Dollars(b.Limit), Spent: b.SpentText, Members: b.Members, Blocked: b.Blocked, Because: b.Because, LimitMicros: b.Limit}
+		l := SpendLine{Group: b.Group, LimitPerMember: spend.Dollars(b.Limit), Spent: dollars(spentBy[b.Group]), Members: b.Members, Blocked: b.Blocked, Because: b.Because, LimitMicros: b.Limit}
 		if b.Formula != nil {
 			l.Formula = append(l.Formula, b.Formula.Lines...)
 			if b.Assumes != "" {
@@ -132,17 +165,7 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 		}
 	}
 	for _, f := range r.Findings {
-		l := FindingLine{ID: f.ID, Severity: f.Severity.String(), Title: f.Title, Member: f.Member, Time: f.Time.UTC().Format("2006-01-02 15:04"), Reason: f.Reason, Count: f.Count}
-		var ids []string
-		for i, e := range f.Events {
-			if i == 3 {
-				ids = append(ids, "and more")
-				break
-			}
-			ids = append(ids, e.ID())
-		}
-		l.Events = strings.Join(ids, ", ")
-		in.Findings = append(in.Findings, l)
+		in.Findings = append(in.Findings, findingLine(f, 3))
 	}
 	for _, w := range r.Analytics.Weeks {
 		in.Adoption = append(in.Adoption, AdoptionLine{Week: w.From, Sessions: w.Sessions, Active: w.Active, Enabled: w.Enabled})
@@ -161,6 +184,29 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 		in.Phases = append(in.Phases, l)
 	}
 	return in
+}
+
+// findingLine is a finding in words, with at most so many event ids.
+func findingLine(f rules.Finding, most int) FindingLine {
+	l := FindingLine{ID: f.ID, Severity: f.Severity.String(), Title: f.Title, Member: f.Member, Reason: f.Reason, Count: f.Count}
+	if !f.Time.IsZero() {
+		l.Time = f.Time.UTC().Format("2006-01-02 15:04")
+	}
+	var ids []string
+	for i, e := range f.Events {
+		if i == most {
+			ids = append(ids, "and more")
+			break
+		}
+		ids = append(ids, e.ID())
+	}
+	l.Events = strings.Join(ids, ", ")
+	return l
+}
+
+// dollars rounds to cents: a report needs no millionths.
+func dollars(micros int64) string {
+	return spend.Dollars((micros + spend.Cent/2) / spend.Cent * spend.Cent)
 }
 
 // memberSpend groups the months of members by the limit that bound them, each
@@ -267,6 +313,26 @@ func Summary(a *assess.Assessment) string {
 	for _, g := range a.Gaps {
 		wrap(&b, "  ", "    ", join(" ", stateStatus(g.State).Glyphed(), g.Title+":", firstSentence(g.Summary)))
 	}
+	for _, w := range a.WouldChange {
+		if w.Of != "answer" {
+			continue
+		}
+		b.WriteString("\nWhat would change the answer:\n")
+		if len(w.Ways) == 0 {
+			wrap(&b, "  ", "    ", "No single change or pair of changes in the model does.")
+		}
+		for _, way := range w.Ways {
+			var steps []string
+			for _, s := range way.Steps {
+				steps = append(steps, s.Title)
+			}
+			text := fmt.Sprintf("%s: then %s.", strings.Join(steps, ", and "), lowerWords(way.To))
+			if n := len(way.Breaks); n > 0 {
+				text += fmt.Sprintf(" It also makes %s worse (see the report).", count(n, "thing"))
+			}
+			wrap(&b, "  - ", "    ", text)
+		}
+	}
 	if len(a.Claims)+len(a.Needs) > 0 {
 		b.WriteString("\nWhat people said and asked for:\n")
 		for _, p := range append(append([]assess.PropositionResult{}, a.Needs...), a.Claims...) {
@@ -275,6 +341,8 @@ func Summary(a *assess.Assessment) string {
 	}
 	return b.String()
 }
+
+func lowerWords(s string) string { return strings.ToLower(first(s)) + rest(s) }
 
 // Glyphed is the status as a mark and a word.
 func (s Status) Glyphed() string { return s.text() }
@@ -299,4 +367,27 @@ func writeSummaryTable(b *strings.Builder, t Table) {
 		b.WriteString("  ")
 		writeColumns(b, widths, cells)
 	}
+}
+
+// TimelineText tells when the answer, a posture, a verdict or a gap moves, and
+// which facts moved it.
+func TimelineText(moves []assess.Move) string {
+	var b strings.Builder
+	b.WriteString("The answer by the facts of each date:\n")
+	was := ""
+	for _, m := range moves {
+		answer := assess.AnswerName(m.Answer)
+		if m.Answer == was {
+			answer += " (as before)"
+		}
+		was = m.Answer
+		wrap(&b, "  ", "    ", m.Date+": "+answer)
+		for _, v := range m.Verdicts {
+			wrap(&b, "      ", "        ", join(" ", fmt.Sprintf("%s moves from %s to %s.", v.Obligation, lowerWords(v.From.String()), lowerWords(v.To.String())), paren(strings.Join(v.Facts, ", "))))
+		}
+	}
+	if len(moves) == 0 {
+		wrap(&b, "  ", "    ", "No later fact is known to this fact set.")
+	}
+	return b.String()
 }

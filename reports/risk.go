@@ -2,6 +2,7 @@ package reports
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/sandtable-dev/sandtable/assess"
 )
@@ -11,7 +12,7 @@ import (
 // decide no verdict and management sets the final ones.
 
 type risk struct {
-	cause                        *cause
+	theme                        *theme
 	likelihood, impact, residual int
 }
 
@@ -22,11 +23,11 @@ var riskRule = []string{
 	"The step lowers likelihood alone: to 1 where the data is kept out, else to 2. Rating is likelihood times impact: critical from 20, high from 12, medium from 6, low below.",
 }
 
-func (b *builder) risks(causes []*cause) []risk {
+func (b *builder) risks(themes []*theme) []risk {
 	var out []risk
-	for _, c := range causes {
-		r := risk{cause: c, likelihood: 4, impact: 2, residual: 2}
-		switch c.element.State {
+	for _, c := range themes {
+		r := risk{theme: c, likelihood: 4, impact: 2, residual: 2}
+		switch c.state {
 		case "absent-unfixable":
 			r.likelihood, r.residual = 5, 1
 		case "short", "unattested":
@@ -62,42 +63,48 @@ func ratingStatus(score int) Status {
 	return Status{"Low", Disc}
 }
 
-// ownerOf proposes who closes an element, by the kind of work it is.
-func (b *builder) ownerOf(c *cause) string {
-	switch c.element.Source {
-	case "platform":
+// ownerOf proposes who closes a finding, by the kind of work it is.
+func (b *builder) ownerOf(x *theme) string {
+	switch e := x.causes[0].element; {
+	case x.state == "unknown" && len(x.causes) > 1:
+		return "CISO, to collect"
+	case x.state == "unattested" && len(x.causes) > 1 && x.title != "":
+		return "Each owner, as listed"
+	case e.Source == "platform":
 		return "CISO with counsel"
-	case "telemetry":
+	case e.Source == "telemetry":
 		return "Security operations"
-	case "config":
+	case e.Source == "config":
 		return "Workspace owner"
 	}
 	seen := map[string]bool{}
 	var names []string
-	for _, o := range c.obligations {
+	for _, o := range x.obligations {
 		n := map[string]string{"hipaa": "privacy or security officer", "sox": "controller", "pci-dss": "PCI sponsor", "soc2": "system owner"}[o.Framework]
 		if n != "" && !seen[n] {
 			seen[n] = true
 			names = append(names, n)
 		}
 	}
-	if len(names) == 0 {
+	switch len(names) {
+	case 0:
 		return "To be named"
+	case 1, 2:
+		return title(strings.Join(names, ", "))
 	}
-	if len(names) > 2 {
-		return "CISO, with each framework's owner"
-	}
-	return title(join(", ", names...))
+	return "Each framework's owner"
 }
 
-// effortOf is a first estimate by kind of work.
-func effortOf(e assess.ElementResult) string {
-	switch e.Source {
-	case "platform":
+// effort is a first estimate by kind of work.
+func (x *theme) effort() string {
+	switch e := x.causes[0].element; {
+	case x.state == "absent-unfixable":
 		return "L, the vendor's date"
-	case "telemetry":
+	case x.state == "unknown" && len(x.causes) > 1, x.state == "unattested" && len(x.causes) > 5:
+		return "M, 2 to 4 weeks"
+	case e.Source == "telemetry":
 		return "M, 1 to 2 weeks"
-	case "config":
+	case e.Source == "config":
 		return "S, up to 2 days"
 	}
 	return "S, up to 5 days"
@@ -107,11 +114,11 @@ func effortOf(e assess.ElementResult) string {
 func exportOf(e assess.ElementResult) string {
 	switch e.Source {
 	case "platform":
-		return "The vendor's dated document or contract, filed with its hash"
+		return "The vendor's dated document or export, filed with its hash"
 	case "telemetry":
-		return "Query of the log store over the period, saved with its hash; then assess it here"
+		return "Query of the log store over the period, saved with its hash"
 	case "config":
-		return "Dated export of the admin settings; the declared state is in inputs/ of the bundle"
+		return "Dated export of the admin settings, filed with its hash"
 	}
-	return "Signed and dated statement, filed with the evidence index"
+	return "Signed and dated statement"
 }

@@ -92,6 +92,8 @@ func stateStatus(s string) Status {
 		return Status{"Open", Square}
 	case "partial":
 		return Status{"Partial", Half}
+	case "unattested":
+		return Status{"Not attested", Diamond}
 	case "present":
 		return Status{"Present", Disc}
 	case "closed":
@@ -313,4 +315,12 @@ func levelStatus(l string) Status {
 		return Status{words(l), Dash}
 	}
 	return Status{words(or(l, "not known")), Ring}
+}
+
+func titles(ss []string) []string {
+	out := make([]string, len(ss))
+	for i, s := range ss {
+		out[i] = title(s)
+	}
+	return out
 }

@@ -426,16 +426,39 @@ func (c *checker) grant(r org.Role, g org.Grant) {
 
 func (c *checker) spend() {
 	var seen []string
+	// A limit is entered in cents; half of one cannot be.
+	cents := func(m source.Money, of string) {
+		if m.Given && m.Micros%10_000 != 0 {
+			c.ps.Add(m.At, "limits are entered in cents: give at most two decimals", "the limit of %s has a part of a cent", of)
+		}
+	}
+	cents(c.Spend.Organisation, "the organisation")
+	cents(c.Spend.MemberDefault, "a member by default")
+	cents(c.Spend.SeatDefault, "a seat by default")
 	for _, l := range c.Spend.Groups {
 		c.dangling(l.Group, "group", c.groups)
 		if slices.Contains(seen, l.Group.Value) {
 			c.ps.Add(l.Group.At, "keep one of them", "group %q has a second limit", l.Group.Value)
 		}
 		seen = append(seen, l.Group.Value)
+		cents(l.Limit, fmt.Sprintf("group %q", l.Group.Value))
 	}
+	var users []string
 	for _, u := range c.Spend.Users {
 		if u.Limit.Given == u.Unlimited {
 			c.ps.Add(u.Member.At, "give either limit or unlimited: true", "the limit of member %q is not clear", u.Member.Value)
+		}
+		if key := strings.ToLower(u.Member.Value); slices.Contains(users, key) {
+			c.ps.Add(u.Member.At, "keep one of them: a member has one override at a time; a later one is a change with a date", "the overrides of member %q overlap", u.Member.Value)
+		} else {
+			users = append(users, key)
+		}
+		cents(u.Limit, fmt.Sprintf("member %q", u.Member.Value))
+	}
+	for _, ch := range c.Changes {
+		if l := ch.Limit; l != nil {
+			c.dangling(l.Group, "group", c.groups)
+			cents(l.Limit, "a change")
 		}
 	}
 }

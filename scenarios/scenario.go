@@ -176,12 +176,28 @@ type Incident struct {
 	Day   int         `yaml:"day"` // day of the period, from 1; 0 = drawn
 }
 
-// Phase is a dated step of the rollout, for the report.
+// Phase is a dated step of the rollout. Gate names a check of the assessor that
+// the report shows beside it. Gates are conditions over what was counted since the
+// phase before began; none given means those that are shipped for its kind. An
+// explicit empty list means no gate.
 type Phase struct {
 	Name   string        `yaml:"name,required"`
 	From   source.Date   `yaml:"from,required"`
 	Groups []source.Text `yaml:"groups"`
 	Gate   string        `yaml:"gate"`
+	Kind   string        `yaml:"kind,enum=pilot|controlled|general"` // "" = from its groups
+	Gates  []Gate        `yaml:"gates"`
+	At     source.Pos    `yaml:"-"`
+}
+
+// Gate is one condition of a phase, over the counters of rules/rbac/rollout. A
+// gate reports; only with hold_on_fail does a failed one hold the phase back.
+type Gate struct {
+	Name    string      `yaml:"name,required"`
+	When    source.Text `yaml:"when,required"`
+	Hold    bool        `yaml:"hold_on_fail"`
+	Because string      `yaml:"because"`
+	At      source.Pos  `yaml:"-"`
 }
 
 // Expect is one assertion over the result. Path walks the assessment document,

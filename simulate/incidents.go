@@ -167,8 +167,8 @@ func (w *world) placeStories() {
 
 // taleNamed finds a story by name or a twin by number and letter.
 func taleNamed(name string) *tale {
-	for i := range tales {
-		t := &tales[i]
+	for i := range tales() {
+		t := &tales()[i]
 		if t.ID.Value == name {
 			return t
 		}
@@ -341,6 +341,9 @@ func shadowConnector(w *world, in *instance) string {
 		return nobody
 	}
 	name := oneOf(in.r, w.p.Servers)
+	if len(w.o.LocalServers) > 0 {
+		name = in.server(w, false)
+	}
 	if len(w.connectors) > 0 && in.r.Float64() < 0.3 {
 		name = lookAlike(in.r, w.connectors[in.r.IntN(len(w.connectors))].name, in.whole("distance", 1, 3))
 	}

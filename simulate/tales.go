@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
@@ -145,15 +146,15 @@ type change struct {
 	Hour    string `yaml:"hour"`
 }
 
-var tales = mustTales()
-
-func mustTales() []tale {
+// tales are the shipped stories, read when they are first asked for: most
+// commands play none.
+var tales = sync.OnceValue(func() []tale {
 	ts, err := loadTales(storyFiles, "stories")
 	if err != nil {
 		panic(err) // the files are embedded and a test loads them
 	}
 	return ts
-}
+})
 
 // loadTales reads and checks story files.
 func loadTales(fsys fs.FS, dir string) ([]tale, error) {
@@ -465,7 +466,7 @@ func (w *world) placeTale(in *instance) string {
 		return "the organisation has no connector"
 	}
 	in.drawAll(w)
-	if last := w.days - 1 - in.count(t.Span, in.r, 3); !in.fixed && in.day > last {
+	if last := w.days - 5 - in.count(t.Span, in.r, 1); !in.fixed && in.day > last {
 		in.day = max(min(10, w.days/3), last)
 	}
 	var lead *staff
@@ -740,6 +741,10 @@ func (t *telling) step(wr *writer, s *stepSpec) {
 	}
 	if s.Tokens != "" {
 		wr.fresh += in.num(s.Tokens, r, 0)
+	}
+	if st.op == opPrompt { // every prompt is answered, unless the model refuses
+		wr.as(in, "bystander", "", false)
+		wr.request()
 	}
 	if st.op == opTool && r.Float64() < 0.5 { // the model answers in between
 		wr.as(in, "bystander", "", false)

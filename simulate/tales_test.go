@@ -39,10 +39,10 @@ func study(seed uint64, names ...string) Options {
 }
 
 func everyTale() (names []string) {
-	for i := range tales {
-		names = append(names, tales[i].ID.Value)
-		for k := range tales[i].Twins {
-			names = append(names, tales[i].Twins[k].ID.Value)
+	for i := range tales() {
+		names = append(names, tales()[i].ID.Value)
+		for k := range tales()[i].Twins {
+			names = append(names, tales()[i].Twins[k].ID.Value)
 		}
 	}
 	return names
@@ -50,8 +50,8 @@ func everyTale() (names []string) {
 
 func TestTales(t *testing.T) {
 	twins, topics := 0, map[string]bool{}
-	for i := range tales {
-		s := &tales[i]
+	for i := range tales() {
+		s := &tales()[i]
 		if s.Number != i+1 || s.Capture == "" || s.Intent == "" || s.Severity == "" || s.Main == "" {
 			t.Errorf("story %d %s: number, capture, intent, severity or main draw is missing", i+1, s.ID)
 		}
@@ -71,8 +71,8 @@ func TestTales(t *testing.T) {
 			}
 		}
 	}
-	if len(tales) != 30 || twins != 77 || len(topics) != 24 {
-		t.Errorf("%d stories, %d twins, %d topics; want 30, 77, 24", len(tales), twins, len(topics))
+	if len(tales()) != 30 || twins != 77 || len(topics) != 24 {
+		t.Errorf("%d stories, %d twins, %d topics; want 30, 77, 24", len(tales()), twins, len(topics))
 	}
 }
 

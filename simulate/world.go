@@ -166,7 +166,7 @@ func (w *world) hire(i int, organisation string) error {
 	}
 	for _, pl := range w.o.Directory.Config.Plugins {
 		if u := r.Float64(); pl.Level == "required" || pl.Level == "installed" || pl.Level == "available" && u < 0.3 {
-			s.plugins = append(s.plugins, plugin{pl.Name.Value, hex64(org.Stream(w.seed, "plugin", pl.Name.Value))[:16], pl.Marketplace})
+			s.plugins = append(s.plugins, plugin{pl.Name.Value, PluginHash(w.seed, pl.Name.Value), pl.Marketplace})
 		}
 	}
 	w.install(s, r, os, organisation, login)

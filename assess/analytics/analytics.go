@@ -175,6 +175,18 @@ type Report struct {
 	Unattributed int64    `json:"unattributed_records"`
 	Absent       []string `json:"absent_products"`
 	Notes        []string `json:"notes"`
+	// Daily is each member's days, by date and member, for Exports.
+	Daily []MemberDay `json:"-"`
+}
+
+// MemberDay is one member's UTC day.
+type MemberDay struct {
+	Member int
+	Date   string
+	Metrics
+	CostMicros int64
+	CostKnown  bool
+	Requests   int64
 }
 
 // cell is one session of one member on one UTC day.
@@ -453,6 +465,18 @@ func (o *Observer) Report() *Report {
 			on = on || o.enabled(m, d)
 		}
 		a := o.activity(m, cells[at:end])
+		for i := at; i < end; {
+			j := i
+			day := MemberDay{Member: m, Date: o.date(int(cells[i].day)).Format(time.DateOnly)}
+			for ; j < end && cells[j].day == cells[i].day; j++ {
+				day.CostMicros += cells[j].cost
+				day.CostKnown = day.CostKnown || cells[j].priced > 0
+				day.Requests += cells[j].priced + cells[j].unknown
+			}
+			day.Metrics = o.metrics(cells[i:j])
+			r.Daily = append(r.Daily, day)
+			i = j
+		}
 		if a.Sessions > 0 {
 			active++
 			r.Members = append(r.Members, a)
@@ -467,6 +491,7 @@ func (o *Observer) Report() *Report {
 		}
 		at = end
 	}
+	slices.SortStableFunc(r.Daily, func(a, b MemberDay) int { return cmp.Compare(a.Date, b.Date) })
 	r.SeatShare.Of, r.SeatShare.Denominator = seats, "members who held a seat on at least one day of the period"
 	r.EnabledShare.Of, r.EnabledShare.Denominator = enabled, "members for whom Cowork was enabled on at least one day of the period"
 	everything := func(*cell) bool { return true }
@@ -792,7 +817,7 @@ func (o *Observer) notes(r *Report, shown int) {
 	say := func(f string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(f, args...)) }
 	switch o.cfg.Plan {
 	case "team":
-		say("Team shows these figures on its dashboard and has no Analytics API: nothing can be exported, so the files in that shape are this tool's own.")
+		say("Team shows these figures on its dashboard and has no Analytics API: there is nothing to export, so no files in that shape are written.")
 	case "enterprise":
 	default:
 		say("This plan has neither the dashboard nor the Analytics API; the figures come from the stream alone.")

@@ -276,3 +276,58 @@ func BenchmarkObserve(b *testing.B) {
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 }
+
+func TestExports(t *testing.T) {
+	cfg := period(roster(2), 3)
+	cfg.AsOf = start.AddDate(0, 0, 2) // the second day is shown, the third not yet
+	r := observe(cfg,
+		rec(event.UserPrompt, 0, "a", 0, 9), rec(event.ToolResult, 0, "a", 0, 9, tool("Edit")), rec(event.APIRequest, 0, "a", 0, 9, costing(18_755_000)),
+		rec(event.ToolResult, 0, "a", 1, 9, tool("mcp__zoom__get_summary")), rec(event.ToolResult, 0, "a", 1, 9, tool("mcp_tool")),
+		rec(event.UserPrompt, 0, "b", 2, 9), rec(event.APIRequest, 0, "b", 2, 9), rec(event.UserPrompt, 1, "c", 0, 9))
+	r.Members[0].Key = "member-x"
+	files, err := r.Exports()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, f := range files {
+		var b strings.Builder
+		for _, line := range strings.Split(string(f.Data), "\n") {
+			b.WriteString(strings.TrimSpace(line))
+		}
+		got[f.Name] = b.String()
+	}
+	has := func(name string, parts ...string) {
+		t.Helper()
+		for _, p := range parts {
+			if !strings.Contains(got[name], p) {
+				t.Errorf("%s lacks %s:\n%s", name, p, got[name])
+			}
+		}
+	}
+	has("summaries.json", `{"summaries": [{"starting_at": "2026-06-03T00:00:00Z","ending_at": "2026-06-04T00:00:00Z","assigned_seat_count": 2,"cowork_daily_active_user_count": 2,`)
+	if strings.Count(got["summaries.json"], "starting_at") != 2 || strings.Contains(got["summaries.json"], "daily_adoption_rate") {
+		t.Errorf("%s", got["summaries.json"])
+	}
+	has("users.json", `"last_activity_date": "2026-06-03","web_search_count": 0,"cowork_metrics": {"distinct_session_count": 1,"message_count": 1,"action_count": 1,"dispatch_turn_count": null,`,
+		`"file_edit_count": 1`, `"email_address": null`, `"next_page": null`)
+	for name, text := range got {
+		for _, no := range []string{"acc-", "@", "chat_metrics", "claude_code", `"starting_at": "2026-06-05`, unnamed} {
+			if strings.Contains(text, no) && name != "user_cost_report.json" {
+				t.Errorf("%s holds %s:\n%s", name, no, text)
+			}
+		}
+	}
+	if strings.Count(got["users.json"], "member-x") != 2 {
+		t.Errorf("%s", got["users.json"])
+	}
+	has("connectors.json", `"connector_name": "zoom","connector_display_name": null,"distinct_user_count": 1,"cowork_metrics": {"distinct_session_connector_used_count": 1},"read_call_count": 1,"write_call_count": 0,`)
+	has("user_cost_report.json", `"list_amount": "1875.500000"`, `"amount": null`, `"product": "cowork"`)
+	if strings.Count(got["user_cost_report.json"], "list_amount") != 1 {
+		t.Errorf("a day without cost has a row: %s", got["user_cost_report.json"])
+	}
+	r.Plan = "team"
+	if files, _ := r.Exports(); files != nil {
+		t.Error("Team has no Analytics API")
+	}
+}

@@ -1,6 +1,7 @@
 package rehearsal
 
 import (
+	"github.com/sandtable-dev/sandtable/rules/rbac"
 	"github.com/sandtable-dev/sandtable/rules/spend"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
@@ -16,6 +17,7 @@ type Ground struct {
 	Limits    spend.Rules          // the dated rules of spend limits
 	Gate      simulate.Gatekeeper  // access and limits as a run would decide them
 	NewLedger func() *spend.Ledger // an empty ledger under those rules
+	Access    *rbac.Engine         // who may do what; asked, not fed
 }
 
 // Prepare builds the organisation of a scenario. Facts are those of as_of.
@@ -24,5 +26,5 @@ func Prepare(s *scenarios.Scenario) (*Ground, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Ground{Directory: r.dir, Prices: r.prices, Limits: spend.DefaultRules(r.fact), Gate: gate{r.rbac, r.newLedger()}, NewLedger: r.newLedger}, nil
+	return &Ground{Directory: r.dir, Prices: r.prices, Limits: spend.DefaultRules(r.fact), Gate: gate{r.rbac, r.newLedger()}, NewLedger: r.newLedger, Access: r.rbac}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"slices"
 	"time"
 
@@ -58,16 +59,10 @@ var ErrNoRecords = fmt.Errorf("no usable record")
 
 // Run carries out one rehearsal. The result is complete or the error is not nil.
 func Run(ctx context.Context, o Options) (*Result, error) {
-	if o.Progress == nil {
-		o.Progress = func(string, int64, int64) {}
+	if len(o.Key) == 0 && len(o.Streams) > 0 {
+		return nil, fmt.Errorf("rehearsal: a capture needs a key for its pseudonyms")
 	}
-	if len(o.Key) == 0 {
-		if len(o.Streams) > 0 {
-			return nil, fmt.Errorf("rehearsal: a capture needs a key for its pseudonyms")
-		}
-		o.Key = rules.SimulatedKey(int64(o.Scenario.Seed))
-	}
-	r, err := prepare(o)
+	r, err := prepare(o.withKey())
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +74,18 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	return r.result()
+}
+
+// withKey fills in what may be left out: the key of a simulated run, and nobody
+// to tell the progress.
+func (o Options) withKey() Options {
+	if o.Progress == nil {
+		o.Progress = func(string, int64, int64) {}
+	}
+	if len(o.Key) == 0 {
+		o.Key = rules.SimulatedKey(int64(o.Scenario.Seed))
+	}
+	return o
 }
 
 // run is everything one rehearsal works with.
@@ -311,7 +318,10 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	r.alerts = alert.New(r.rules, r.alertConfig())
 	seen := func(m int) bool { return m >= 0 && m < len(r.enabled) && r.enabled[m] }
 	cover := coverage.New(coverage.Config{Directory: r.dir, Enabled: seen, From: r.from, To: r.to})
+	fresh, _ := r.fact("analytics-freshness", "days")
+	freshness, _ := strconv.Atoi(fresh) // not stated reads as the shortest
 	usage := analytics.New(analytics.Config{
+		FreshnessDays: freshness,
 		Directory: r.dir, From: r.from, To: r.to, AsOf: r.to, Plan: r.s.Organisation.Plan.Value, // figures as they stood when the period ended
 		// Noon: a membership that starts today has spread by then.
 		Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day.Add(12*time.Hour)) },
@@ -367,6 +377,10 @@ func (r *run) checkNames() error {
 		known(n.Id, "a need this version can judge", r.model.NeedIDs())
 	}
 	for _, a := range r.s.Attestations {
+		if a.For != "" { // a compensating control has a name of its own and stands in for an element
+			known(source.Text{Value: a.For, At: a.Id.At}, "an element that a compensating control can stand in for", r.model.Elements())
+			continue
+		}
 		known(a.Id, "an attestation the assessor knows", r.model.Attestations())
 	}
 	for _, i := range r.s.Incidents {

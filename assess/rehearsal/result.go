@@ -46,6 +46,9 @@ type Result struct {
 	Stream       *Stream        // the stream written by a simulated run
 	Inputs       []File         // scenario, rules, frameworks, facts and prices as used
 	KeyID        string
+	// Timeline is the answer on the days at which it, a posture, a verdict or a
+	// gap moves, from the as-of day to the last day any fact was verified.
+	Timeline []assess.Move
 }
 
 // Stream is the stream a simulated run wrote.
@@ -129,8 +132,16 @@ type Budget struct {
 
 // Stopped is what happened to members at their limit in the closed loop.
 type Stopped struct {
-	Members  int   `json:"members"`
-	Requests int64 `json:"requests"`
+	Members  int             `json:"members"`
+	Requests int64           `json:"requests"`
+	Who      []StoppedMember `json:"who"`
+}
+
+// StoppedMember is a member whom a limit stopped, and when first.
+type StoppedMember struct {
+	Member   string    `json:"member"`
+	First    time.Time `json:"first"`
+	Requests int       `json:"requests"`
 }
 
 func (r *run) name(member string) (string, error) {
@@ -263,6 +274,11 @@ func (r *run) spending() (Spend, error) {
 			return out, err
 		}
 	}
+	for i := range out.Warnings {
+		if out.Warnings[i].Member, err = r.name(out.Warnings[i].Member); err != nil {
+			return out, err
+		}
+	}
 	for i := range out.WouldBlock {
 		if out.WouldBlock[i].Member, err = r.name(out.WouldBlock[i].Member); err != nil {
 			return out, err
@@ -278,10 +294,16 @@ func (r *run) spending() (Spend, error) {
 	// requests went on; in the closed loop they stopped, and the simulation says who.
 	blocked := map[int]bool{}
 	if r.outcome != nil {
-		out.Stopped = &Stopped{Members: len(r.outcome.Blocked), Requests: int64(r.outcome.RequestsBlocked)}
+		out.Stopped = &Stopped{Members: len(r.outcome.Blocked), Requests: int64(r.outcome.RequestsBlocked), Who: []StoppedMember{}}
 		for _, b := range r.outcome.Blocked {
 			blocked[b.Member] = true
+			name, err := r.name(key(&r.dir.Members[b.Member]))
+			if err != nil {
+				return out, err
+			}
+			out.Stopped.Who = append(out.Stopped.Who, StoppedMember{name, b.First.UTC(), b.Requests})
 		}
+		slices.SortStableFunc(out.Stopped.Who, func(a, b StoppedMember) int { return strings.Compare(a.Member, b.Member) })
 	} else {
 		for _, b := range r.ledger.Summary().WouldBlock {
 			if m, ok := r.dir.Lookup(b.Member); ok {
@@ -362,6 +384,17 @@ func (r *run) assessment(v *values, res *Result) (*assess.Assessment, error) {
 	a, err := r.model.Assess(rq)
 	if err != nil {
 		return nil, err
+	}
+	if a.WouldChange, err = r.model.WouldChange(rq.Inputs); err != nil {
+		return nil, err
+	}
+	if a.Controls, err = r.model.Controls(rq.Inputs); err != nil {
+		return nil, err
+	}
+	if last := r.facts.LastVerified(); last.After(r.s.AsOf) {
+		if res.Timeline, err = r.model.Timeline(rq.Inputs, r.s.AsOf, last); err != nil {
+			return nil, err
+		}
 	}
 	a.Scenario, a.Title, a.FactSet = r.s.Name.Value, r.s.Title, r.facts.Digest()[:12]
 	a.Period = assess.PeriodRef{From: r.s.Period.From.String(), To: r.s.Period.To.String(), Days: r.s.Period.Days()}

@@ -15,8 +15,8 @@ const module = "github.com/sandtable-dev/sandtable/"
 // floors is the one straight line of the house: a package imports only what
 // stands on a lower floor; packages of one floor never import each other.
 var floors = [][]string{
-	{"scenarios/source"}, {"scenarios/platform"}, {"scenarios/condition"}, {"scenarios/org"}, {"scenarios"},
-	{"rules/event"}, {"rules"}, {"rules/rbac", "rules/spend", "rules/alert"}, {"rules/alert/export"},
+	{"scenarios/source"}, {"scenarios/platform"}, {"scenarios/condition"}, {"scenarios/org"}, {"scenarios/org/exports"}, {"scenarios"},
+	{"rules/event"}, {"rules"}, {"rules/rbac", "rules/spend", "rules/alert"}, {"rules/alert/export", "rules/rbac/rollout"},
 	{"simulate/otlp"}, {"simulate/stream", "simulate/replay"}, {"simulate"}, {"simulate/forecast"},
 	{"assess/coverage", "assess/analytics"}, {"assess"},
 	{"assess/rehearsal", "assess/quality", "assess/oscal", "assess/cases"},

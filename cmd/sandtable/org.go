@@ -13,10 +13,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sandtable-dev/sandtable/assess/rehearsal"
 	"github.com/sandtable-dev/sandtable/rules/rbac"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
-	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/simulate/otlp"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
 	"github.com/sandtable-dev/sandtable/simulate/stream"
@@ -55,28 +55,13 @@ func orgCommand() *cli.Command {
 }
 
 // access is the organisation of a scenario with the engine that decides in it,
-// under the facts of its as_of day and, at each moment, the plan in force.
+// as a run would have them.
 func access(s *scenarios.Scenario) (*rbac.Engine, *org.Directory, error) {
-	facts, err := platform.Facts()
+	g, err := rehearsal.Prepare(s)
 	if err != nil {
 		return nil, nil, err
 	}
-	dir, err := org.Build(&s.Config, s.Seed)
-	if err != nil {
-		return nil, nil, err
-	}
-	return rbac.NewDated(dir, nil, func(plan string, t time.Time) rbac.Rules {
-		return rbac.DefaultRules(plan, func(id, param string) (string, bool) {
-			a := facts.At(id, platform.Query{AsOf: s.AsOf, Plan: plan, Arrangements: s.At(t).Organisation.Arrangements, Exam: s.Exam()})
-			if a.Record == nil || a.Value == platform.NotStated || a.Value == platform.Unknown {
-				return "", false
-			}
-			if param != "" {
-				return a.Param(param)
-			}
-			return a.Value.String(), true
-		})
-	}), dir, nil
+	return g.Access, g.Directory, nil
 }
 
 func moment(c *cli.Context, s *scenarios.Scenario) (time.Time, error) {

@@ -3,13 +3,19 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
+	"github.com/sandtable-dev/sandtable/rules"
+	"github.com/sandtable-dev/sandtable/rules/spend"
 	"github.com/sandtable-dev/sandtable/scenarios"
+	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
 	"github.com/sandtable-dev/sandtable/simulate"
 	"github.com/sandtable-dev/sandtable/simulate/forecast"
 	"github.com/sandtable-dev/sandtable/simulate/otlp"
@@ -18,7 +24,7 @@ import (
 )
 
 func planCommand() *cli.Command {
-	return &cli.Command{Name: "plan", Usage: "plan what a rollout needs before it starts", Subcommands: []*cli.Command{planSpendCommand()}}
+	return &cli.Command{Name: "plan", Usage: "plan what a rollout needs before it starts", Subcommands: []*cli.Command{planSpendCommand(), planRolloutCommand()}}
 }
 
 func planSpendCommand() *cli.Command {
@@ -31,6 +37,11 @@ func planSpendCommand() *cli.Command {
 			&cli.IntFlag{Name: "trials", Value: 1000, Usage: "play the month `N` times"},
 			&cli.Float64Flag{Name: "chance", Value: 0.05, Usage: "accept that `P` of member-months are cut short"},
 			&cli.StringSliceFlag{Name: "from", Usage: "calibrate from a capture `STREAM` instead of the scenario's behaviour; may be repeated"},
+			&cli.StringSliceFlag{Name: "limit", Usage: "what if: try `GROUP=DOLLARS` (or =none) beside the others; may be repeated"},
+			&cli.StringFlag{Name: "ceiling", Usage: "what if: replay the capture against an organisation's ceiling of `DOLLARS` (or none)"},
+			&cli.StringSliceFlag{Name: "price", Usage: "what if: `MODEL=FACTOR` of its price, or all=FACTOR, over the capture; may be repeated"},
+			&cli.StringFlag{Name: "limits", Usage: "configured limits from `FILE`, rows of the Spend Limits API, in place of the scenario's"},
+			&cli.StringFlag{Name: "key", Usage: "read the key of the pseudonyms from `FILE`; without it one is made for this output alone"},
 			&cli.BoolFlag{Name: "json", Usage: "print the plan as JSON"},
 			setFlag(),
 		},
@@ -53,11 +64,33 @@ func planSpend(c *cli.Context) error {
 	if err != nil {
 		return asUsage(err)
 	}
+	asked, changed, err := whatIf(c)
+	if err != nil {
+		return err
+	}
+	var notes []string
+	if path := c.String("limits"); path != "" {
+		f, err := os.Open(path)
+		if err != nil {
+			return usage("--limits: %v", err)
+		}
+		rows, err := spend.ReadLimits(path, f, spend.LimitOptions{AsOf: s.AsOf})
+		f.Close()
+		if err != nil {
+			return err
+		}
+		s.Config.Spend, notes = spend.Configure(rows, &s.Config)
+	}
 	ground, err := rehearsal.Prepare(s)
 	if err != nil {
 		return err
 	}
-	month := forecast.Month(&s.Config, s.Period.From.Time)
+	for g := range asked {
+		if !slices.ContainsFunc(s.Config.Groups, func(x org.Group) bool { return x.Name.Value == g }) {
+			return usage("--limit %s=...: the scenario has no group %q", g, g)
+		}
+	}
+	month := forecast.Month(ground.Directory, s.Period.From.Time)
 	if v := c.String("month"); v != "" {
 		if month, err = time.Parse("2006-01", v); err != nil {
 			return usage("--month %q is not of the form YYYY-MM", v)
@@ -65,11 +98,17 @@ func planSpend(c *cli.Context) error {
 	}
 	o := forecast.PlanOptions{
 		Directory: ground.Directory, Limits: ground.Limits, Prices: ground.Prices, AsOf: s.AsOf.Time,
-		Trials: c.Int("trials"), Seed: s.Seed, Chance: c.Float64("chance"), Others: -1,
+		Trials: c.Int("trials"), Seed: s.Seed, Chance: c.Float64("chance"), Others: -1, Asked: asked,
 		Cloud: s.Organisation.Settings.Cloud != nil && *s.Organisation.Settings.Cloud,
 	}
+	var tried *spend.WhatIf
 	if from := c.StringSlice("from"); len(from) > 0 {
-		o.Model, o.Others, err = calibrated(c, ground, from, month)
+		if len(changed.Limits)+len(changed.Prices) > 0 {
+			tried = spend.NewWhatIf(ground.Directory, ground.Limits, changed)
+		}
+		o.Model, o.Others, err = calibrated(c, ground, from, month, tried)
+	} else if c.String("ceiling") != "" || len(changed.Prices) > 0 {
+		return usage("--ceiling and --price replay a capture: name it with --from")
 	} else {
 		o.Model, err = forecast.Scenario(simulate.Options{Scenario: s, Directory: ground.Directory, Gate: ground.Gate, Prices: ground.Prices}, month)
 	}
@@ -79,6 +118,15 @@ func planSpend(c *cli.Context) error {
 	plan, err := forecast.MakePlan(c.Context, o)
 	if err != nil {
 		return err
+	}
+	plan.Notes = append(notes, plan.Notes...)
+	if tried != nil {
+		key, err := pseudonymKey(c)
+		if err != nil {
+			return err
+		}
+		plan.WhatIf = tried.Difference()
+		plan.WhatIf.Rename(func(member string) string { return rules.Pseudonym(key, member) })
 	}
 	if c.Bool("json") {
 		e := json.NewEncoder(c.App.Writer)
@@ -91,11 +139,72 @@ func planSpend(c *cli.Context) error {
 	return plan.Write(c.App.Writer)
 }
 
+// whatIf reads the flags of what is tried: limits by group for the forecast, and
+// everything for a replay.
+func whatIf(c *cli.Context) (map[string]int64, spend.Changed, error) {
+	asked, ch := map[string]int64{}, spend.Changed{Prices: map[string]int64{}}
+	limit := func(flag, v string, l org.LimitChange) (int64, error) {
+		micros, none, err := spend.ParseAmount(v)
+		if err != nil {
+			return 0, usage("%s: %v; expected dollars with at most two decimals, or none", flag, err)
+		}
+		l.Unlimited, l.Limit = none, source.Money{Micros: micros, Given: !none}
+		ch.Limits = append(ch.Limits, org.Change{Limit: &l})
+		if none {
+			micros = -1
+		}
+		return micros, nil
+	}
+	for _, v := range c.StringSlice("limit") {
+		group, amount, ok := cutLast(v)
+		if !ok {
+			return nil, ch, usage("--limit %s: expected GROUP=DOLLARS", v)
+		}
+		micros, err := limit("--limit "+v, amount, org.LimitChange{Group: source.Text{Value: group}})
+		if err != nil {
+			return nil, ch, err
+		}
+		if _, twice := asked[group]; twice {
+			return nil, ch, usage("--limit %s: group %q has a second limit; ask about one at a time", v, group)
+		}
+		asked[group] = micros
+	}
+	if v := c.String("ceiling"); v != "" {
+		if _, err := limit("--ceiling "+v, v, org.LimitChange{Organisation: true}); err != nil {
+			return nil, ch, err
+		}
+	}
+	for _, v := range c.StringSlice("price") {
+		model, factor, ok := cutLast(v)
+		f, err := spend.ParseFactor(factor)
+		if !ok || err != nil || f == 0 {
+			return nil, ch, usage("--price %s: expected MODEL=FACTOR with at most three decimals, for example all=1.1", v)
+		}
+		if model == "all" {
+			model = ""
+		}
+		ch.Prices[model] = f
+	}
+	return asked, ch, nil
+}
+
+func cutLast(s string) (before, after string, ok bool) {
+	i := strings.LastIndexByte(s, '=')
+	if i < 1 {
+		return "", s, false
+	}
+	return s[:i], s[i+1:], true
+}
+
 // calibrated reads captures into a model, and tells what share of their spend is
 // other products'.
-func calibrated(c *cli.Context, g *rehearsal.Ground, paths []string, month time.Time) (*forecast.Model, float64, error) {
+func calibrated(c *cli.Context, g *rehearsal.Ground, paths []string, month time.Time, also *spend.WhatIf) (*forecast.Model, float64, error) {
 	cal := forecast.NewCalibrator(g.Directory, g.Prices)
-	if _, err := replayed(c, g, paths, cal); err != nil {
+	observers := []replay.Observer{cal}
+	if also != nil {
+		observers = append(observers, also)
+	}
+	if _, err := replayed(c, g, paths, observers...); err != nil {
 		return nil, 0, err
 	}
 	m, err := cal.Model(month, func(member int, day time.Time) bool { return g.Gate.MayUse(member, "cowork", day) })

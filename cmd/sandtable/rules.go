@@ -3,9 +3,11 @@ package main
 import (
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,8 +16,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sandtable-dev/sandtable/assess/quality"
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/alert"
+	"github.com/sandtable-dev/sandtable/rules/alert/export"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
@@ -41,6 +45,22 @@ func rulesCommand() *cli.Command {
 				Flags: []cli.Flag{path, declared, &cli.StringFlag{Name: "event", Usage: "event `ID` as printed in reports, e.g. e42", Required: true},
 					&cli.BoolFlag{Name: "include-content", Usage: "print prompts, paths and commands whole"}},
 				Action: rulesExplain},
+			{Name: "score", Usage: "measure rules on stories and their benign twins", ArgsUsage: "[PATH]",
+				Description: "Plays the stories and twins of the simulator inside ordinary life, under each capture setting, and says what\neach rule caught, missed and got wrong. Seeds follow from the label and the digest of the rules.",
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the whole table as JSON to `FILE`"},
+					&cli.IntFlag{Name: "instances", Usage: "`N` of each story under each setting", Value: 10},
+					&cli.IntFlag{Name: "twins", Usage: "`N` of each twin", Value: 11},
+					&cli.StringFlag{Name: "label", Usage: "draw other seeds by `NAME`", Value: "report"},
+					asJSON,
+				}, Action: rulesScore},
+			{Name: "export", Usage: "translate rules for a SIEM", ArgsUsage: "DIR",
+				Description: "Writes one file a rule, notes on field names and a list of how faithful each translation is. What is not exact\nis written only with --approximate, and says how it differs. The companion rule that tells when the others are\nblind goes with every export.",
+				Flags: []cli.Flag{path, declared,
+					&cli.StringFlag{Name: "to", Usage: "`BACKEND`: " + strings.Join(export.Backends(), ", "), Required: true},
+					&cli.BoolFlag{Name: "approximate", Usage: "write what is not exact as well"},
+					asJSON,
+				}, Action: rulesExport},
 		},
 	}
 }
@@ -436,4 +456,116 @@ func explainEvent(w io.Writer, r *alert.Rule, ev *event.Event, cfg alert.Config,
 			fmt.Fprintf(w, "  key %-36s %s\n", p[0], p[1])
 		}
 	}
+}
+
+func rulesScore(c *cli.Context) error {
+	path, err := optional(c)
+	if err != nil {
+		return err
+	}
+	rs, err := loadRules(path)
+	if err != nil {
+		return err
+	}
+	digest := ""
+	if path == "" {
+		digest, err = alert.Digest(alert.Packs())
+	} else {
+		digest, err = alert.DigestPath(path)
+	}
+	if err != nil {
+		return err
+	}
+	if c.Int("instances") < 1 || c.Int("twins") < 1 {
+		return usage("--instances and --twins are 1 or more")
+	}
+	table, err := quality.Score(c.Context, rs, digest, quality.Options{Label: c.String("label"), Instances: c.Int("instances"), Twins: c.Int("twins"),
+		Progress: measuring(c)})
+	if err != nil {
+		return err
+	}
+	if file := c.String("output"); file != "" {
+		f, err := os.Create(file)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(table.Write(f), f.Close()); err != nil {
+			return err
+		}
+	}
+	if c.Bool("json") {
+		return table.Write(c.App.Writer)
+	}
+	return table.Print(c.App.Writer)
+}
+
+// measuring shows on a terminal how far a measurement is.
+func measuring(c *cli.Context) func(done, total int) {
+	p := newProgress(c.App.ErrWriter)
+	return func(done, total int) {
+		p.show("playing", int64(done), int64(total))
+		if done == total {
+			p.done()
+		}
+	}
+}
+
+func rulesExport(c *cli.Context) error {
+	dir, err := argument(c, "DIR")
+	if err != nil {
+		return err
+	}
+	if to := c.String("to"); !slices.Contains(export.Backends(), to) {
+		if g := source.Nearest(to, export.Backends()); g != "" {
+			return usage("%q is not a backend; did you mean %q?", to, g)
+		}
+		return usage("%q is not a backend; there are: %s", to, strings.Join(export.Backends(), ", "))
+	}
+	rs, err := loadRules(c.String("rules"))
+	if err != nil {
+		return err
+	}
+	cfg, err := declaredConfig(c)
+	if err != nil {
+		return err
+	}
+	files, list, err := export.Rules(rs, c.String("to"), export.Options{Config: cfg, Approximate: c.Bool("approximate")})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o644); err != nil {
+			return err
+		}
+	}
+	w := c.App.Writer
+	if c.Bool("json") {
+		if err := writeJSON(w, list); err != nil {
+			return err
+		}
+	}
+	var count [3]int
+	held := 0
+	for _, f := range list {
+		count[f.Level]++
+		if f.Level == export.Approximate && f.File == "" {
+			held++
+		}
+		if !c.Bool("json") {
+			fmt.Fprintln(w, f)
+		}
+	}
+	if !c.Bool("json") {
+		fmt.Fprintf(w, "\n%d exact, %d approximate, %d refused; files in %s\n", count[export.Exact], count[export.Approximate], count[export.Refused], dir)
+		if held > 0 {
+			fmt.Fprintf(w, "%d approximate %s not written: --approximate writes them, each with its differences in its header\n", held, plural(held, "translation was", "translations were"))
+		}
+	}
+	if held > 0 {
+		return quiet(exitFailure)
+	}
+	return nil
 }

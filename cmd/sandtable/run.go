@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -13,20 +12,30 @@ import (
 
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
 	"github.com/sandtable-dev/sandtable/reports"
-	"github.com/sandtable-dev/sandtable/reports/pdf"
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/scenarios"
 )
 
 func bundleFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the bundle to `DIR` (default: out/NAME)"},
 		&cli.BoolFlag{Name: "force", Usage: "replace the directory even if it is not a verified bundle"},
 		&cli.BoolFlag{Name: "include-content", Usage: "members keep their account names instead of pseudonyms; every page is marked"},
 		&cli.BoolFlag{Name: "json", Usage: "print the assessment as JSON instead of the summary"},
 		&cli.StringFlag{Name: "fail-on", Usage: "exit 3 when a finding has `SEVERITY` or worse (info, low, medium, high, critical)"},
+		&cli.StringFlag{Name: "as-of", Usage: "judge by the facts of `DATE` (short for --set as_of=DATE)"},
+		&cli.BoolFlag{Name: "timeline", Usage: "print when the answer, a posture or a verdict moves, up to the last verified fact, and which fact moved it"},
 		setFlag(),
+	}, lookFlags()...)
+}
+
+// overrides are the --set values, with --as-of as one of them.
+func overrides(c *cli.Context) []string {
+	set := c.StringSlice("set")
+	if d := c.String("as-of"); d != "" {
+		set = append(set, "as_of="+d)
 	}
+	return set
 }
 
 func runCommand() *cli.Command {
@@ -39,7 +48,7 @@ func runCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			s, err := scenarios.Load(name, c.StringSlice("set")...)
+			s, err := scenarios.Load(name, overrides(c)...)
 			if err != nil {
 				return asUsage(err)
 			}
@@ -63,7 +72,7 @@ func assessCommand() *cli.Command {
 			if c.String("org") == "" {
 				return usage("--org SCENARIO is missing: verdicts need the organisation that the stream comes from")
 			}
-			s, err := scenarios.Load(c.String("org"), c.StringSlice("set")...)
+			s, err := scenarios.Load(c.String("org"), overrides(c)...)
 			if err != nil {
 				return asUsage(err)
 			}
@@ -99,27 +108,24 @@ func captureKey(c *cli.Context, dir string) ([]byte, error) {
 	if name == "" {
 		name = filepath.Clean(dir) + ".key"
 		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
-			key := make([]byte, 32)
-			if _, err := rand.Read(key); err != nil {
+			key, err := reports.NewPseudonymKey()
+			if err != nil {
 				return nil, err
 			}
 			if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 				return nil, err
 			}
-			if err := os.WriteFile(name, []byte(fmt.Sprintf("%x\n", key)), 0o600); err != nil {
+			if err := reports.WriteKey(name, key, true); err != nil {
 				return nil, err
 			}
 			fmt.Fprintf(c.App.ErrWriter, "The key of the pseudonyms is new and lies in %s: keep it, and keep it away from the bundle.\n", name)
 		}
 	}
-	data, err := os.ReadFile(name)
+	key, err := reports.ReadPseudonymKey(name)
 	if err != nil {
 		return nil, usage("--key: %v", err)
 	}
-	if len(strings.TrimSpace(string(data))) < 16 {
-		return nil, usage("--key %s: a key has at least 16 characters", name)
-	}
-	return []byte(strings.TrimSpace(string(data))), nil
+	return key, nil
 }
 
 // rehearse runs the scenario, or the captures over it, into a bundle.
@@ -128,55 +134,14 @@ func rehearse(c *cli.Context, s *scenarios.Scenario, streams []string, key []byt
 	if err != nil {
 		return err
 	}
-	b, err := reports.NewBundle(target(c, s), c.Bool("force"))
-	if err != nil {
-		return failure{exitUsage, err}
-	}
-	defer b.Abort() // nothing to do once committed
-	bar := newProgress(c.App.ErrWriter)
-	defer bar.done()
-	o := rehearsal.Options{Scenario: s, Streams: streams, Stdin: c.App.Reader, Key: key, IncludeContent: c.Bool("include-content"), Progress: bar.show}
-	command := "assess"
-	if len(streams) == 0 {
-		command = "run"
-		if o.StreamTo, err = b.Create(reports.StreamName); err != nil {
-			return err
-		}
-		o.StreamPath = filepath.Join(b.Dir(), reports.StreamName)
-	}
-	res, err := rehearsal.Run(c.Context, o)
+	l, err := lookOf(c)
 	if err != nil {
 		return err
 	}
-	bar.show("writing the report", 0, 0)
-	files, digest, err := reports.ResultFiles(res)
+	res, b, err := job{scenario: s, streams: streams, key: key, target: target(c, s), force: c.Bool("force"), content: c.Bool("include-content"), look: l, sign: c.String("sign")}.write(c)
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
-		if err := b.Put(f.Name, f.Data); err != nil {
-			return err
-		}
-	}
-	w, err := b.Create("report.pdf")
-	if err != nil {
-		return err
-	}
-	if err := pdf.Write(w, reports.Build(reports.FromResult(res, digest))); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	m := reports.ResultManifest(res, Version, command)
-	m.IncludeContent = o.IncludeContent
-	for _, kv := range s.Overrides {
-		m.Options = append(m.Options, "--set="+kv)
-	}
-	if err := b.Commit(m); err != nil {
-		return err
-	}
-	bar.done()
 	if err := announce(c, res, b.Target()); err != nil {
 		return err
 	}
@@ -198,6 +163,9 @@ func announce(c *cli.Context, res *rehearsal.Result, dir string) error {
 	}
 	out := c.App.Writer
 	fmt.Fprint(out, reports.Summary(res.Assessment))
+	if c.Bool("timeline") {
+		fmt.Fprint(out, "\n"+reports.TimelineText(res.Timeline))
+	}
 	for _, u := range res.Unplaced {
 		fmt.Fprintf(out, "\nNot played: %s %d: %s\n", u.Story, u.Instance, u.Why)
 	}

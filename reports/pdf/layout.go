@@ -134,6 +134,9 @@ func (c *composer) document(d *reports.Document) []box {
 	var board, rest []box
 	for _, s := range d.Sections {
 		c.scale = 1
+		if s.Small {
+			c.scale = 0.88
+		}
 		n := len(c.marks)
 		boxes := c.section(s)
 		// A page that is meant to be one page is set smaller before it is broken.
@@ -152,10 +155,17 @@ func (c *composer) document(d *reports.Document) []box {
 		}
 	}
 	all := board
-	if len(rest) > 0 {
-		c.scale = 1
-		all = append(append(board, c.contents()...), rest...)
+	chapters := 0
+	for _, m := range c.marks {
+		if m.level == 0 && !m.board {
+			chapters++
+		}
 	}
+	c.scale = 1
+	if chapters > 4 { // a short document is its own contents
+		all = append(all, c.contents()...)
+	}
+	all = append(all, rest...)
 	if len(all) == 0 {
 		all = []box{{h: 1, draw: func(*painter, float64) {}}}
 	}
@@ -172,7 +182,7 @@ func (c *composer) contents() []box {
 	c.out[0].mark, c.out[0].newPage = m, true
 	const pageW, indent = 12.0, 10.0
 	for _, t := range marks {
-		if t.level > 1 || t.title == "" {
+		if t.level > 1 || t.title == "" || t.board && t.no == "" { // the cover needs no entry
 			continue
 		}
 		fc, size, gap, col := c.regular, sizeBody-0.3, 0.2, ink
@@ -393,6 +403,15 @@ func (c *composer) notice(v reports.Notice) {
 	}
 }
 
+// atMost keeps n lines and shows that there were more: a figure is one piece and
+// must not outgrow its page.
+func atMost(n int, lines []string) []string {
+	if len(lines) > n {
+		lines = append(slices.Clone(lines[:n-1]), lines[n-1]+" …")
+	}
+	return lines
+}
+
 // figure is one piece: title, drawing and note stay together.
 func (c *composer) figure(v reports.Figure) {
 	if len(v.Marks) == 0 {
@@ -400,10 +419,10 @@ func (c *composer) figure(v reports.Figure) {
 	}
 	k := c.w / reports.FigureWidth
 	size, small := sizeHead*c.scale, sizeSmall*c.scale
-	titles := wrap(c.bold, size, c.bold.clean(v.Title), c.w)
+	titles := atMost(2, wrap(c.bold, size, c.bold.clean(v.Title), c.w))
 	notes := []string{}
 	if v.Note != "" {
-		notes = wrap(c.regular, small, c.regular.clean(v.Note), c.w)
+		notes = atMost(6, wrap(c.regular, small, c.regular.clean(v.Note), c.w))
 	}
 	lh, slh := size*mmPerPoint*1.4, small*mmPerPoint*1.4
 	headH := float64(len(titles))*lh + 2.5
@@ -412,7 +431,7 @@ func (c *composer) figure(v reports.Figure) {
 	if len(notes) > 0 {
 		h += 2 + float64(len(notes))*slh
 	}
-	c.out = append(c.out, box{h: h, gap: 6 * c.scale, place: c.place + ": " + v.Title, draw: func(p *painter, y float64) {
+	c.out = append(c.out, box{h: h, gap: 6 * c.scale, place: c.place, draw: func(p *painter, y float64) {
 		for i, l := range titles {
 			p.text(p.bold, size, accent, x, y+float64(i)*lh, lh, l)
 		}
@@ -532,7 +551,7 @@ func (c *composer) keyValues(pairs []reports.KeyValue) {
 			{c.x, plainLines(c.regular, size, muted, kv.Key, keyW-3)},
 			{c.x + keyW, plainLines(c.regular, size, ink, kv.Value, c.w-keyW)},
 		}, size, 1.4, 0.7*c.scale, gap*c.scale, nil, nil)
-		if i == 0 && len(pairs) > 1 {
+		if i < len(pairs)-1 && (i == 0 || len(pairs) <= 8) { // a short list is read as one
 			c.out[len(c.out)-1].keep = true
 		}
 	}
@@ -548,8 +567,8 @@ func (c *composer) statusRow(v reports.StatusRow) {
 	} else {
 		c.row([]column{{c.x, append(ls, plainLines(c.bold, size, ink, v.Title, c.w)...)}}, size, 1.42, 0, 2.6*c.scale, nil, nil)
 	}
+	c.out[len(c.out)-1].keep = true // a status belongs to what it is the status of
 	if v.Text != "" {
-		c.out[len(c.out)-1].keep = true
 		c.lines(c.regular, sizeBody, ink, c.x+size*mmPerPoint*1.15, c.w-5, v.Text, style{leading: 1.42})
 	}
 	c.out[at].gap = 2.6 * c.scale

@@ -47,7 +47,15 @@ var (
 func shapeColour(s reports.Shape) colour { return tone(s.Tone()) }
 
 // Write sets d and writes the PDF to w. Nothing is written when it fails.
-func Write(w io.Writer, d *reports.Document) (err error) {
+func Write(w io.Writer, d *reports.Document) error {
+	set, err := faces()
+	if err != nil {
+		return fmt.Errorf("pdf: %w", err)
+	}
+	return set.write(w, d, func(*gofpdf.Fpdf) {})
+}
+
+func (set *faceSet) write(w io.Writer, d *reports.Document, configure func(*gofpdf.Fpdf)) (err error) {
 	place := "layout"
 	defer func() {
 		// gofpdf panics on text it cannot draw. Clean keeps such text out; should
@@ -56,15 +64,12 @@ func Write(w io.Writer, d *reports.Document) (err error) {
 			err = fmt.Errorf("pdf: %s: %v", place, r)
 		}
 	}()
-	set, err := faces()
-	if err != nil {
-		return fmt.Errorf("pdf: %w", err)
-	}
 	g := paper(d.Meta.Paper)
 	c := newComposer(set, g)
 	pages := paginate(g, c.document(d))
 
 	p := &painter{f: newFile(set, g, d.Meta), faceSet: set, geo: g, meta: d.Meta, total: len(pages)}
+	configure(p.f)
 	for i, pg := range pages {
 		for _, x := range pg.boxes {
 			if m := x.box.mark; m != nil && !x.again {

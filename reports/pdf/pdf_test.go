@@ -5,13 +5,18 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
+	"github.com/jung-kurt/gofpdf"
 	"pgregory.net/rapid"
 
+	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/reports"
 )
 
@@ -92,7 +97,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("the summary page lacks %q", want)
 		}
 	}
-	if strings.Contains(pages[2], "What to do first") || !strings.Contains(pages[2], "Conditions of the answer") {
+	if !strings.HasPrefix(pages[2], "Simulated evidence: it can show that a rule fires, not that a control operated As of 2026-04-09 ") || !strings.Contains(pages[2], "Contents") {
 		t.Error("the summary is longer than a page")
 	}
 	all := strings.Join(pages, " ")
@@ -101,7 +106,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("section %q is not in the PDF", s.Title)
 		}
 	}
-	for _, want := range []string{"Telemetry is not an audit log", "It is not legal advice", "Scope is declared by you", "If it were: Gap, no configuration closes it", "40 of 212 shown, most severe first"} {
+	for _, want := range []string{"Telemetry is not an audit log", "It is not legal advice", "Scope is declared by you", "If it were: Gap, no configuration closes it", "of 212 shown, up to 3 of each kind"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no page says %q", want)
 		}
@@ -127,6 +132,67 @@ func TestNoOrphans(t *testing.T) {
 	}
 }
 
+// noOverflow fails when a piece runs over its page, or text over the paper.
+func noOverflow(t *testing.T, d *reports.Document) {
+	t.Helper()
+	set, err := faces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := paper(d.Meta.Paper)
+	for i, pg := range paginate(g, newComposer(set, g).document(d)) {
+		for _, x := range pg.boxes {
+			if end := x.y + x.box.h; end > g.h-g.bottom+0.1 {
+				t.Errorf("page %d runs %.1f mm over (%s)", i+1, end-(g.h-g.bottom), x.box.place)
+			}
+		}
+	}
+}
+
+func TestLetter(t *testing.T) {
+	in := sample(t)
+	in.Paper = "Letter"
+	d := reports.Build(in)
+	noOverflow(t, d)
+	raw := write(t, d)
+	if !bytes.Contains(raw, []byte("/MediaBox [0 0 612.00 792.00]")) {
+		t.Error("the pages are not Letter")
+	}
+	if sha256.Sum256(raw) == sha256.Sum256(write(t, reports.Build(sample(t)))) {
+		t.Error("paper makes no difference")
+	}
+}
+
+// The board copy is two pages, whatever stands in them.
+func TestBoardCopy(t *testing.T) {
+	for _, s := range []string{"", "A long sentence that a scenario's author wrote with care and at length. "} {
+		in := sample(t)
+		a := in.Assessment
+		a.Answer.Text += strings.Repeat(s, 2)
+		a.Answer.ChangedStrip += strings.Repeat(s, 10)
+		for i := range a.Gaps {
+			a.Gaps[i].Summary += strings.Repeat(s, 3)
+		}
+		if pages := pagesOf(t, reports.Build(in).Board()); len(pages) != 2 || !strings.Contains(pages[1], "Page 2 of 2") {
+			t.Errorf("the board copy has %d pages", len(pages))
+		}
+	}
+}
+
+func TestContents(t *testing.T) {
+	pages := pagesOf(t, reports.Build(sample(t)))
+	for _, want := range []string{"Risk register", "Remediation roadmap", "Limitations and restricted use"} {
+		i := strings.Index(pages[2], want)
+		if i < 0 {
+			t.Fatalf("the contents lack %q", want)
+		}
+		var n int
+		if _, err := fmt.Sscan(pages[2][i+len(want):], &n); err != nil || n < 1 || n > len(pages) || !strings.Contains(pages[n-1], want) {
+			t.Errorf("%q is not on page %d (%v)", want, n, err)
+		}
+	}
+}
+
 func TestTableHeadRepeats(t *testing.T) {
 	tb := reports.Table{Head: []string{"Colour", "Meaning"}}
 	tb.Rows = append(tb.Rows, []reports.Cell{{Text: "Group title"}})
@@ -144,6 +210,8 @@ func TestTableHeadRepeats(t *testing.T) {
 	}
 }
 
+var update = flag.Bool("update", false, "rewrite the golden files")
+
 var hostile = []string{
 	"emoji 😀👩‍👩‍👧 and 𠀀 rare Han", "שלום \u202Egnp.exe\u202C مرحبا", "<script>alert(1)</script> & <b>", strings.Repeat("x", 500),
 	strings.Repeat("ab/", 300), "ctl \x00\x01\x1b[2J\x7f\u0085", "bad \xff\xfe utf8", "日本語 한국어", "() \\( \\) \\ \r \n\n\t", "{nb} %!s(MISSING) %d",
@@ -160,7 +228,23 @@ func TestHostileText(t *testing.T) {
 		a.Obligations[0].Title, a.Obligations[0].Citation = s, s
 		in.Matrix[0].Group, in.Matrix[0].What = s, s
 		in.Findings[0].Title, in.Findings[0].Events, in.Findings[0].Member = s, s, s
-		pages := pagesOf(t, reports.Build(in))
+		in.Groups = []reports.GroupLine{{Name: s, Purpose: s, Source: s, Roles: []string{s}}}
+		in.Phases = []reports.PhaseLine{{Name: s, From: s, To: s, Groups: s, Because: s}}
+		in.Flags = []reports.FlagLine{{Severity: s, Subject: s, Text: s}}
+		in.MemberSpend = []reports.SpendGroup{{Source: s, LimitMicros: -1, Micros: []int64{0, 1 << 62}}, {Source: s, LimitMicros: 1 << 62}}
+		in.Fan = &reports.SpendFan{Title: s, LimitMicros: 1 << 62, Note: s, Points: []reports.FanPoint{{Day: s, Actual: -1, High: 1 << 62}, {Day: s, Low: -5}}}
+		in.Coverage = []reports.CoverageLine{{What: s, N: 3, Of: 2, Why: s}, {What: s}}
+		in.Quality = []reports.QualityLine{{Rule: in.Rules[0].ID, Caught: 9, Seeded: 3, Reachable: true}}
+		in.Timeline = []reports.AnswerAt{{Date: s, Posture: s, Because: s}, {Date: "2026-04-09", Posture: s}}
+		in.Adoption = append(in.Adoption, reports.AdoptionLine{Week: s, Active: 5, Enabled: -1})
+		in.Rules[0].Title, in.Rules[0].WhyNot = s, s
+		a.Workloads[0].Name, a.Workloads[0].Data = s, []string{s}
+		a.ChangedSince = []assess.Change{{Fact: s, From: s, To: s, Date: s, MovesAnswer: true}}
+		a.Organisation.Destinations, a.Answer.Conditions = []string{s}, []string{s}
+		d := reports.Build(in)
+		d.Meta.Paper, d.Meta.Logo = s, []byte(s)
+		noOverflow(t, d)
+		pages := pagesOf(t, d)
 		for _, p := range pages {
 			for _, r := range p {
 				if r > 0xFFFF || unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) {
@@ -255,20 +339,84 @@ func FuzzExtractText(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, b []byte) { _, _ = ExtractText(b) })
 }
 
-// BenchmarkReport builds and writes a report of the size of a real one: some
-// ninety obligations.
-func BenchmarkReport(b *testing.B) {
-	in := sample(b)
+// sized is a report of an organisation of a size: the obligations of the shipped
+// frameworks, and findings, groups and weeks in proportion.
+func sized(t testing.TB, members, findings int) reports.Input {
+	in := sample(t)
 	one := in.Assessment.Obligations
 	for len(in.Assessment.Obligations) < 94 {
 		in.Assessment.Obligations = append(in.Assessment.Obligations, one...)
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		var w bytes.Buffer
-		if err := Write(&w, reports.Build(in)); err != nil {
-			b.Fatal(err)
+	f := in.Findings[0]
+	in.Findings = nil
+	for i := range findings {
+		f.ID, f.Title, f.Member = fmt.Sprint("F", i), fmt.Sprintf("Finding of kind %d", i%40), fmt.Sprintf("member-%010d", i%members)
+		in.Findings = append(in.Findings, f)
+	}
+	in.Assessment.Counters.Findings = findings
+	g := reports.SpendGroup{Source: "group:everyone", LimitMicros: 50_000_000}
+	for i := range members {
+		g.Micros = append(g.Micros, int64(i)*60_000_000/int64(members))
+	}
+	in.MemberSpend = []reports.SpendGroup{g}
+	for i := range 26 {
+		in.Adoption = append(in.Adoption, reports.AdoptionLine{Week: time.Date(2026, 1, 5+7*i, 0, 0, 0, 0, time.UTC).Format(time.DateOnly), Sessions: int64(members), Active: members / 2, Enabled: members})
+	}
+	for i := range 20 {
+		in.Groups = append(in.Groups, reports.GroupLine{Name: fmt.Sprint("group-", i), Members: members / 20, Purpose: "A group."})
+		in.Matrix = append(in.Matrix, in.Matrix[:2]...)
+	}
+	return in
+}
+
+// BenchmarkReport builds and writes the full report.
+func BenchmarkReport(b *testing.B) {
+	for _, size := range []struct{ members, findings int }{{200, 100}, {20_000, 5_000}} {
+		b.Run(fmt.Sprintf("members=%d/findings=%d", size.members, size.findings), func(b *testing.B) {
+			in := sized(b, size.members, size.findings)
+			b.ReportAllocs()
+			pages := 0
+			for b.Loop() {
+				var w bytes.Buffer
+				if err := Write(&w, reports.Build(in)); err != nil {
+					b.Fatal(err)
+				}
+				pages = bytes.Count(w.Bytes(), []byte("/Type /Page\n"))
+				b.SetBytes(int64(w.Len()))
+			}
+			b.ReportMetric(float64(pages), "pages")
+		})
+	}
+}
+
+// The bytes of a report are those they were: whoever changes a font, a library
+// or a layout sees it here, and the golden text tells what changed.
+func TestBytesAreGolden(t *testing.T) {
+	set, err := faces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := reports.Build(sample(t))
+	plain := func(f *gofpdf.Fpdf) { f.SetCompression(false) } // so that no compressor has a say
+	var b bytes.Buffer
+	if err := set.write(&b, d, plain); err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprintf("%x\n", sha256.Sum256(b.Bytes()))
+	const golden = "testdata/sample.sha256"
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
 		}
-		b.SetBytes(int64(w.Len()))
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(want) != got {
+		t.Errorf("the uncompressed PDF has another hash; run with -update to accept it")
 	}
 }

@@ -21,7 +21,7 @@ func Classify(text, class string) bool {
 	case "pan":
 		return holdsPAN(text)
 	case "phi":
-		return recordWords.in(text) && record.MatchString(text) || healthWords.in(text) && health.MatchString(text) && person.MatchString(text)
+		return recordWords.in(text) && record.MatchString(text) || namesPerson(text) && (healthWords.in(text) && health.MatchString(text) || diagnosisCode.MatchString(text))
 	case "sad":
 		return holdsSAD(text)
 	case "secret":
@@ -37,9 +37,13 @@ var (
 	// A record number of a patient or plan member identifies by itself; health words need a person beside them.
 	record = regexp.MustCompile(`(?i)\b(mrn|medical record (number|no\.?)|health plan (beneficiary|member) (number|id)|patient id)\W{0,3}(is )?[a-z]{0,3}-?\d{5,12}\b`)
 	health = regexp.MustCompile(`(?i)\b(diagnos(is|ed|es)|icd-?10|prescri(bed|ption)|prognosis|treated for|treatment plan|lab results?|hiv|oncolog\w+|chemotherapy|psychiatric|medical history|claimant|admitted with)\b`)
-	person = regexp.MustCompile(`(?i)\b(ssn|social security|date of birth|dob|born on)\b|\b\d{3}-\d{2}-\d{4}\b|\b(patient|claimant|insured|member)(?: name)?[ :]+(?-i:[A-Z][a-z]+ [A-Z][a-z]+)`)
+	person = regexp.MustCompile(`(?i)\b(date of birth|dob|born(?: on)?)\b\W{0,3}(?:\d|(?-i:[A-Z]))|\bmember (?:id|number|no\.?)\W{0,3}(?:is )?[a-z]{0,3}-?0*[1-9]\d{4,11}\b|\b(patient|claimant|insured|member)(?: name)?[ :]+(?-i:[A-Z][a-z]+ [A-Z][a-z]+)`)
+	social = regexp.MustCompile(`\b(\d{3})-(\d{2})-(\d{4})\b`)
 
-	token    = regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}|\bgithub_pat_[A-Za-z0-9_]{40}|\bsk-[A-Za-z0-9_-]{24}|\bxox[abeprs]-[A-Za-z0-9-]{10}|-----BEGIN [A-Z ]*PRIVATE KEY-----|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10}`)
+	// A code of the tenth revision with its subdivision: a letter, two characters, a point.
+	diagnosisCode = regexp.MustCompile(`\b[A-TV-Z]\d[0-9A-Z]\.[0-9A-Z]{1,4}\b`)
+
+	token    = regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}|\bgithub_pat_[A-Za-z0-9_]{40}|\bsk-[A-Za-z0-9_-]{24}|\b[sr]k_live_[A-Za-z0-9]{16}|\bxox[abeprs]-[A-Za-z0-9-]{10}|-----BEGIN [A-Z ]*PRIVATE KEY-----|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10}`)
 	password = regexp.MustCompile(`(?i)\b[a-z_]*(?:password|passwd|secret|api[_-]?key|access[_-]?token)["']?\s*[:=]\s*["']?([^\s"',;]{8,})`)
 
 	digits  = regexp.MustCompile(`\d(?:[ -]?\d){12,18}`)
@@ -81,6 +85,7 @@ func (w *words) in(text string) bool {
 // The words without which the expressions above cannot match.
 var (
 	markingWords = quick("confidential", "internal use", "not for dist", "attorney", "trade secret")
+	personWords  = quick("birth", "dob", "born", "member", "patient", "claimant", "insured")
 	recordWords  = quick("mrn", "medical record", "health plan", "patient id")
 	healthWords  = quick("diagnos", "icd", "prescri", "prognosis", "treat", "lab result", "hiv", "oncolog", "chemo", "psychiat", "medical", "claimant", "admitted")
 	secretWords  = quick("password", "passwd", "secret", "api_key", "api-key", "apikey", "access_token", "access-token", "accesstoken")
@@ -90,8 +95,25 @@ var (
 	credentialWords = quick(".ssh", ".aws", ".gnupg", ".kube", ".azure", ".docker", ".netrc", ".pgpass", ".npmrc", ".git-cred", "id_rsa", "id_ed", "id_ec", "keychain", "credentials", ".env")
 )
 
+// namesPerson reports a text that points at one person. Social security numbers
+// of areas, groups or serials that are never issued belong to nobody.
+func namesPerson(text string) bool {
+	if personWords.in(text) && person.MatchString(text) {
+		return true
+	}
+	if strings.Count(text, "-") < 2 {
+		return false
+	}
+	for _, m := range social.FindAllStringSubmatch(text, 16) {
+		if m[1] != "000" && m[1] != "666" && m[1][0] != '9' && m[2] != "00" && m[3] != "0000" {
+			return true
+		}
+	}
+	return false
+}
+
 func holdsToken(text string) bool {
-	for _, s := range [...]string{"AKIA", "ASIA", "gh", "sk-", "xox", "-----BEGIN", "eyJ"} {
+	for _, s := range [...]string{"AKIA", "ASIA", "gh", "sk-", "k_live_", "xox", "-----BEGIN", "eyJ"} {
 		if strings.Contains(text, s) {
 			return token.MatchString(text)
 		}

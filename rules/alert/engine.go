@@ -330,10 +330,33 @@ func (s *state) expire(e *Engine, now int64) {
 
 func (s *state) silent(e *Engine, w *window) {
 	at := w.last + int64(s.r.Correlation.window)
-	if left, ok := e.cfg.Leavers[w.member]; w.matches < s.threshold || ok && left.UnixNano() <= at && w.member != "" && len(s.keys) > 0 {
+	matches := w.matches
+	if w.past != nil {
+		matches = int64(len(w.past.slots))
+	}
+	if left, ok := e.cfg.Leavers[w.member]; matches < s.threshold || ok && left.UnixNano() <= at && w.member != "" && len(s.keys) > 0 {
 		return // too little history, or the member is rightly silent
 	}
 	s.raise(e, w, at, int(w.matches), fmt.Sprintf("no matching record for %s after %s", short(s.r.Correlation.window), time.Unix(0, w.last).UTC().Format(time.RFC3339)), w.entries)
+}
+
+const dayNanos = int64(24 * time.Hour)
+
+// busyDay remembers the days with a match inside the baseline before the last one.
+func (s *state) busyDay(w *window, at int64) {
+	if w.past == nil {
+		w.past = &past{}
+	}
+	p, n := w.past, floorDiv(at, dayNanos)
+	if k := len(p.slots) - 1; k >= 0 && p.slots[k].n >= n {
+		return
+	}
+	p.slots = append(p.slots, slot{n, 1})
+	drop := 0
+	for (n-p.slots[drop].n)*dayNanos >= int64(s.r.Correlation.baseline) {
+		drop++
+	}
+	p.slots = slices.Delete(p.slots, 0, drop)
 }
 
 func (s *state) correlate(e *Engine, w *window, en entry) {
@@ -342,11 +365,19 @@ func (s *state) correlate(e *Engine, w *window, en entry) {
 	late := en.time < w.last
 	w.last = max(w.last, en.time)
 	w.matches++
+	if c.Type == "" || c.Type == "first_seen" {
+		if m := MemberKey(ev); m != w.member { // a single event decides, so it also says who
+			w.member = strings.Clone(m)
+		}
+	}
 	switch c.Type {
 	case "":
 		s.hit(e, w, s.entry(w, en, ev), "the condition holds")
 	case "absence":
 		w.entries = append(w.entries[:0], s.entry(w, en, ev))
+		if c.baseline > 0 {
+			s.busyDay(w, en.time)
+		}
 	case "count", "sum", "distinct":
 		s.slide(e, w, s.entry(w, en, ev), late)
 	case "first_seen":
@@ -649,7 +680,7 @@ func (s *state) raise(e *Engine, w *window, at int64, count int, reason string, 
 		Engine: "alert", Rule: s.r.ID.Value, Title: s.r.Title, Severity: s.r.severity, Member: w.member,
 		Time: time.Unix(0, at).UTC(), Reason: reason, Count: count, Facts: s.r.Facts, Topic: s.r.Topic.Value,
 	}
-	if len(s.keys) == 0 && s.r.Correlation.Type != "" {
+	if s.r.Correlation.Type != "" && s.r.Correlation.Type != "first_seen" && !s.r.personal() {
 		f.Member = "" // joined over everybody: it concerns the organisation
 	}
 	for _, en := range cited[max(0, len(cited)-rules.MaxEventRefs):] {

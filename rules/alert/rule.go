@@ -99,7 +99,8 @@ type Needs struct {
 // events exactly a window apart are together.
 //
 // count and distinct fire at the threshold, sum above it. absence fires when a
-// key with at least threshold matches falls silent for the window.
+// key with at least threshold matches falls silent for the window; with baseline
+// the threshold is a number of days with a match in that time before the silence.
 //
 // first_seen fires when field takes a value the key has not had for the window,
 // once the key itself is known for the warmup (default: the window). With within
@@ -178,6 +179,13 @@ func (r *Rule) KeyOf(ev *event.Event) (pairs [][2]string, ok bool) {
 	return pairs, ok
 }
 
+// personal reports that everything joined under one key is one member's.
+func (r *Rule) personal() bool {
+	return slices.ContainsFunc(r.Correlation.Key, func(k source.Text) bool {
+		return k.Value == "member" || k.Value == "session" || k.Value == "prompt_id" || k.Value == "device"
+	})
+}
+
 // Describe is the correlation in words; "" for none.
 func (r *Rule) Describe() string {
 	c := &r.Correlation
@@ -198,6 +206,9 @@ func (r *Rule) Describe() string {
 	case "sum":
 		return fmt.Sprintf("a sum of %s above %s within %s%s", c.Field, threshold, short(c.window), per)
 	case "absence":
+		if c.baseline > 0 {
+			return fmt.Sprintf("no match for %s after matches on at least %d days of the %s before%s", short(c.window), c.threshold, short(c.baseline), per)
+		}
 		return fmt.Sprintf("no match for %s after at least %d%s", short(c.window), c.threshold, per)
 	case "first_seen":
 		if c.within > 0 {
@@ -467,9 +478,17 @@ func (r *Rule) compileCorrelation(ps *source.Problems) {
 	} else if c.Window.Value != "" || c.Threshold.Value != "" || c.Field.Value != "" {
 		ps.Add(r.At, "add type: count", "correlation has no type")
 	}
+	least := c.window
+	if c.Type == "first_seen" { // its window is memory, not the span of an incident
+		least, r.suppress = 0, time.Hour
+		if c.Within.Value != "" {
+			least = duration(c.Within, ps)
+			r.suppress = least
+		}
+	}
 	if r.Suppress.Value != "" {
 		r.suppress = duration(r.Suppress, ps)
-		if r.suppress < c.window {
+		if r.suppress < least {
 			ps.Add(r.Suppress.At, "one incident would raise several alerts", "suppress is shorter than the window")
 		}
 	}
@@ -549,6 +568,12 @@ func (r *Rule) compileMore(ps *source.Problems) {
 	}
 	if c.Type == "first_seen" && c.Within.Value == "" && c.Threshold.Value != "" {
 		ps.Add(c.Threshold.At, "add within: 24h", "a threshold of first_seen needs the time in which it is reached")
+	}
+	if c.Type == "absence" && c.Baseline.Value != "" {
+		if c.baseline = duration(c.Baseline, ps); c.baseline < 2*24*time.Hour {
+			ps.Add(c.Baseline.At, "write 14d", "a baseline of %s is too short to tell a rhythm", short(c.baseline))
+		}
+		return
 	}
 	base, fac := only(c.Baseline, "baseline", "rate"), only(c.Factor, "factor", "rate")
 	if c.Type != "rate" {

@@ -54,6 +54,7 @@ type TestEvent struct {
 	Product      string        `yaml:"product,enum=cowork|claude-code"`
 	Member       *string       `yaml:"member"` // defaults to a member; "" is unattributed
 	Session      *string       `yaml:"session"`
+	Organisation *string       `yaml:"organisation"`
 	HostPaths    *[]string     `yaml:"host_paths"`
 	Tool         string        `yaml:"tool"`
 	Server       string        `yaml:"server"`
@@ -265,7 +266,14 @@ func (t *Test) build() ([]event.Event, time.Time, Config, error) {
 			return nil, origin, cfg, err
 		}
 		for i := range max(1, x.Repeat) {
-			ev := x.event()
+			n := x
+			// {i} in a path or session makes each repetition its own.
+			n.Path = strings.ReplaceAll(x.Path, "{i}", fmt.Sprint(i))
+			if x.Session != nil {
+				session := strings.ReplaceAll(*x.Session, "{i}", fmt.Sprint(i))
+				n.Session = &session
+			}
+			ev := n.event()
 			end = origin.Add(at + time.Duration(i)*every)
 			ev.Time, ev.Index = end.UnixNano(), int64(len(out))
 			ev.Has |= event.FTime
@@ -286,7 +294,7 @@ func (t *Test) build() ([]event.Event, time.Time, Config, error) {
 // event package derive the rest.
 func (x *TestEvent) event() event.Event {
 	ev := event.Event{
-		Kind: event.KindOf(x.Kind), Name: x.Kind, Product: event.Cowork, Account: "member-1", Session: "session-1",
+		Kind: event.KindOf(x.Kind), Name: x.Kind, Product: event.Cowork, Account: "member-1", Session: "session-1", Organisation: "organisation-1",
 		Tool: x.Tool, Decision: x.Decision, Source: x.Source, PromptLength: x.PromptLength, ServiceVersion: x.Version, OS: x.OS, Surface: x.Surface, Plugin: x.Plugin,
 	}
 	if x.Product == "claude-code" {
@@ -297,6 +305,9 @@ func (x *TestEvent) event() event.Event {
 	}
 	if x.Session != nil {
 		ev.Session = *x.Session
+	}
+	if x.Organisation != nil {
+		ev.Organisation = *x.Organisation
 	}
 	if x.HostPaths != nil {
 		ev.HostPaths = *x.HostPaths

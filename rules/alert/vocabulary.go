@@ -238,6 +238,12 @@ func newVocabulary() *condition.Env[subject] {
 	truth("browser", "the call drives the built-in browser", func(s *subject) condition.Tri {
 		return condition.Of(browser(s.ev.Tool) || s.ev.MCPKnown == event.Known && browser(s.ev.MCPTool), s.ev.Tool != "")
 	})
+	truth("app_folder", "the first path lies in a folder of the application itself", func(s *subject) condition.Tri {
+		if s.ev.PathKnown != event.Known {
+			return condition.Of(false, s.ev.PathKnown == event.NotApplicable)
+		}
+		return condition.Of(appFolder(s.ev.Path), true)
+	})
 	truth("after_leaving", "the member had left", afterLeaving)
 	truth("has_identity", "the record names a member", func(s *subject) condition.Tri { return condition.Of(MemberKey(s.ev) != "", true) })
 	truth("desktop_below_floor", "the desktop version is below the declared floor", belowFloor)
@@ -295,12 +301,22 @@ func foldedIn(name string, list []string) bool {
 // browser recognises the calls of a built-in or connected browser. What they are
 // called on the wire is not documented.
 func browser(tool string) bool {
-	switch tool {
-	case "navigate", "form_input", "computer", "read_page", "find", "tabs_create":
-		return true
-	}
-	return strings.HasPrefix(tool, "browser_")
+	return slices.Contains(browserTools, tool) || strings.HasPrefix(tool, "browser_")
 }
+
+var browserTools = []string{"navigate", "form_input", "computer", "read_page", "find", "tabs_create"}
+
+// appFolder recognises where the desktop application keeps its skills, settings
+// and temporary files.
+func appFolder(p string) bool {
+	if !strings.Contains(p, "laude") {
+		return false
+	}
+	p = event.CleanPath(p) + "/"
+	return slices.ContainsFunc(appFolders, func(f string) bool { return strings.Contains(p, f) })
+}
+
+var appFolders = []string{"/AppData/Claude/", "/AppData/Roaming/Claude/", "/AppData/Local/Claude/", "/AppData/Local/Temp/claude/", "/Library/Application Support/Claude/", "/Library/Caches/Claude/", "/.claude/"}
 
 var sendWords = []string{"send", "share", "post", "upload", "forward", "reply", "publish", "add_comment", "invite"}
 
@@ -328,16 +344,14 @@ func sends(s *subject) condition.Tri {
 }
 
 func uploads(c string) bool {
-	if !strings.Contains(c, "curl") && !strings.Contains(c, "wget") && !strings.Contains(c, "scp ") && !strings.Contains(c, "sftp ") && !strings.Contains(c, "rsync ") && !strings.Contains(c, "rclone ") {
-		return false
-	}
-	for _, w := range []string{" -F", " -T", " -d ", " --data", " --form", " --upload-file", "-X POST", "-X PUT", "--post-file", "scp ", "sftp ", "rsync ", "rclone copy"} {
-		if strings.Contains(c, w) {
-			return true
-		}
-	}
-	return false
+	holds := func(w string) bool { return strings.Contains(c, w) }
+	return slices.ContainsFunc(senders, holds) && slices.ContainsFunc(sendArguments, holds)
 }
+
+var (
+	senders       = []string{"curl", "wget", "scp ", "sftp ", "rsync ", "rclone "}
+	sendArguments = []string{" -F", " -T", " -d ", " --data", " --form", " --upload-file", "-X POST", "-X PUT", "--post-file", "scp ", "sftp ", "rsync ", "rclone copy"}
+)
 
 // host finds the first address of a web fetch or a shell command.
 func host(ev *event.Event) (string, bool) {

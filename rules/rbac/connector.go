@@ -189,7 +189,9 @@ func (e *Engine) connectorSteps(s *state, conn *org.Connector, c Call) (steps []
 	write, how := c.Write, "a tool nobody annotated counts as able to write"
 	for _, t := range conn.Tools {
 		if t.Name == c.Tool {
-			write, how = !t.ReadOnly, "the tool can write"
+			if write = !t.ReadOnly; t.Write {
+				how = "the tool can write"
+			}
 		}
 	}
 	switch {

@@ -21,6 +21,8 @@ const (
 	accessAll   = "capability_access_all"
 	accessAllGA = "capability_access_all_ga"
 	adminPrefix = "permission_" // permission_billing is the area "billing"
+
+	hooksInspection = "inference_hooks_inspection" // never implied by a blanket row (1.3)
 )
 
 // Engine answers for one organisation: under one set of rules, or under the
@@ -147,7 +149,7 @@ func (e *Engine) buildEpochs(dates []time.Time, rules func(string, time.Time) Ru
 	byTime := map[int64][]*org.Change{}
 	var cuts []int64
 	for i := range base.Changes {
-		if ch := &base.Changes[i]; ch.Join == nil && ch.Leave == nil && ch.Members == nil {
+		if ch := &base.Changes[i]; ch.Policy() {
 			ns := ch.When.UnixNano()
 			byTime[ns] = append(byTime[ns], ch)
 			cuts = append(cuts, ns)
@@ -804,7 +806,14 @@ func (e *Engine) role(v *verdict, s *state, cap string) {
 	case len(s.unknown) > 0:
 		v.add(&v.unknown, "role", strings.Join(s.unknown, ", "), "the roles of group %s could not be read; ask again", strings.Join(s.unknown, ", "))
 	case len(unsure) > 0:
-		v.add(&v.unknown, "role", strings.Join(unsure, ", "), "role %s holds rows under names that no list here knows, and one of them may be %s", strings.Join(unsure, ", "), cap)
+		names := strings.Join(unsure, ", ")
+		if s.ep.rules.generallyAvailable(cap) == Unknown && slices.ContainsFunc(s.roles, func(h held) bool {
+			return slices.ContainsFunc(h.role.Grants, func(g org.Grant) bool { return g.Capability.Value == accessAllGA })
+		}) {
+			v.add(&v.unknown, "role", names, "role %s grants what is generally available, and whether %s was at this date is not known", names, cap)
+		} else {
+			v.add(&v.unknown, "role", names, "role %s holds rows under names that no list here knows, and one of them may be %s", names, cap)
+		}
 	case cap == Chat && len(s.roles) == 0 && s.ep.rules.CustomWithoutRoleKeepsChat:
 		v.add(&v.allow, "role", "", "without any role a member on custom roles keeps chat at this date")
 	case len(s.groups) == 0:
@@ -816,11 +825,14 @@ func (e *Engine) role(v *verdict, s *state, cap string) {
 	}
 }
 
-// unsure reports that a role holds rows whose names are not known, and that no
-// role spells the capability out, so that one of those rows may stand for it:
-// the vendor does not publish the names (1.3).
+// unsure reports that a role may grant a capability that it does not certainly
+// grant: by a blanket row for what is generally available, when nobody knows
+// whether the capability was; or by a row whose name is not known, as the vendor
+// does not publish the names (1.3), unless some role spells the capability out.
 func (ep *epoch) unsure(r *org.Role, cap string) bool {
-	return !ep.named[cap] && slices.ContainsFunc(r.Grants, func(g org.Grant) bool { return g.Unknown })
+	return slices.ContainsFunc(r.Grants, func(g org.Grant) bool {
+		return g.Unknown && !ep.named[cap] || g.Capability.Value == accessAllGA && ep.rules.generallyAvailable(cap) == Unknown
+	})
 }
 
 func roleNames(hs []held) string {
@@ -831,10 +843,9 @@ func roleNames(hs []held) string {
 	return strings.Join(names, ", ")
 }
 
-// grants tells how a role grants a capability, "" if it does not. Blanket rows
-// cover no administrative area (row 16); the GA blanket covers what is generally
-// available at the rules' date, where Cowork and its cloud sessions are the only
-// capabilities with a dated status here.
+// grants tells how a role grants a capability, "" if it does not, or not
+// certainly. Blanket rows cover no administrative area (row 16); the GA blanket
+// covers what is generally available at the rules' date.
 func (ep *epoch) grants(r *org.Role, cap string) string {
 	how := ""
 	for _, g := range r.Grants {
@@ -842,18 +853,11 @@ func (ep *epoch) grants(r *org.Role, cap string) string {
 		case cap:
 			return "named"
 		case accessAll:
-			if cap != "inference_hooks_inspection" { // never implied by a blanket
+			if cap != hooksInspection {
 				how = "all capabilities"
 			}
 		case accessAllGA:
-			ga := cap != "inference_hooks_inspection"
-			switch cap {
-			case Cowork:
-				ga = ep.rules.CoworkGA
-			case Cloud:
-				ga = ep.rules.CloudGA
-			}
-			if ga && how == "" {
+			if how == "" && ep.rules.generallyAvailable(cap) == On {
 				how = "all generally available capabilities"
 			}
 		}

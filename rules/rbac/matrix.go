@@ -3,6 +3,7 @@ package rbac
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/rules"
@@ -35,7 +36,8 @@ type Row struct {
 }
 
 // Flag is a weakness of the configuration. ID is no-reason, over-broad,
-// untouched-role, no-access, plain-user, toggle-before-roles, union or plan.
+// untouched-role, no-access, plain-user, toggle-before-roles, union,
+// too-many-groups or plan.
 // no-reason looks whether a reason is written, not whether it is any good.
 type Flag struct {
 	ID       string         `json:"id"`
@@ -159,6 +161,9 @@ func (e *Engine) current(member int, t time.Time) bool {
 	return !t.Before(m.Joined) && (closed.IsZero() || t.Before(closed))
 }
 
+// maxGroups is the product's limit per organisation (1.8, fact rbac-group-source).
+const maxGroups = 100
+
 // Flags lists the weaknesses of the configuration at t, in a fixed order.
 func (e *Engine) Flags(t time.Time) []Flag {
 	out := []Flag{}
@@ -187,7 +192,11 @@ func (e *Engine) Flags(t time.Time) []Flag {
 				add("over-broad", rules.Medium, name, 0, "role %q gives capabilities by a blanket row that grows with the product", name)
 			}
 		}
-		if r.AdminAreas["identity_access"] == "manage" {
+		identity := r.AdminAreas["identity_access"] == "manage"
+		for area, level := range r.AdminAreas {
+			identity = identity || level == "manage" && strings.Contains(area, "identity") // an export spells it its own way
+		}
+		if identity {
 			add("over-broad", rules.High, name, 0, "role %q manages identity and access and so can rewrite itself", name)
 		}
 		if bare > 0 {
@@ -199,6 +208,15 @@ func (e *Engine) Flags(t time.Time) []Flag {
 	}
 	if !ep.enterprise() {
 		return out
+	}
+	groups := 0
+	for _, g := range ep.cfg.Groups {
+		if !g.Deleted {
+			groups++
+		}
+	}
+	if groups > maxGroups {
+		add("too-many-groups", rules.Low, "groups", groups, "%d groups; an organisation can hold %d (fact rbac-group-source)", groups, maxGroups)
 	}
 	plain, none, all := 0, 0, e.Capabilities()
 	for i := range e.dir.Members {

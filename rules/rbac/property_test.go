@@ -132,8 +132,18 @@ func plain(d *org.Directory, r Rules, member int, cap string, t time.Time) Outco
 						}
 					}
 				}
-				if rows[cap] || rows[accessAll] || rows[accessAllGA] && (cap != Cowork || r.CoworkGA) {
+				ga := map[string]Outcome{Chat: Allow, "never_named": Indeterminate, "memory": Indeterminate}[cap]
+				if cap == Cowork {
+					ga = map[bool]Outcome{true: Allow, false: Deny}[r.CoworkGA]
+				}
+				if r.GA[cap] != Unknown {
+					ga = map[Switch]Outcome{On: Allow, Off: Deny}[r.GA[cap]]
+				}
+				switch {
+				case rows[cap] || rows[accessAll] || rows[accessAllGA] && ga == Allow:
 					role = Allow
+				case rows[accessAllGA] && ga == Indeterminate:
+					unknown = true
 				}
 			}
 		}
@@ -173,6 +183,9 @@ func followsProcedure(t *testing.T) {
 		c.Organisation.Settings.Cowork = rapid.SampledFrom([]*bool{nil, yes(), yes(), no()}).Draw(t, "cowork")
 		sw := rapid.SampledFrom([]Switch{Unknown, Off, On})
 		r := Rules{CoworkDefault: sw.Draw(t, "default"), CoworkGA: rapid.Bool().Draw(t, "ga"), CustomWithoutRoleKeepsChat: rapid.Bool().Draw(t, "keeps")}
+		if rapid.Bool().Draw(t, "catalogue") {
+			r.GA = map[string]Switch{"memory": sw.Draw(t, "memory is GA")}
+		}
 		r.Inputs = Inputs{Platform: map[string]Switch{Cowork: sw.Draw(t, "force")}, UnknownRoles: map[string]bool{"g0": rapid.Bool().Draw(t, "null")},
 			ForeignRoles: map[string]bool{"r0": rapid.Bool().Draw(t, "foreign")}, SeatExcludes: map[int][]string{0: {pick("seat", names...)}},
 			OptOut: map[int][]string{1: {pick("optout", names...)}}}

@@ -83,11 +83,14 @@ func switchOf(b *bool) Switch {
 // one day. The zero value knows nothing and answers Indeterminate where it
 // matters.
 type Rules struct {
-	CoworkDefault  Switch // toggle that nobody stated (fact cowork-org-default)
-	CoworkGA       bool   // the "all GA" blanket row covers Cowork (fact cowork-ga-date; row 15)
-	Cloud          Switch // cloud sessions exist on this plan (fact cowork-cloud-sessions)
-	CloudDefault   Switch // cloud toggle that nobody stated (same fact)
-	CloudGA        bool   // the "all GA" blanket row covers cloud sessions (same fact)
+	CoworkDefault Switch // toggle that nobody stated (fact cowork-org-default)
+	CoworkGA      bool   // the "all GA" blanket row covers Cowork (fact cowork-ga-date; row 15)
+	Cloud         Switch // cloud sessions exist on this plan (fact cowork-cloud-sessions)
+	CloudDefault  Switch // cloud toggle that nobody stated (same fact)
+	CloudGA       bool   // the "all GA" blanket row covers cloud sessions (same fact)
+	// GA is the status of other capabilities at the date, as far as somebody states
+	// it. What is not listed is unknown; chat needs no listing.
+	GA             map[string]Switch
 	ConnectorRoles Switch // roles govern connectors (fact rbac-connector-permissions)
 	PluginGroups   Switch // groups override plugin levels (fact rbac-plugin-gating)
 	AdminAreas     Switch // roles open administrative areas (fact rbac-admin-permissions)
@@ -100,6 +103,23 @@ type Rules struct {
 	PropagationLag time.Duration
 
 	Inputs Inputs
+}
+
+// generallyAvailable says whether the blanket row for generally available
+// capabilities covers one.
+func (r *Rules) generallyAvailable(cap string) Switch {
+	on := func(b bool) Switch { return switchOf(&b) }
+	switch cap {
+	case Chat:
+		return On
+	case Cowork:
+		return on(r.CoworkGA)
+	case Cloud:
+		return on(r.CloudGA)
+	case hooksInspection:
+		return Off
+	}
+	return r.GA[cap]
 }
 
 // Inputs are things a decision depends on that a scenario file does not state.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
 // Rules are the dated switches, each from the fact named.
@@ -64,6 +65,17 @@ type Alert struct {
 	Spent   int64     `json:"spent_micros"`
 }
 
+// Warning is a share of a member's own limit that was reached. The product tells
+// members as they approach; at which share is not published, so these are the two
+// shares that the vendor documents for its gateway.
+type Warning struct {
+	Member  string    `json:"member"`
+	Month   string    `json:"month"`
+	Percent int       `json:"percent"` // 75 or 95
+	Time    time.Time `json:"time"`
+	Limit   int64     `json:"limit_micros"`
+}
+
 // Ledger holds spend per member and month and the organisation's pool. It is
 // not safe for concurrent use. Charges may come in any order of time, but what
 // bound first and when an alert rose follow the order of the calls.
@@ -71,14 +83,61 @@ type Ledger struct {
 	dir      *org.Directory
 	cfg      *org.Config
 	rules    Rules
-	byGroup  map[int]int64 // group index -> limit, in the groups it binds
-	users    map[int]org.UserLimit
+	byGroup  map[int][]step // by group index
+	users    map[int][]step // overrides, by member index
+	ceiling  []step         // of the organisation
 	cuts     []int64
 	accounts []account // by member
 	pool     map[int]*pool
 	alerts   []Alert
+	warnings []Warning
 	notes    []string
 	obs      observer
+}
+
+// step is a limit from a moment on. Steps of one subject are in order of time.
+type step struct {
+	from   int64 // ns; the first one is MinInt64
+	state  limitState
+	micros int64
+}
+
+type limitState uint8
+
+const (
+	noRow     limitState = iota // nothing is configured here
+	limited                     // an amount
+	unlimited                   // a null amount
+)
+
+// at is the step in force at a moment.
+func at(steps []step, ns int64) step {
+	for i := len(steps) - 1; i >= 0; i-- {
+		if steps[i].from <= ns {
+			return steps[i]
+		}
+	}
+	return step{}
+}
+
+// then appends a step and keeps the order; of two at one moment the later call
+// counts.
+func then(steps []step, s step) []step {
+	i := len(steps)
+	for i > 0 && steps[i-1].from > s.from {
+		i--
+	}
+	return slices.Insert(steps, i, s)
+}
+
+func stepOf(from int64, m source.Money, free, deleted bool) step {
+	switch {
+	case deleted:
+		return step{from: from}
+	case free:
+		return step{from: from, state: unlimited}
+	}
+	return step{from: from, state: limited, micros: m.Micros}
 }
 
 type account struct {
@@ -95,6 +154,7 @@ type account struct {
 type month struct {
 	key   int // year*12 + month
 	spent int64
+	told  int   // highest share of the limit that was warned of, in percent
 	bound int64 // sequence number of the moment the limit was found reached, 0 = not
 }
 
@@ -109,8 +169,11 @@ type pool struct {
 func New(dir *org.Directory, r Rules) *Ledger {
 	l := &Ledger{
 		dir: dir, cfg: dir.Config, rules: r,
-		byGroup: map[int]int64{}, users: map[int]org.UserLimit{},
+		byGroup: map[int][]step{}, users: map[int][]step{},
 		accounts: make([]account, len(dir.Members)), pool: map[int]*pool{},
+	}
+	if o := l.cfg.Spend.Organisation; o.Given {
+		l.ceiling = []step{stepOf(math.MinInt64, o, false, false)}
 	}
 	if len(l.cfg.Spend.Groups) > 0 && !r.GroupLimits {
 		l.notes = append(l.notes, "limits on groups do not exist on this plan and are ignored")
@@ -124,22 +187,52 @@ func New(dir *org.Directory, r Rules) *Ledger {
 		case !u.Unlimited && !u.Limit.Given: // must not turn a forgotten amount into no limit
 			l.notes = append(l.notes, fmt.Sprintf("the limit of %q states no amount and is ignored", u.Member.Value))
 		default:
-			l.users[i] = u
+			if l.users[i] != nil {
+				l.notes = append(l.notes, fmt.Sprintf("%q names a member who has an override already; the later one counts", u.Member.Value))
+			}
+			l.users[i] = then(l.users[i], stepOf(math.MinInt64, u.Limit, u.Unlimited, false))
 		}
 	}
-	for _, g := range l.cfg.Groups {
-		for _, m := range g.Members {
-			for _, d := range []time.Time{m.From.Time, m.To.Time} {
-				if !d.IsZero() {
-					l.cuts = append(l.cuts, d.UnixNano())
-				}
+	l.cuts = dir.Cuts()
+	for _, ch := range l.cfg.Changes {
+		c := ch.Limit
+		if c == nil {
+			continue
+		}
+		s := stepOf(ch.When.UnixNano(), c.Limit, c.Unlimited, c.Delete)
+		switch {
+		case c.Organisation:
+			l.ceiling = then(l.ceiling, s)
+		case c.Member.Value != "":
+			if i, ok := l.member(c.Member.Value); ok {
+				l.users[i] = then(l.users[i], s)
+			} else {
+				l.notes = append(l.notes, fmt.Sprintf("the limit of %q binds nobody: no such member", c.Member.Value))
 			}
 		}
+		l.cuts = append(l.cuts, s.from)
 	}
 	slices.Sort(l.cuts)
 	l.cuts = slices.Compact(l.cuts)
 	l.obs.blocked = map[memberMonth]*Blocked{}
 	return l
+}
+
+// Override sets a member's own limit from a moment on, as an approved increase
+// request does; nil is unlimited. It may come while the ledger is in use.
+func (l *Ledger) Override(member int, from time.Time, micros *int64) {
+	s := step{from: from.UnixNano(), state: unlimited}
+	if micros != nil {
+		s.state, s.micros = limited, *micros
+	}
+	l.users[member] = then(l.users[member], s)
+	i, found := slices.BinarySearch(l.cuts, s.from)
+	if !found {
+		l.cuts = slices.Insert(l.cuts, i, s.from)
+	}
+	for i := range l.accounts {
+		l.accounts[i].known = false // spans of other members end at the same cuts
+	}
 }
 
 // Use changes the rules from now on, as their facts change by date. What was
@@ -163,15 +256,23 @@ func (l *Ledger) Use(r Rules) {
 // group of that name gets it. A limit for an unknown group is kept in a note
 // (example 18).
 func (l *Ledger) readGroups() {
-	for _, gl := range l.cfg.Spend.Groups {
+	set := func(name string, s step) bool {
 		found := false
 		for i := range l.cfg.Groups {
-			if l.cfg.Groups[i].Name.Value == gl.Group.Value {
-				l.byGroup[i], found = gl.Limit.Micros, true
+			if l.cfg.Groups[i].Name.Value == name {
+				l.byGroup[i], found = then(l.byGroup[i], s), true
 			}
 		}
-		if !found {
+		return found
+	}
+	for _, gl := range l.cfg.Spend.Groups {
+		if !set(gl.Group.Value, stepOf(math.MinInt64, gl.Limit, false, false)) {
 			l.notes = append(l.notes, fmt.Sprintf("the limit on group %q binds nobody: no such group", gl.Group.Value))
+		}
+	}
+	for _, ch := range l.cfg.Changes {
+		if c := ch.Limit; c != nil && c.Group.Value != "" {
+			set(c.Group.Value, stepOf(ch.When.UnixNano(), c.Limit, c.Unlimited, c.Delete))
 		}
 	}
 }
@@ -222,33 +323,36 @@ func (l *Ledger) Limit(member int, t time.Time) (micros int64, source string, un
 }
 
 func (l *Ledger) resolve(member int, t time.Time) (int64, string, bool) {
-	s := &l.cfg.Spend
-	if u, ok := l.users[member]; ok {
-		if u.Unlimited {
-			return 0, SourceUser, true
-		}
-		return u.Limit.Micros, SourceUser, false
+	s, ns := &l.cfg.Spend, t.UnixNano()
+	switch u := at(l.users[member], ns); u.state {
+	case unlimited:
+		return 0, SourceUser, true
+	case limited:
+		return u.micros, SourceUser, false
 	}
 	higher := l.rules.Setting && s.MultiGroup == "higher"
-	limit, source := int64(0), ""
-	join := func(m int64, from string) {
-		if source == "" || higher && m > limit || !higher && m < limit {
-			limit, source = m, from
+	limit, source, free := int64(0), "", false
+	// No limit is more than any: it wins among the highest and never among the
+	// lowest.
+	join := func(m int64, none bool, from string) {
+		lower := !none && (free || m < limit)
+		if source == "" || higher && !lower && (none || m > limit) || !higher && lower {
+			limit, source, free = m, from, none
 		}
 	}
 	if len(l.byGroup) > 0 {
 		for _, g := range l.groupsOf(member, t) {
-			if m, ok := l.byGroup[g]; ok {
-				join(m, groupPrefix+l.cfg.Groups[g].Name.Value)
+			if x := at(l.byGroup[g], ns); x.state != noRow {
+				join(x.micros, x.state == unlimited, groupPrefix+l.cfg.Groups[g].Name.Value)
 			}
 		}
 	}
 	if s.SeatDefault.Given {
-		join(s.SeatDefault.Micros, SourceSeat)
+		join(s.SeatDefault.Micros, false, SourceSeat)
 	}
 	switch {
 	case source != "":
-		return limit, source, false
+		return limit, source, free
 	case s.MemberDefault.Given:
 		return s.MemberDefault.Micros, SourceMember, false
 	}
@@ -297,7 +401,7 @@ func (l *Ledger) included() int64 {
 func (l *Ledger) Gate(member int, t time.Time) Verdict {
 	key := monthKey(t)
 	p := l.poolOf(key)
-	l.notePool(p)
+	l.notePool(p, t)
 	if member == Unattributed {
 		if p.bound > 0 {
 			return Verdict{BoundBy: Pool}
@@ -332,8 +436,11 @@ func (l *Ledger) noteMember(m *month, limit int64, unlimited bool) {
 	}
 }
 
-func (l *Ledger) notePool(p *pool) {
-	if c := l.cfg.Spend.Organisation; c.Given && p.spent >= c.Micros && p.bound == 0 {
+func (l *Ledger) notePool(p *pool, t time.Time) {
+	switch c := at(l.ceiling, t.UnixNano()); {
+	case c.state != limited || p.spent < c.micros:
+		p.bound = 0
+	case p.bound == 0:
 		l.obs.seq++
 		p.bound = l.obs.seq
 	}
@@ -355,17 +462,25 @@ func (l *Ledger) Charge(member int, t time.Time, micros int64) {
 		m.spent = add(m.spent, micros)
 		credits = max(m.spent-l.included(), 0) - before
 		l.noteMember(m, limit, unlimited)
+		if whole := add(limit, l.included()); !unlimited && limit > 0 {
+			for _, pct := range []int{75, 95} {
+				if m.told < pct && m.spent >= Line(whole, pct) {
+					m.told = pct
+					l.warnings = append(l.warnings, Warning{l.key(member), monthName(key), pct, t.UTC(), limit})
+				}
+			}
+		}
 	}
 	p := l.poolOf(key)
 	p.total = add(p.total, micros)
 	p.spent = add(p.spent, credits)
-	l.notePool(p)
-	c := l.cfg.Spend.Organisation
-	if !c.Given || c.Micros == 0 {
+	l.notePool(p, t)
+	c := at(l.ceiling, t.UnixNano())
+	if c.state != limited || c.micros == 0 {
 		return
 	}
 	for _, pct := range []int{75, 90, 100} {
-		if p.alerted < pct && p.spent >= Line(c.Micros, pct) {
+		if p.alerted < pct && p.spent >= Line(c.micros, pct) {
 			p.alerted = pct
 			l.alerts = append(l.alerts, Alert{Month: monthName(key), Percent: pct, Time: t.UTC(), Spent: p.spent})
 		}

@@ -17,7 +17,7 @@ type observer struct {
 	seq      int64 // orders the moments at which limits were reached
 	requests int64
 	costs    Costs
-	others   int64 // requests of products that do not share the limits
+	others   [8]int64 // requests of products that do not share the limits, by product
 	unattrib Bucket
 	blocked  map[memberMonth]*Blocked
 }
@@ -67,7 +67,7 @@ func (l *Ledger) Observe(ev *event.Event) {
 	}
 	o := &l.obs
 	if !shares(ev.Product) {
-		o.others++
+		o.others[ev.Product]++
 		return
 	}
 	o.requests++
@@ -107,7 +107,7 @@ func (l *Ledger) block(ev *event.Event, member int, t time.Time, v Verdict, micr
 	b := l.obs.blocked[k]
 	if b == nil {
 		b = &Blocked{Month: monthName(k.month), Time: t, BoundBy: v.BoundBy, Also: v.Also, sessions: map[string]bool{}}
-		b.Limit, b.Spent = l.cfg.Spend.Organisation.Micros, l.poolOf(k.month).spent
+		b.Limit, b.Spent = at(l.ceiling, t.UnixNano()).micros, l.poolOf(k.month).spent
 		if member != Unattributed {
 			b.Member = l.key(member)
 			if v.BoundBy != Pool {
@@ -148,6 +148,7 @@ type Summary struct {
 	Requests     int64         `json:"requests"`
 	Costs        Costs         `json:"costs"`
 	OtherProduct int64         `json:"other_product_requests"` // not counted
+	Outside      []Outside     `json:"outside_the_limits"`     // whose they are
 	Total        int64         `json:"total_micros"`
 	Unattributed Bucket        `json:"unattributed"`
 	Members      []MemberSpend `json:"members"`
@@ -155,7 +156,14 @@ type Summary struct {
 	Months       []MonthSpend  `json:"months"`
 	WouldBlock   []Blocked     `json:"would_have_blocked"`
 	Alerts       []Alert       `json:"alerts"`
+	Warnings     []Warning     `json:"member_warnings"`
 	Notes        []string      `json:"notes"`
+}
+
+// Outside is a product whose requests the limits do not cover here.
+type Outside struct {
+	Product  string `json:"product"`
+	Requests int64  `json:"requests"`
 }
 
 // MemberSpend is one member's month. Limit and Source are those at the end of
@@ -196,9 +204,21 @@ func (l *Ledger) Summary() Summary {
 	o := &l.obs
 	s := Summary{
 		Evaluable: o.requests == 0 || o.costs.Missing < o.requests,
-		Requests:  o.requests, Costs: o.costs, OtherProduct: o.others, Unattributed: o.unattrib,
+		Requests:  o.requests, Costs: o.costs, Outside: []Outside{}, Unattributed: o.unattrib,
 		Members: []MemberSpend{}, Groups: []GroupSpend{}, Months: []MonthSpend{}, WouldBlock: []Blocked{},
-		Alerts: append([]Alert{}, l.alerts...), Notes: append([]string{}, l.notes...),
+		Alerts: append([]Alert{}, l.alerts...), Warnings: append([]Warning{}, l.warnings...), Notes: append([]string{}, l.notes...),
+	}
+	for p, n := range o.others {
+		if n > 0 {
+			s.OtherProduct += n
+			s.Outside = append(s.Outside, Outside{event.Product(p).String(), n})
+		}
+	}
+	if o.requests > 0 {
+		s.Notes = append(s.Notes, "work of Claude in Slack channels is billed to the organisation and ignores limits of groups and users; it is not on this wire")
+	}
+	if len(s.Warnings) > 0 {
+		s.Notes = append(s.Notes, "at which share of a limit members are warned is not published; 75% and 95% are those of the vendor's gateway")
 	}
 	if !s.Evaluable {
 		s.Notes = append(s.Notes, "no request carries a cost, so limits cannot be replayed")
@@ -243,17 +263,18 @@ func (l *Ledger) Summary() Summary {
 				}
 				gs.Members++
 				gs.Spent = add(gs.Spent, spent)
-				if limit, ok := l.byGroup[g]; ok {
-					gs.Limit = limit
-					gs.Exposure = add(max(gs.Exposure, 0), limit)
+				if x := at(l.byGroup[g], end.UnixNano()); x.state == limited {
+					gs.Limit = x.micros
+					gs.Exposure = add(max(gs.Exposure, 0), x.micros)
 				}
 			}
 		}
 	}
 	for key, p := range l.pool {
 		ms := MonthSpend{Month: monthName(key), Spent: p.total, Credits: p.spent, Limit: -1}
-		if l.cfg.Spend.Organisation.Given {
-			ms.Limit = l.cfg.Spend.Organisation.Micros
+		end := time.Date(key/12, time.Month(key%12+2), 1, 0, 0, 0, 0, time.UTC).Add(-1)
+		if c := at(l.ceiling, end.UnixNano()); c.state == limited {
+			ms.Limit = c.micros
 		}
 		s.Months = append(s.Months, ms)
 		s.Total = add(s.Total, ms.Spent)
@@ -306,7 +327,7 @@ func (l *Ledger) Close(end time.Time) []rules.Finding {
 		}
 		out = append(out, rules.Finding{
 			Rule: "spend-organisation", Title: fmt.Sprintf("%d%% of the organisation's ceiling", a.Percent), Severity: sev, Time: a.Time,
-			Reason: fmt.Sprintf("%s spent in %s of a ceiling of %s", Dollars(a.Spent), a.Month, Dollars(l.cfg.Spend.Organisation.Micros)),
+			Reason: fmt.Sprintf("%s spent in %s of a ceiling of %s", Dollars(a.Spent), a.Month, Dollars(at(l.ceiling, a.Time.UnixNano()).micros)),
 			Facts:  []string{"spend-limit-period"},
 		})
 	}

@@ -87,9 +87,13 @@ func TestWorkedExamples(t *testing.T) {
 	limit(t, 4, ledger(1, current(), user(override("a0", 900)), 500), 900, SourceUser)
 	limit(t, 5, ledger(1, current(), user(unlimited), 200), -1, SourceUser)
 
-	// 6: a ledger replays one configuration; the one without the override stands for the moment after its deletion.
-	l = ledger(1, current(), nil, 200)
-	l.Charge(0, day, 350*dollar)
+	// 6: the override is deleted on the 15th: what was spent under it stays spent.
+	l = ledger(1, current(), func(c *org.Config) {
+		user(unlimited)(c)
+		c.Changes = []org.Change{{When: day, Limit: &org.LimitChange{Member: txt("m0"), Delete: true}}}
+	}, 200)
+	l.Charge(0, day.Add(-time.Hour), 350*dollar)
+	gate(t, 6, l, day.Add(-time.Minute), "")
 	limit(t, 6, l, 200, "group:g0")
 	gate(t, 6, l, day, "group:g0")
 
@@ -139,7 +143,14 @@ func TestWorkedExamples(t *testing.T) {
 	}
 	gate(t, 12, ledger(1, current(), user(override("m0", 0))), day, SourceUser)
 
-	if a, b := Line(500*dollar, 75), Line(500*dollar, 90); a != 375*dollar || b != 450*dollar {
+	rows, err := ReadLimits("effective", strings.NewReader(`{"scope":{"type":"user","user_id":"u"},"amount":"50000","currency":"USD","period":"monthly","source":{"type":"rbac_group","rbac_group_id":"g"},"period_to_date_spend":"31402.5"}`), LimitOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if used, ok := rows[0].Used(); used != 62_805 || !ok { // 62.805%
+		t.Errorf("example 13: %d %v", used, ok)
+	}
+	if a, b := Line(rows[0].Amount, 75), Line(rows[0].Amount, 90); a != 37_500*Cent || b != 45_000*Cent {
 		t.Errorf("example 13: %d, %d", a, b)
 	}
 
@@ -171,7 +182,22 @@ func TestWorkedExamples(t *testing.T) {
 		t.Errorf("example 16: %+v", fs)
 	}
 
-	// 17: an amount that cannot be read is not a zero.
+	// 17: "0" to date beside 180 on the cost report is an unavailable reading.
+	rows, err = ReadLimits("effective", strings.NewReader(`{"scope":{"type":"user","user_id":"u"},"amount":"20000","currency":"USD","period":"monthly","source":{"type":"something_new"},"period_to_date_spend":"0"}`), LimitOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if best, unavailable := rows[0].ToDate.Against(180*dollar, true); best != 180*dollar || !unavailable {
+		t.Errorf("example 17: %d %v", best, unavailable)
+	}
+	if _, ok := rows[0].Used(); ok {
+		t.Error("example 17: a reading of zero proves nothing")
+	}
+	// 18: a source nobody knows keeps its row and is marked.
+	if rows[0].Known || rows[0].Source != "something_new" || rows[0].Amount != 200*dollar {
+		t.Errorf("example 18: %+v", rows[0])
+	}
+	// 17, in a stream: an amount that cannot be read is not a zero.
 	l = ledger(1, current(), nil, 200)
 	ev := request("a0", day, 0)
 	ev.CostFrom = event.CostMissing
@@ -245,6 +271,12 @@ func TestObserve(t *testing.T) {
 	if b.Member != "a0" || !b.Time.Equal(day.Add(2*time.Hour)) || b.BoundBy != "group:g0" || b.Spent != 12*dollar ||
 		b.Later != (Bucket{2, 12 * dollar}) || b.LaterSessions != 1 {
 		t.Errorf("%+v", b)
+	}
+	if len(s.Warnings) != 2 || s.Warnings[0].Percent != 75 || s.Warnings[1].Percent != 95 || s.Warnings[1].Member != "a0" || !s.Warnings[1].Time.Equal(day.Add(time.Hour)) {
+		t.Errorf("%+v", s.Warnings)
+	}
+	if len(s.Outside) != 1 || s.Outside[0] != (Outside{"unknown product", 1}) {
+		t.Errorf("%+v", s.Outside)
 	}
 	if s.Total != 28*dollar || s.Unattributed != (Bucket{1, dollar}) || s.OtherProduct != 1 || s.Costs.Sent != 6 || len(s.Members) != 2 {
 		t.Errorf("%+v", s)
@@ -363,7 +395,10 @@ func BenchmarkLedger(b *testing.B) {
 		evs[i] = request(fmt.Sprint("a", i), day, 1000)
 	}
 	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		l.Observe(evs[i%1000])
+	n := 0
+	for b.Loop() {
+		l.Observe(evs[n%1000])
+		n++
 	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 }

@@ -248,6 +248,7 @@ type meta[T any] struct {
 	uses   []string
 	calls  []Call
 	leaves []leaf[T]
+	tree   *Node
 }
 
 // Text is the expression as written.
@@ -318,7 +319,7 @@ func (e *Env[T]) compile(text source.Text, want Kind) (meta[T], *val[T], source.
 	if len(l.ps) > 0 {
 		return meta[T]{}, nil, l.ps
 	}
-	m := meta[T]{text: text.Value, calls: l.calls}
+	m := meta[T]{text: text.Value, calls: l.calls, tree: l.tree}
 	for n := range l.uses {
 		m.uses = append(m.uses, n)
 	}

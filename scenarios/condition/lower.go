@@ -87,6 +87,7 @@ type lowerer[T any] struct {
 	leaves []leaf[T]
 	inside int // depth of any/all/none
 	nodes  int
+	tree   *Node
 }
 
 func (l *lowerer[T]) run(want Kind) *val[T] {
@@ -125,6 +126,9 @@ func (l *lowerer[T]) run(want Kind) *val[T] {
 		if _, err := checker.Check(tree, cfg); err != nil {
 			l.foreign(err)
 		}
+	}
+	if len(l.ps) == 0 {
+		l.tree = l.node(tree.Node)
 	}
 	return v
 }

@@ -220,8 +220,13 @@ func (d *Directory) InGroup(group, member int, t time.Time) bool {
 		return false
 	}
 	for i := len(d.moves[group]) - 1; i >= 0; i-- {
-		if mv := &d.moves[group][i]; !t.Before(mv.when) && mv.of[member] {
+		if mv := &d.moves[group][i]; !t.Before(mv.when) && mv.of.has(member) {
 			return mv.in
+		}
+	}
+	if d.listed != nil {
+		if since, in := d.listed[group][int32(member)]; in && !t.Before(since) {
+			return true
 		}
 	}
 	for _, s := range d.memberships[group] {

@@ -36,6 +36,7 @@ type Change struct {
 	Skill        *SkillLevel      `yaml:"skill"`
 	Plan         source.Text      `yaml:"plan,enum=team|enterprise"`
 	Arrangements *Arrangements    `yaml:"arrangements"`
+	Limit        *LimitChange     `yaml:"limit"`
 
 	At    source.Pos `yaml:"-"`
 	When  time.Time  `yaml:"-"` // On, parsed
@@ -71,6 +72,18 @@ type ConnectorChange struct {
 	Name    source.Text `yaml:"name,required"`
 	Enabled *bool       `yaml:"enabled"`
 	Policy  string      `yaml:"policy,enum=always|ask|blocked"`
+}
+
+// LimitChange sets the limit of one group, one member or the organisation, from
+// its moment on (limits take effect at once); unlimited stands for a null amount,
+// delete removes the row.
+type LimitChange struct {
+	Group        source.Text  `yaml:"group"`
+	Member       source.Text  `yaml:"member"`
+	Organisation bool         `yaml:"organisation"`
+	Limit        source.Money `yaml:"amount"`
+	Unlimited    bool         `yaml:"unlimited"`
+	Delete       bool         `yaml:"delete"`
 }
 
 // Arrangements adds and removes arrangements of the contract.
@@ -119,22 +132,40 @@ func (c *Change) Check(pos source.Pos, ps *source.Problems) {
 	if g := c.Group; g != nil && g.Add == nil && g.Remove == nil && g.Attach == nil && g.Detach == nil && g.Plugins == nil && g.Skills == nil && g.Rename == "" && !g.Delete {
 		ps.Add(pos, "give add, remove, attach, detach, plugins, skills, rename or delete", "a change of group %q changes nothing", g.Name.Value)
 	}
+	if l := c.Limit; l != nil {
+		if n := count(l.Group.Value != "", l.Member.Value != "", l.Organisation); n != 1 {
+			ps.Add(pos, "give one of group, member and organisation: true", "a change of a limit names %d subjects", n)
+		}
+		if n := count(l.Limit.Given, l.Unlimited, l.Delete); n != 1 {
+			ps.Add(pos, "give one of amount, unlimited: true and delete: true", "a change of a limit says %d things", n)
+		}
+	}
 	if r := c.Role; r != nil && r.Add == nil && r.Remove == nil && !r.Delete {
 		ps.Add(pos, "give add, remove or delete", "a change of role %q changes nothing", r.Name.Value)
 	}
 }
 
-var changeKinds = []string{"join", "leave", "members", "group", "role", "settings", "toggles", "connector", "plugin", "skill", "plan", "arrangements"}
+var changeKinds = []string{"join", "leave", "members", "group", "role", "settings", "toggles", "connector", "plugin", "skill", "plan", "arrangements", "limit"}
 
 func (c *Change) kinds() []string {
 	var out []string
 	for i, given := range []bool{c.Join != nil, c.Leave != nil, c.Members != nil, c.Group != nil, c.Role != nil, c.Settings != nil,
-		c.Toggles != nil, c.Connector != nil, c.Plugin != nil, c.Skill != nil, c.Plan.Value != "", c.Arrangements != nil} {
+		c.Toggles != nil, c.Connector != nil, c.Plugin != nil, c.Skill != nil, c.Plan.Value != "", c.Arrangements != nil, c.Limit != nil} {
 		if given {
 			out = append(out, changeKinds[i])
 		}
 	}
 	return out
+}
+
+func count(given ...bool) int {
+	n := 0
+	for _, g := range given {
+		if g {
+			n++
+		}
+	}
+	return n
 }
 
 // Kind is the one thing the change says, by its key in the file; "" when it says
@@ -193,6 +224,20 @@ func (c *Change) String() string {
 			parts = append(parts, "is deleted")
 		}
 		return fmt.Sprintf("group %s %s", g.Name.Value, strings.Join(parts, ", "))
+	case c.Limit != nil:
+		l, of := c.Limit, "the organisation"
+		if l.Group.Value != "" {
+			of = "group " + l.Group.Value
+		} else if l.Member.Value != "" {
+			of = "member " + l.Member.Value
+		}
+		switch {
+		case l.Delete:
+			return "the limit of " + of + " is deleted"
+		case l.Unlimited:
+			return of + " may spend without limit"
+		}
+		return fmt.Sprintf("the limit of %s is set to %g dollars", of, float64(l.Limit.Micros)/1e6)
 	case c.Role != nil:
 		if c.Role.Delete {
 			return fmt.Sprintf("role %s is deleted", c.Role.Name.Value)
@@ -333,6 +378,10 @@ func (c *Config) At(t time.Time) *Config {
 	return out
 }
 
+// Policy reports that the change alters what decisions on access rest on for
+// everybody: not who is in a group, who works here, or what anybody may spend.
+func (c *Change) Policy() bool { return !c.person() && c.Limit == nil }
+
 // person reports that a change concerns members only, not the configuration.
 func (c *Change) person() bool {
 	return c.Join != nil || c.Leave != nil || c.Members != nil ||
@@ -463,23 +512,31 @@ func (r *Role) apply(ch *RoleChange) {
 type move struct {
 	when, until time.Time
 	in          bool
-	of          []bool
+	of          some
 }
 
 type roleMove struct {
 	when, until time.Time
 	role, seat  string
-	of          []bool
+	of          some
+}
+
+// some is a few members by index, in order: a log of a thousand messages names
+// one or two each.
+type some []int32
+
+func (s some) has(member int) bool {
+	_, ok := slices.BinarySearch(s, int32(member))
+	return ok
 }
 
 // applyChanges turns the changes that concern members into moves, and sets
 // Joined, Left and Removed.
 func (d *Directory) applyChanges() {
 	d.moves = make([][]move, len(d.Config.Groups))
-	pick := func(s Selector) []bool {
-		of := make([]bool, len(d.Members))
+	pick := func(s Selector) (of some) {
 		for _, i := range d.Select(s) {
-			of[i] = true
+			of = append(of, int32(i))
 		}
 		return of
 	}
@@ -526,7 +583,7 @@ func (d *Directory) RoleAt(member int, t time.Time) (role, seat string) {
 		if r.when.After(t) {
 			break
 		}
-		if r.of[member] {
+		if r.of.has(member) {
 			role = r.role
 			if r.seat != "" {
 				seat = r.seat
@@ -558,6 +615,14 @@ func (d *Directory) Boundaries() [][]Boundary {
 			}
 		}
 	}
+	for g := range d.listed {
+		for i, since := range d.listed[g] {
+			if !since.IsZero() {
+				// The list says when the product had it, so that nothing is in flight after.
+				out[i] = append(out[i], Boundary{When: since, Until: since})
+			}
+		}
+	}
 	for g := range d.memberships {
 		scim := d.Config.Groups[g].Source == "scim"
 		for _, s := range d.memberships[g] {
@@ -565,11 +630,15 @@ func (d *Directory) Boundaries() [][]Boundary {
 			add(s.in, Boundary{When: s.to, SCIM: scim})
 		}
 		for _, m := range d.moves[g] {
-			add(m.of, Boundary{When: m.when, Until: m.until, SCIM: scim})
+			for _, i := range m.of {
+				out[i] = append(out[i], Boundary{When: m.when, Until: m.until, SCIM: scim})
+			}
 		}
 	}
 	for _, r := range d.roles {
-		add(r.of, Boundary{When: r.when, Until: r.until})
+		for _, i := range r.of {
+			out[i] = append(out[i], Boundary{When: r.when, Until: r.until})
+		}
 	}
 	for i := range out {
 		sort.SliceStable(out[i], func(a, b int) bool { return out[i][a].When.Before(out[i][b].When) })
@@ -584,6 +653,11 @@ func (d *Directory) Cuts() []int64 {
 	add := func(t time.Time) {
 		if !t.IsZero() {
 			out = append(out, t.UnixNano())
+		}
+	}
+	for g := range d.listed {
+		for _, since := range d.listed[g] {
+			add(since)
 		}
 	}
 	for g := range d.memberships {

@@ -326,8 +326,9 @@ type Directory struct {
 	Members []Member
 
 	byKey       map[string]int
-	memberships [][]spell // by group
-	moves       [][]move  // by group: changes that overrule the spells, in order of time
+	memberships [][]spell             // by group
+	listed      []map[int32]time.Time // by group: members of the roster and since when; nil without a roster
+	moves       [][]move              // by group: changes that overrule the spells, in order of time
 	roles       []roleMove
 }
 

@@ -14,7 +14,8 @@ import (
 
 // RosterColumns are the columns a roster may have. One of email, id and account
 // has to be given for each member: email as in the identity provider, id as
-// user_..., account the UUID of the stream. groups are group names joined by ";".
+// user_..., account the UUID of the stream. groups are group names joined by ";",
+// each with @ and a moment when it is known since when: pilot@2026-05-04.
 // organisation is the id of the member's organisation. joined, left and removed
 // are moments as in Change.On.
 var RosterColumns = []string{"email", "id", "account", "name", "department", "persona", "time_zone", "manager",
@@ -24,7 +25,7 @@ var RosterColumns = []string{"email", "id", "account", "name", "department", "pe
 type person struct {
 	Member
 	manager string
-	groups  []string
+	groups  map[string]time.Time // since when, zero for always
 	org     string
 	at      source.Pos
 }
@@ -232,10 +233,19 @@ func (p *person) set(col, v string, at source.Pos, groups, seats map[string]bool
 			if g = strings.TrimSpace(g); g == "" {
 				continue
 			}
+			since := time.Time{}
+			if i := strings.LastIndexByte(g, '@'); i > 0 && !groups[g] {
+				if t, err := ParseMoment(g[i+1:]); err == nil {
+					g, since = g[:i], t
+				}
+			}
 			if !groups[g] {
 				ps.Add(at, "list it under groups", "roster: %q is not a group of this scenario", g)
 			}
-			p.groups = append(p.groups, g)
+			if p.groups == nil {
+				p.groups = map[string]time.Time{}
+			}
+			p.groups[g] = since
 		}
 	case "joined":
 		p.Joined = moment()
@@ -295,12 +305,14 @@ func fromRoster(cfg *Config, seed uint64) (*Directory, error) {
 		members[i] = m
 	}
 	d := NewDirectory(cfg, members)
+	d.listed = make([]map[int32]time.Time, len(cfg.Groups))
 	for g := range cfg.Groups {
-		s := spell{in: make([]bool, len(members))}
+		d.listed[g] = map[int32]time.Time{}
 		for i := range people {
-			s.in[i] = slices.Contains(people[i].groups, cfg.Groups[g].Name.Value)
+			if since, in := people[i].groups[cfg.Groups[g].Name.Value]; in {
+				d.listed[g][int32(i)] = since
+			}
 		}
-		d.memberships[g] = append(d.memberships[g], s)
 	}
 	d.assign(fixed)
 	return d, nil

@@ -19,7 +19,7 @@ import (
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
-//go:embed facts/*.yaml prices.yaml
+//go:embed facts/*.yaml prices.yaml features.yaml
 var embedded embed.FS
 
 // Value is the answer of a fact for one plan. The zero value says that no
@@ -284,13 +284,11 @@ func ParseFacts(files []*source.File) (*Catalogue, error) {
 
 func (c *Catalogue) check(ps *source.Problems) {
 	keys := map[string]bool{}
-	var keyNames []string
 	for _, s := range c.sources {
 		if keys[s.Key] {
 			ps.Add(source.Pos{}, "keep one of them", "source %q is listed twice", s.Key)
 		}
 		keys[s.Key] = true
-		keyNames = append(keyNames, s.Key)
 	}
 	for _, f := range c.facts {
 		if first := c.byID[f.ID.Value]; first != nil {

@@ -97,15 +97,11 @@ type Model struct {
 
 // Month is the scenario's first whole month with every dated change of group
 // membership behind it: the month a settled budget is for.
-func Month(c *org.Config, from time.Time) time.Time {
+func Month(d *org.Directory, from time.Time) time.Time {
 	last := from
-	for _, g := range c.Groups {
-		for _, m := range g.Members {
-			for _, d := range []time.Time{m.From.Time, m.To.Time} {
-				if d.After(last) {
-					last = d
-				}
-			}
+	if cuts := d.Cuts(); len(cuts) > 0 {
+		if t := time.Unix(0, cuts[len(cuts)-1]).UTC(); t.After(last) {
+			last = t
 		}
 	}
 	first := time.Date(last.Year(), last.Month(), 1, 0, 0, 0, 0, time.UTC)

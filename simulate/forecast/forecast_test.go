@@ -20,7 +20,7 @@ import (
 
 // eventMonths is how many months are played event by event. The default keeps
 // the test quick; 2000 gives the match that the command's help quotes.
-var eventMonths = flag.Int("event-months", 16, "months to play event by event against the forecast")
+var eventMonths = flag.Int("event-months", 10, "months to play event by event against the forecast")
 
 type prices map[string][2]int64
 
@@ -89,7 +89,7 @@ func all(m *Model) []int {
 func TestEventLevel(t *testing.T) {
 	o := company(t, 40)
 	m := model(t, 40)
-	runs, err := m.Run(context.Background(), Options{Trials: 2000, Seed: 5}, all(m))
+	runs, err := m.Run(context.Background(), Options{Trials: 1000, Seed: 5}, all(m))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,8 @@ func TestReproducible(t *testing.T) {
 // What a limit does, against the limit applied request by request in the
 // plainest way.
 func TestTryAgainstPlain(t *testing.T) {
-	m := model(t, 8)
+	m := modelOf(t)
+	m.Workers = m.Workers[:8]
 	o := Options{Trials: 40, Seed: 9}
 	const limit = 25_000_000
 	effects, err := m.Try(context.Background(), o, all(m), limit, -1, 0)
@@ -240,7 +241,7 @@ func TestTryAgainstPlain(t *testing.T) {
 // A limit for a stated chance blocks at that rate on the lives it was found on
 // and on others.
 func TestCapForChance(t *testing.T) {
-	m := model(t, 40)
+	m := modelOf(t)
 	runs, err := m.Run(context.Background(), Options{Trials: 500, Seed: 1}, all(m))
 	if err != nil {
 		t.Fatal(err)
@@ -269,7 +270,7 @@ func TestCapForChance(t *testing.T) {
 // more, more sessions never cost less, and the difference of two limits is known
 // far better than either.
 func TestCommonRandomNumbers(t *testing.T) {
-	m := model(t, 20)
+	m := modelOf(t)
 	o := Options{Trials: 100, Seed: 4}
 	e, err := m.Try(context.Background(), o, all(m), 10_000_000, 20_000_000, 40_000_000)
 	if err != nil {
@@ -306,14 +307,15 @@ func TestCommonRandomNumbers(t *testing.T) {
 func TestMonth(t *testing.T) {
 	at := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
 	c := &org.Config{}
-	if m := Month(c, at(2026, 4, 1)); m != at(2026, 4, 1) {
+	directory := func() *org.Directory { return org.NewDirectory(c, []org.Member{{ID: "m"}}) }
+	if m := Month(directory(), at(2026, 4, 1)); m != at(2026, 4, 1) {
 		t.Error(m)
 	}
-	if m := Month(c, at(2026, 4, 13)); m != at(2026, 5, 1) {
+	if m := Month(directory(), at(2026, 4, 13)); m != at(2026, 5, 1) {
 		t.Error(m)
 	}
 	c.Groups = []org.Group{{Members: []org.Membership{{From: source.Day(2026, 5, 11)}}}}
-	if m := Month(c, at(2026, 4, 13)); m != at(2026, 6, 1) {
+	if m := Month(directory(), at(2026, 4, 13)); m != at(2026, 6, 1) {
 		t.Error(m)
 	}
 }

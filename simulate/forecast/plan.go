@@ -29,6 +29,8 @@ type PlanOptions struct {
 	Chance float64
 	// Cloud says that sessions may run unattended in the cloud.
 	Cloud bool
+	// Asked are limits to try beside the others, by group; -1 is none.
+	Asked map[string]int64
 	// Others is the part of the spend under the same limits that is not Cowork's;
 	// negative: not known.
 	Others float64
@@ -49,7 +51,10 @@ type Plan struct {
 	Drivers      []Driver         `json:"cost_drivers"`
 	Groups       []GroupPlan      `json:"groups"`
 	Organisation OrganisationPlan `json:"organisation"`
-	Notes        []string         `json:"notes"`
+	// WhatIf is the capture replayed against the limits and prices asked about; nil
+	// without a capture or a question.
+	WhatIf *spend.Difference `json:"what_if"`
+	Notes  []string          `json:"notes"`
 }
 
 // Amounts of a distribution, in micro-dollars.
@@ -369,6 +374,7 @@ func toCent(micros int64) int64 { return (micros + spend.Cent/2) / spend.Cent * 
 const dollar = 1_000_000
 
 func (g *GroupPlan) fill(ctx context.Context, o *PlanOptions, m *Model, opts Options, set []int, sp *Spread, current int64) error {
+	grouped := g.Group != Everybody
 	g.Spend, g.Member = amounts(sp.Quantiles()), amounts(sp.MemberQuantiles())
 	p10, p50, p90, p99 := sp.Fan(.1), sp.Fan(.5), sp.Fan(.9), sp.Fan(.99)
 	for d := range m.Days {
@@ -385,6 +391,9 @@ func (g *GroupPlan) fill(ctx context.Context, o *PlanOptions, m *Model, opts Opt
 	if current >= 0 {
 		limits = append(limits, current)
 	}
+	if v, ok := o.Asked[g.Group]; ok {
+		limits = append(limits, v)
+	}
 	effects, err := m.Try(ctx, opts, set, limits...)
 	if err != nil {
 		return err
@@ -396,6 +405,12 @@ func (g *GroupPlan) fill(ctx context.Context, o *PlanOptions, m *Model, opts Opt
 	g.Recommended = &r
 	g.Because = fmt.Sprintf("%s stops %s of member-months before their work is done (accepted: %s). The most the group could then spend is %d x %s = %s; it is expected to spend %s.",
 		spend.Dollars(recommended), percent(r.MemberMonth.Mean), percent(o.Chance), len(set), spend.Dollars(recommended), spend.Dollars(r.Exposure), round2(r.Spend.Mean))
+	if !grouped {
+		g.Because += " There is no group limit to carry it: enter it as a limit per user."
+		if o.Limits.GroupLimits {
+			g.Because = strings.Replace(g.Because, "There is no group limit to carry it: enter it as a limit per user.", "No group is configured to carry it: make it the default of a seat or of a group that holds everybody.", 1)
+		}
+	}
 	heads := alternative(1, "the budget divided by heads", "")
 	if heads.MemberMonth.Mean > r.MemberMonth.Mean {
 		heads.WhyNot = fmt.Sprintf("It is the mean user's number, and it binds the heavy ones: %s of member-months are cut short, %.1f members in a month, and %s of work does not run.",
@@ -407,7 +422,11 @@ func (g *GroupPlan) fill(ctx context.Context, o *PlanOptions, m *Model, opts Opt
 		spend.Dollars(typed), len(set), spend.Dollars(typed), spend.Dollars(int64(len(set))*typed)))
 	none := alternative(3, "no limit", fmt.Sprintf("Nothing stops a runaway month: one month in a hundred the group spends more than %s, and one member-month in a hundred more than %s.",
 		round2(g.Spend.P99), round2(g.Member.P99)))
-	g.WhyNot = append(g.WhyNot, heads, team, none)
+	g.WhyNot = append(g.WhyNot, heads)
+	if grouped {
+		g.WhyNot = append(g.WhyNot, team)
+	}
+	g.WhyNot = append(g.WhyNot, none)
 	if current >= 0 {
 		now := alternative(4, "the limit configured now", "")
 		switch {
@@ -420,9 +439,22 @@ func (g *GroupPlan) fill(ctx context.Context, o *PlanOptions, m *Model, opts Opt
 		}
 		g.WhyNot = append(g.WhyNot, now)
 	}
+	if _, ok := o.Asked[g.Group]; ok {
+		asked := alternative(len(limits)-1, "the limit asked about", "")
+		asked.WhyNot = fmt.Sprintf("It cuts %s of member-months short, %.1f members in a month; %s of work does not run; the exposure is %s.",
+			percent(asked.MemberMonth.Mean), asked.Members.Mean, round2(asked.Lost), exposure(asked.Exposure))
+		g.WhyNot = append(g.WhyNot, asked)
+	}
 	g.headroom(m, sp, o.Chance)
 	g.Assumptions = assumptions(o, m, sp, g)
 	return nil
+}
+
+func exposure(micros int64) string {
+	if micros < 0 {
+		return "without end"
+	}
+	return spend.Dollars(micros)
 }
 
 func (g *GroupPlan) headroom(m *Model, sp *Spread, chance float64) {

@@ -41,6 +41,12 @@ func (p *Plan) Write(w io.Writer) error {
 		}
 	}
 	p.printOrganisation(t)
+	if p.WhatIf != nil {
+		t.head("What if: the capture against the limits and prices asked about")
+		if t.err == nil {
+			t.err = p.WhatIf.Write(w)
+		}
+	}
 	return t.err
 }
 

@@ -1,8 +1,8 @@
 package otlp
 
 import (
+	"bytes"
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -460,32 +460,6 @@ func bySize(i int64) (int64, bool) {
 	return i, true
 }
 
-// CSVRows reads records from a CSV export with a header line, as a Splunk search
-// writes it. An empty cell counts as absent, for the form cannot tell it from
-// empty.
-type CSVRows struct {
-	r    *csv.Reader
-	head []string
-}
-
-// NewCSVRows reads the header line.
-func NewCSVRows(r io.Reader) (*CSVRows, error) {
-	c := csv.NewReader(r)
-	c.FieldsPerRecord, c.LazyQuotes, c.ReuseRecord = -1, true, true
-	head, err := c.Read()
-	if err != nil {
-		return nil, err
-	}
-	rows := &CSVRows{r: c}
-	for i, h := range head {
-		if i == 0 {
-			h = strings.TrimPrefix(h, "\uFEFF")
-		}
-		rows.head = append(rows.head, strings.Clone(strings.TrimSpace(h)))
-	}
-	return rows, nil
-}
-
 // IsCSV reports that a header line holds the columns of an export.
 func IsCSV(line string) bool {
 	line = strings.TrimPrefix(line, "\uFEFF")
@@ -501,34 +475,42 @@ func IsCSV(line string) bool {
 	return false
 }
 
-// Next reads up to n rows into the batch. It returns io.EOF behind the last row.
-// A row that is no record is counted in the batch.
-func (c *CSVRows) Next(into *Batch, n int) error {
-	for range n {
-		row, err := c.r.Read()
-		var bad *csv.ParseError
-		if errors.As(err, &bad) {
+// DecodeCSV decodes rows under a header line, as a Splunk search exports them, and
+// appends to into. An empty cell counts as absent, for the form cannot tell it
+// from empty; a row that is no record is counted.
+func DecodeCSV(data []byte, into *Batch) error {
+	c := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
+	c.FieldsPerRecord, c.LazyQuotes = -1, true
+	head, err := c.Read()
+	if err != nil {
+		return fmt.Errorf("%w: no header line", ErrJSON)
+	}
+	for i := range head {
+		head[i] = strings.TrimSpace(head[i])
+	}
+	for {
+		row, err := c.Read()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
 			into.Bad = append(into.Bad, BadRecord{Index: into.Records, Reason: "broken CSV row"})
 			into.Records++
 			continue
 		}
-		if err != nil {
-			return err
-		}
 		pairs := make([]pair, 0, len(row))
 		for i, cell := range row {
-			if cell == "" || i >= len(c.head) || c.head[i] == "" || len(pairs) >= maxPairs {
+			if cell == "" || i >= len(head) || head[i] == "" || len(pairs) >= maxPairs {
 				continue
 			}
 			if !utf8.ValidString(cell) {
 				cell = strings.ToValidUTF8(cell, "\uFFFD")
 			}
-			pairs = append(pairs, pair{c.head[i], value{k: text, s: strings.Clone(cell)}})
+			pairs = append(pairs, pair{head[i], value{k: text, s: cell}})
 		}
 		if !into.file(pairs) {
 			into.Bad = append(into.Bad, BadRecord{Index: into.Records, Reason: "row names no event"})
 			into.Records++
 		}
 	}
-	return nil
 }

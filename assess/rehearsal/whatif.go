@@ -1,0 +1,46 @@
+package rehearsal
+
+import (
+	"context"
+
+	"github.com/sandtable-dev/sandtable/rules/rbac"
+	"github.com/sandtable-dev/sandtable/simulate/otlp"
+	"github.com/sandtable-dev/sandtable/simulate/replay"
+	"github.com/sandtable-dev/sandtable/simulate/stream"
+)
+
+// WhatIf replays every attempt of the streams under the policies of two
+// scenarios and reports what changes. o.Scenario is the policy in force when the
+// streams were made, proposed the one to try. Streams written by a rehearsal of
+// o.Scenario count as simulated. Members are under their pseudonyms.
+func WhatIf(ctx context.Context, o Options, proposed Options, streams []string) (*rbac.WhatIfResult, error) {
+	a, err := prepare(o.withKey())
+	if err != nil {
+		return nil, err
+	}
+	b, err := prepare(proposed.withKey())
+	if err != nil {
+		return nil, err
+	}
+	src, err := stream.Open(streams, stream.Options{Stdin: o.Stdin})
+	if err != nil {
+		return nil, err
+	}
+	w := rbac.NewWhatIf(a.rbac, b.rbac)
+	rp := replay.New(replay.Options{From: a.from, Until: a.to}, w)
+	if err := src.Each(ctx, func(x *otlp.Batch) error { rp.Add(x.Events); return nil }); err != nil {
+		return nil, err
+	}
+	rp.Close()
+	res := w.Close(a.end)
+	for _, list := range [][]rbac.UseChange{res.Changes, res.Impossible} {
+		for i := range list {
+			for j, m := range list[i].Members {
+				if list[i].Members[j], err = a.name(m); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return &res, nil
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sandtable-dev/sandtable/assess/rehearsal"
+	"github.com/sandtable-dev/sandtable/reports"
+	"github.com/sandtable-dev/sandtable/reports/html"
+	"github.com/sandtable-dev/sandtable/reports/pdf"
+	"github.com/sandtable-dev/sandtable/scenarios"
+)
+
+// job is one bundle to be made: by run, by assess, or once more by rerun.
+type job struct {
+	scenario *scenarios.Scenario
+	streams  []string
+	key      []byte
+	target   string
+	force    bool
+	content  bool
+	look     look
+	sign     string // file of the signing key
+}
+
+// look is what shapes the report and nothing else.
+type look struct {
+	board bool   // the two pages for the board alone
+	paper string // A4 or Letter
+	logo  []byte
+}
+
+// logoName is the logo in the bundle's inputs, so that the report can be made again.
+const logoName = "inputs/logo"
+
+func lookFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "board", Usage: "report.pdf holds the two pages for the board alone"},
+		&cli.StringFlag{Name: "paper", Usage: "`SIZE` of the pages: A4 or Letter", Value: "A4"},
+		&cli.StringFlag{Name: "logo", Usage: "PNG or JPEG `FILE` for the cover"},
+		&cli.StringFlag{Name: "sign", Usage: "sign the manifest with the key in `FILE` (see keygen)"},
+	}
+}
+
+func lookOf(c *cli.Context) (look, error) {
+	l := look{board: c.Bool("board"), paper: c.String("paper")}
+	switch strings.ToLower(l.paper) {
+	case "a4":
+		l.paper = "A4"
+	case "letter":
+		l.paper = "Letter"
+	default:
+		return l, usage("--paper %q is not a size; A4 or Letter", l.paper)
+	}
+	if name := c.String("logo"); name != "" {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return l, usage("--logo: %v", err)
+		}
+		if _, err := pdf.Logo(data); err != nil {
+			return l, usage("--logo %s: %v", name, err)
+		}
+		l.logo = data
+	}
+	return l, nil
+}
+
+// options are the flags that shape the bytes of a bundle, as the manifest keeps
+// them for rerun.
+func (j job) options() []string {
+	var out []string
+	for _, kv := range j.scenario.Overrides {
+		out = append(out, "--set="+kv)
+	}
+	if j.look.board {
+		out = append(out, "--board")
+	}
+	if j.look.paper != "A4" {
+		out = append(out, "--paper="+j.look.paper)
+	}
+	if len(j.look.logo) > 0 {
+		out = append(out, "--logo="+logoName)
+	}
+	return out
+}
+
+// write carries the job out and puts the bundle in its place.
+func (j job) write(c *cli.Context) (*rehearsal.Result, *reports.Bundle, error) {
+	b, err := reports.NewBundle(j.target, j.force)
+	if err != nil {
+		return nil, nil, failure{exitUsage, err}
+	}
+	defer b.Abort() // nothing to do once committed
+	if j.sign != "" {
+		sign, err := reports.ReadSigner(j.sign)
+		if err != nil {
+			return nil, nil, failure{exitUsage, err}
+		}
+		b.SignWith(sign)
+	}
+	bar := newProgress(c.App.ErrWriter)
+	defer bar.done()
+	o := rehearsal.Options{Scenario: j.scenario, Streams: j.streams, Stdin: c.App.Reader, Key: j.key, IncludeContent: j.content, Progress: bar.show}
+	command := "assess"
+	if len(j.streams) == 0 {
+		command = "run"
+		if o.StreamTo, err = b.Create(reports.StreamName); err != nil {
+			return nil, nil, err
+		}
+		o.StreamPath = filepath.Join(b.Dir(), reports.StreamName)
+	}
+	res, err := rehearsal.Run(c.Context, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	bar.show("writing the report", 0, 0)
+	files, digest, err := reports.ResultFiles(res)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(j.look.logo) > 0 {
+		files = append(files, reports.File{Name: logoName, Data: j.look.logo})
+	}
+	in := reports.FromResult(res, digest)
+	in.Content, in.Paper, in.Logo = j.content, j.look.paper, j.look.logo
+	d := reports.Build(in)
+	files = append(files, reports.File{Name: "summary.md", Data: reports.Markdown(d)})
+	for _, f := range files {
+		if err := b.Put(f.Name, f.Data); err != nil {
+			return nil, nil, err
+		}
+	}
+	page := d
+	if j.look.board {
+		page = d.Board()
+	}
+	for _, f := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{
+		{"report.pdf", func(w io.Writer) error { return pdf.Write(w, page) }},
+		{"report.html", func(w io.Writer) error { return html.Write(w, d) }},
+	} {
+		var buf bytes.Buffer
+		if err := f.write(&buf); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", f.name, err)
+		}
+		if err := b.Put(f.name, buf.Bytes()); err != nil {
+			return nil, nil, err
+		}
+	}
+	m := reports.ResultManifest(res, Version, command)
+	m.IncludeContent, m.Options = j.content, j.options()
+	if j.scenario.Shipped {
+		m.Shipped = strings.TrimSuffix(filepath.Base(j.scenario.File.Name), ".yaml")
+	}
+	return res, b, b.Commit(m)
+}

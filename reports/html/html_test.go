@@ -1,0 +1,198 @@
+package html
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/sandtable-dev/sandtable/reports"
+)
+
+func sample(t testing.TB) reports.Input {
+	t.Helper()
+	data, err := os.ReadFile("../testdata/sample.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var in reports.Input
+	if err := json.Unmarshal(data, &in); err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+func write(t testing.TB, d *reports.Document) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Write(&b, d); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+var tags = regexp.MustCompile(`<[^>]*>`)
+
+func words(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// Every sentence of the document is on the page.
+func TestNothingIsMissing(t *testing.T) {
+	d := reports.Build(sample(t))
+	page := write(t, d)
+	i, j := strings.Index(page, "<style>"), strings.Index(page, "</style>")
+	text := strings.NewReplacer("&#39;", "'", "&#34;", `"`, "&amp;", "&", "&lt;", "<", "&gt;", ">", "&#43;", "+").Replace(tags.ReplaceAllString(page[:i]+page[j:], " "))
+	text = words(text)
+	var walk func([]reports.Block)
+	has := func(s string) {
+		t.Helper()
+		if s = words(s); !strings.Contains(text, s) {
+			t.Errorf("the page lacks %q", s)
+		}
+	}
+	table := func(tb reports.Table) {
+		for _, h := range tb.Head {
+			has(h)
+		}
+		for _, r := range tb.Rows {
+			for _, c := range r {
+				has(c.Text)
+				has(c.Status.Word)
+			}
+		}
+		has(tb.Note)
+	}
+	walk = func(blocks []reports.Block) {
+		for _, b := range blocks {
+			switch v := b.(type) {
+			case reports.Lead:
+				has(v.Text)
+			case reports.Paragraph:
+				has(v.Text)
+			case reports.Heading:
+				has(v.Text)
+			case reports.Bullets:
+				for _, s := range v.Items {
+					has(s)
+				}
+			case reports.KeyValues:
+				for _, p := range v.Pairs {
+					has(p.Key)
+					has(p.Value)
+				}
+			case reports.Table:
+				table(v)
+			case reports.StatusRow:
+				has(v.Status.Word)
+				has(v.Title)
+				has(v.Text)
+			case reports.Strip:
+				has(v.Title)
+				has(v.Text)
+			case reports.Tally:
+				for _, r := range v.Rows {
+					has(r.Title)
+					has(r.Text)
+				}
+			case reports.Beside:
+				walk(v.First)
+				walk(v.Then)
+			case reports.Notice:
+				has(v.Title)
+				walk(v.Blocks)
+			case reports.Figure:
+				has(v.Title)
+				has(v.Note)
+				if v.Data != nil {
+					table(*v.Data)
+				}
+			default:
+				t.Fatalf("%T is not checked", b)
+			}
+		}
+	}
+	for _, s := range d.Sections {
+		if s.ID != "cover" {
+			has(s.Title)
+		}
+		walk(s.Blocks)
+	}
+}
+
+// The page reaches for nothing and runs nothing.
+func TestSelfContained(t *testing.T) {
+	page := write(t, reports.Build(sample(t)))
+	for _, bad := range []string{"<script", "javascript:", "http://", "https://", "@import", "url(", "<link", "<iframe", " onload", " onclick"} {
+		if strings.Contains(strings.ToLower(page), bad) {
+			t.Errorf("the page holds %q", bad)
+		}
+	}
+	if !strings.Contains(page, "default-src 'none'") {
+		t.Error("the page does not forbid loading")
+	}
+}
+
+// Tags are closed and ids unique, and each link of the contents leads somewhere.
+func TestWellFormed(t *testing.T) {
+	page := write(t, reports.Build(sample(t)))
+	page = strings.Replace(page, "<!DOCTYPE html>", "", 1)
+	d := xml.NewDecoder(strings.NewReader(page))
+	d.Entity = xml.HTMLEntity
+	ids, links := map[string]bool{}, []string{}
+	for {
+		tok, err := d.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := tok.(xml.StartElement); ok {
+			for _, a := range e.Attr {
+				switch {
+				case a.Name.Local == "id":
+					if ids[a.Value] {
+						t.Errorf("id %q is used twice", a.Value)
+					}
+					ids[a.Value] = true
+				case a.Name.Local == "href":
+					links = append(links, a.Value)
+				}
+			}
+		}
+	}
+	for _, l := range links {
+		if !ids[strings.TrimPrefix(l, "#")] {
+			t.Errorf("%s leads nowhere", l)
+		}
+	}
+	if len(links) < 12 {
+		t.Errorf("%d links", len(links))
+	}
+}
+
+func TestHostileText(t *testing.T) {
+	for _, s := range []string{"<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "{{.Meta}}", "\u202Egnp.exe", "a\x00b\x1b[2J", strings.Repeat("x", 500), "😀 שלום", "</style><script>", "]]>", "javascript:alert(1)"} {
+		in := sample(t)
+		a := in.Assessment
+		a.Title, a.Organisation.Name, a.Client, a.AsOf, a.Answer.Text = s, s, s, s, s
+		a.Gaps[0].Title, a.Gaps[0].ID, a.Obligations[0].Title, a.Frameworks[0].ID = s, s, s, s
+		in.Matrix[0].Group, in.Findings[0].Title, in.Paper = s, s, s
+		in.Logo = []byte(s)
+		page := write(t, reports.Build(in))
+		low := strings.ToLower(page)
+		if strings.Contains(low, "<script") || strings.Contains(low, "<img src=x") || strings.Contains(page, "\u202E") || strings.Contains(page, "\x00") || strings.Contains(page, "\x1b") {
+			t.Errorf("%q reached the page", s)
+		}
+	}
+}
+
+func TestDeterministic(t *testing.T) {
+	in := sample(t)
+	if write(t, reports.Build(in)) != write(t, reports.Build(in)) {
+		t.Error("the same report gave other bytes")
+	}
+}
