@@ -350,7 +350,9 @@ func (b *Batch) file(pairs []pair) bool {
 		}
 		r.attr(n, x.v)
 	}
-	b.Dialect = dialect
+	if dialect != "flat" || b.Dialect == "" {
+		b.Dialect = dialect
+	}
 	// The product's own time is finer than what backends keep; theirs counts where
 	// the record has none.
 	if at != "" && r.stamp == "" {

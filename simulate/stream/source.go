@@ -308,7 +308,7 @@ func (d *delivery) block(b *block) error {
 		}
 		x := &u.batch
 		in.Requests++
-		if x.Dialect != "" {
+		if x.Dialect != "" && (x.Dialect != "flat" || in.dialect == "") {
 			in.dialect = x.Dialect
 		}
 		in.Other += int64(x.Other)
