@@ -29,7 +29,7 @@ type unit struct {
 type block struct {
 	input int
 	data  []byte
-	units []*unit // pointers: a batch that was decoded into must not be moved
+	units []*unit // by pointer: a batch that was used must not be copied when the block grows
 	n     int     // units in use; the others keep their memory
 	done  chan struct{}
 }
@@ -46,7 +46,8 @@ func (b *block) add(data []byte, proto bool, reason string) {
 }
 
 func (b *block) decode() {
-	for _, u := range b.units[:b.n] {
+	for i := range b.units[:b.n] {
+		u := b.units[i]
 		u.batch.Reset()
 		if u.proto {
 			u.err = otlp.DecodeProto(b.data[u.from:u.to], &u.batch)

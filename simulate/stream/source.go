@@ -296,7 +296,8 @@ func (d *delivery) block(b *block) error {
 		d.got = append(d.got, Input{})
 	}
 	in := &d.got[b.input]
-	for _, u := range b.units[:b.n] {
+	for i := range b.units[:b.n] {
+		u := b.units[i]
 		if u.err != nil {
 			if u.reason != "" {
 				in.lose(u.reason, int64(u.to-u.from))
