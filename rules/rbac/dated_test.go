@@ -188,6 +188,15 @@ func TestLeaverLag(t *testing.T) {
 	if d := e.Departures(day.Add(24 * time.Hour))[0]; !strings.Contains(d.String(), "said to have been closed 8h0m0s later, and it still worked 1h0m0s after that") {
 		t.Errorf("%s", d)
 	}
+	c.Organisation.Directory = "jit"
+	flags := ""
+	late := New(org.NewDirectory(c, []org.Member{{ID: "slow", Left: day, Removed: day.Add(30 * time.Hour)}, {ID: "unsaid", Left: day}}), current())
+	for _, f := range late.Flags(day.Add(48 * time.Hour)) {
+		flags += f.ID + " "
+	}
+	if !strings.Contains(flags, "leavers-stay slow-removal ") {
+		t.Error(flags)
+	}
 	x := e.Explain(0, Question{Kind: "capability", Name: Cowork}, at)
 	if x.Outcome != Allow || len(x.Notes) != 1 || !strings.Contains(x.Notes[0], "any use is a finding") {
 		t.Errorf("%+v", x)
