@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io/fs"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +64,13 @@ func TestShippedTable(t *testing.T) {
 		if !slices.ContainsFunc(table.OutOfReach, func(u Unseen) bool { return u.Story == story && u.Unseen == u.Played && u.Played > 0 }) {
 			t.Errorf("%s is out of reach and the table does not say so", story)
 		}
+	}
+	lesson, err := fs.ReadFile(alert.Packs(), "lesson.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rows := ShippedPack(lesson); len(rows) != 5 || ShippedPack(append(lesson, '\n')) != nil {
+		t.Errorf("%d measured rows for the lesson's five, or rows for an edited file", len(rows))
 	}
 	if _, ok := Shipped(strings.Repeat("0", 64)); ok {
 		t.Error("a table was found for rules that were never measured")

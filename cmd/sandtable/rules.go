@@ -197,6 +197,22 @@ func rulesShow(c *cli.Context) error {
 	for _, x := range r.Exceptions {
 		para("Exception until "+x.Expires.String()+", owner "+x.Owner, x.Reason+" ("+x.Condition.Value+")")
 	}
+	measured := "not measured: sandtable rules score measures these rules"
+	if digest, err := alert.Digest(alert.Packs()); err == nil && c.String("rules") == "" {
+		if table, ok := quality.Shipped(digest); ok {
+			if row, ok := table.Row(r.ID.Value); ok {
+				measured = fmt.Sprintf("%s, on %d stories and %d benign twins, one story in %d member-days.", row.Sentence(), table.Stories, table.Twins, table.MemberDaysPerStory)
+				for _, s := range row.Stories {
+					measured += fmt.Sprintf(" %s: %d of %d caught", s.Story, s.Caught, s.Played)
+					if s.OutOfReach > 0 {
+						measured += fmt.Sprintf(", %d out of reach", s.OutOfReach)
+					}
+					measured += "."
+				}
+			}
+		}
+	}
+	para("Measured on simulated stories", measured)
 	fmt.Fprintf(w, "\n%d tests. sandtable rules test runs them.\n", len(r.Tests))
 	return nil
 }
