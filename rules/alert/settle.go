@@ -12,8 +12,8 @@ import (
 // often follows from the event's name and tool alone. The engine works this out
 // once for each such pair and afterwards only counts the events.
 
-// sort is what a condition can be settled by.
-type sort struct {
+// nature is what a condition can be settled by.
+type nature struct {
 	kind   event.Kind
 	tool   string
 	named  bool // the tool is on the wire
@@ -21,7 +21,7 @@ type sort struct {
 	cowork bool
 }
 
-// bucket are the rules that must look at events of one sort. The others would
+// bucket are the rules that must look at events of one nature. The others would
 // find them false; counted stands for that.
 type bucket struct {
 	look    []*state
@@ -34,7 +34,7 @@ type bucket struct {
 const maxBuckets = 2048
 
 func (e *Engine) bucketOf(ev *event.Event) *bucket {
-	s := sort{ev.Kind, ev.Tool, ev.Tool != "", ev.MCPKnown != event.NotApplicable, ev.Product == event.Cowork}
+	s := nature{ev.Kind, ev.Tool, ev.Tool != "", ev.MCPKnown != event.NotApplicable, ev.Product == event.Cowork}
 	if b, ok := e.buckets[s]; ok {
 		return b
 	}
@@ -57,9 +57,9 @@ func (e *Engine) bucketOf(ev *event.Event) *bucket {
 	return b
 }
 
-// settled evaluates a condition with nothing known but the sort. False here is
-// false for every event of the sort, as unknown only ever turns into less.
-func settled(n *condition.Node, s *sort) condition.Tri {
+// settled evaluates a condition with nothing known but the nature. False here is
+// false for every event of that nature, as unknown only ever turns into less.
+func settled(n *condition.Node, s *nature) condition.Tri {
 	switch n.Op {
 	case "bool":
 		return condition.Of(n.Bool, true)
@@ -102,8 +102,8 @@ func settled(n *condition.Node, s *sort) condition.Tri {
 	return condition.Unknown
 }
 
-// fixed is the value of a word that follows from the sort.
-func fixed(n *condition.Node, s *sort) (string, bool) {
+// fixed is the value of a word that follows from the nature.
+func fixed(n *condition.Node, s *nature) (string, bool) {
 	if n.Op != "var" {
 		return "", false
 	}
