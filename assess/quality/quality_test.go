@@ -153,6 +153,50 @@ func TestScore(t *testing.T) {
 	}
 }
 
+// A user's own story is played like the shipped ones.
+func TestOwnStories(t *testing.T) {
+	own, err := simulate.ParseStories("own.yaml", []byte(`stories:
+  - id: own-deletes
+    title: A tidy-up that goes too far
+    intent: careless user
+    severity: medium
+    topics: [T5]
+    capture: names
+    main: rejections
+    draws: {rejections: 3..9}
+    parts: [{steps: [{prompt: ordinary}, {bash: ordinary, times: rejections, ask: user_reject, took: 2..20, needs: none, role: act, shows: true}]}]
+    twins:
+      - id: own-a
+        title: The same, meant
+        fact: W
+        innocent: the prompt asks for it
+        main: calls
+        draws: {calls: 3..9}
+        parts: [{steps: [{prompt: ordinary}, {bash: ordinary, times: calls}]}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rs, digest := parse(t, few)
+	table, err := Score(context.Background(), rs, digest, Options{Instances: 2, Twins: 1, Days: 28, Stories: own, Play: small("own-deletes", "own-a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, _ := table.Row("rejections")
+	if len(row.Stories) != 1 || row.Stories[0].Story != "own-deletes" || row.Stories[0].Played != 2 || row.Benign != 1 {
+		t.Errorf("%+v", row)
+	}
+	for text, want := range map[string]string{
+		"stories: [{id: subagent-storm, title: t, parts: [{steps: [{life: 1}]}]}]": `"subagent-storm" is taken`,
+		"stories: [{id: x, title: t}]":                                             "tells nothing",
+		"stories: [{id: x, title: t, parts: [{steps: [{life: 1}]}]}]":              "leaves out what a measurement needs",
+	} {
+		if _, err := simulate.ParseStories("own.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
+	}
+}
+
 // An edited rule meets stories nobody tuned it on.
 func TestSeedsFollowTheRules(t *testing.T) {
 	a, b := plan(Options{Label: "report", Instances: 2, Twins: 2}, "one"), plan(Options{Label: "report", Instances: 2, Twins: 2}, "two")

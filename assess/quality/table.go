@@ -297,7 +297,7 @@ func tabulate(rs []*alert.Rule, digest string, o Options, worlds []*played) *Tab
 		topic.Recall = NewShare(hits, of)
 		t.Topics = append(t.Topics, topic)
 	}
-	t.OutOfReach = unseen(worlds, luck)
+	t.OutOfReach = unseen(append(simulate.Tales(), o.Stories.Tales()...), worlds, luck)
 	if t.Stories > 0 {
 		t.MemberDaysPerStory = t.MemberDays / t.Stories
 		t.TwinsPerStory = t.Twins * 10 / t.Stories
@@ -311,10 +311,10 @@ func offWire(l *simulate.TruthLabel) bool {
 	return l.Fact == "X" || l.Fact == "C" && !slices.Contains(told, l.Story)
 }
 
-func unseen(worlds []*played, luck map[string]int) []Unseen {
+func unseen(tales []simulate.TaleInfo, worlds []*played, luck map[string]int) []Unseen {
 	titles := map[string]string{}
 	var order []string
-	for _, t := range simulate.Tales() {
+	for _, t := range tales {
 		if t.Of == "" {
 			titles[t.ID] = t.Title
 			order = append(order, t.ID)
