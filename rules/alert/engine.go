@@ -39,6 +39,7 @@ type Engine struct {
 	states    []*state
 	byKind    [][]*state
 	buckets   map[nature]*bucket
+	latest    []latest // by kind
 	absence   []*state
 	now, seen int64
 	found     []rules.Finding
@@ -95,7 +96,7 @@ type slot struct{ n, value int64 }
 
 // New makes an engine. The configuration is copied.
 func New(rs []*Rule, cfg Config) *Engine {
-	e := &Engine{cfg: folded(cfg), byKind: make([][]*state, len(event.Kinds())+1), buckets: map[nature]*bucket{}}
+	e := &Engine{cfg: folded(cfg), byKind: make([][]*state, len(event.Kinds())+1), buckets: map[nature]*bucket{}, latest: make([]latest, len(event.Kinds())+1)}
 	e.subj.cfg = &e.cfg
 	for _, r := range rs {
 		s := &state{r: r, threshold: r.Correlation.threshold, reasons: make([]int64, len(r.reasons)+1), byKey: map[string]*list.Element{}, live: list.New()}

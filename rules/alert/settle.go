@@ -24,9 +24,16 @@ type nature struct {
 // bucket are the rules that must look at events of one nature. The others would
 // find them false; counted stands for that.
 type bucket struct {
+	nature  nature // with a tool name of its own
 	look    []*state
 	settled []*state
 	counted int64
+}
+
+// latest is the bucket of the last event of a kind.
+type latest struct {
+	nature nature
+	bucket *bucket
 }
 
 // maxBuckets bounds the memory that invented tool names can take. Beyond it,
@@ -35,11 +42,15 @@ const maxBuckets = 2048
 
 func (e *Engine) bucketOf(ev *event.Event) *bucket {
 	s := nature{ev.Kind, ev.Tool, ev.Tool != "", ev.MCPKnown != event.NotApplicable, ev.Product == event.Cowork}
+	if l := &e.latest[ev.Kind]; l.bucket != nil && l.nature == s { // events come in runs
+		return l.bucket
+	}
 	if b, ok := e.buckets[s]; ok {
+		e.latest[ev.Kind] = latest{b.nature, b}
 		return b
 	}
 	s.tool = strings.Clone(s.tool)
-	b := &bucket{}
+	b := &bucket{nature: s}
 	full := len(e.buckets) >= maxBuckets
 	for _, st := range e.byKind[ev.Kind] {
 		switch {
