@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -273,6 +274,25 @@ func TestClean(t *testing.T) {
 			t.Errorf("Clean(%q) = %q, want %q", in, got, want)
 		}
 	}
+}
+
+func TestVisual(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain 12": "plain 12", "שלום": "םולש", "a שלום b": "a םולש b", "שלום עולם": "םלוע םולש", "צוות 12 כן": "ןכ 12 תווצ", "x (שלום)": "x (םולש)",
+	} {
+		if got := visual(in); got != want {
+			t.Errorf("visual(%q) = %q, want %q", in, got, want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.StringOf(rapid.RuneFrom([]rune("ab 12(שלוםم),"))).Draw(t, "s")
+		a, b := []rune(s), []rune(visual(s))
+		slices.Sort(a)
+		slices.Sort(b)
+		if !slices.Equal(a, b) {
+			t.Fatalf("visual(%q) lost or made up letters", s)
+		}
+	})
 }
 
 func TestCleanProperties(t *testing.T) {
