@@ -109,6 +109,9 @@ func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 		m.InputsNotCopied = append(m.InputsNotCopied, InputInfo{Name: filepath.Base(r.Scenario.File.Name), SHA256: hex.EncodeToString(sum[:]),
 			Size: int64(len(r.Scenario.File.Data)), Format: "scenario with a roster", Records: int64(r.Assessment.Counters.Members)})
 	}
+	for _, e := range r.Evidence {
+		m.InputsNotCopied = append(m.InputsNotCopied, InputInfo{Name: e.What, SHA256: e.SHA256, Size: e.Size, Format: e.Class})
+	}
 	if !r.Observed {
 		return m
 	}

@@ -12,8 +12,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/assess"
@@ -40,6 +40,8 @@ type Options struct {
 	// Streams are captures to replay; none means that the scenario is played.
 	Streams []string
 	Stdin   io.Reader // what the stream "-" reads
+	// Evidence are exports from outside the telemetry, beside Streams.
+	Evidence []string
 	// StreamTo takes the played stream, and StreamPath is where it can be read
 	// again once StreamTo is closed. Both left out means a temporary file.
 	StreamTo   io.WriteCloser
@@ -115,6 +117,8 @@ type run struct {
 	alerts    *alert.Engine
 	coverage  *coverage.Report
 	analytics *analytics.Report
+
+	evidenceRead *assess.Evidence
 }
 
 func prepare(o Options) (*run, error) {
@@ -137,6 +141,18 @@ func prepare(o Options) (*run, error) {
 	}
 	if err := r.checkNames(); err != nil {
 		return nil, err
+	}
+	if len(o.Evidence) > 0 {
+		ev, err := r.readEvidence(0)
+		if err != nil {
+			return nil, err
+		}
+		if r.facts, err = r.facts.With(ev.Overlay); err != nil {
+			return nil, err
+		}
+		if r.model, err = r.model.With(ev.Overlay); err != nil {
+			return nil, err
+		}
 	}
 	if r.dir, err = org.Build(&s.Config, s.Seed); err != nil {
 		return nil, err
@@ -322,7 +338,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	freshness, _ := strconv.Atoi(fresh) // not stated reads as the shortest
 	usage := analytics.New(analytics.Config{
 		FreshnessDays: freshness,
-		Directory: r.dir, From: r.from, To: r.to, AsOf: r.to, Plan: r.s.Organisation.Plan.Value, // figures as they stood when the period ended
+		Directory:     r.dir, From: r.from, To: r.to, AsOf: r.to, Plan: r.s.Organisation.Plan.Value, // figures as they stood when the period ended
 		// Noon: a membership that starts today has spread by then.
 		Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day.Add(12*time.Hour)) },
 	})
@@ -383,8 +399,12 @@ func (r *run) checkNames() error {
 		}
 		known(a.Id, "an attestation the assessor knows", r.model.Attestations())
 	}
+	var tales []string // stories, and twins by number and letter
+	for _, t := range simulate.Tales() {
+		tales = append(tales, t.ID)
+	}
 	for _, i := range r.s.Incidents {
-		known(i.Story, "a story the simulator can play", simulate.StoryNames())
+		known(i.Story, "a story the simulator can play", tales)
 	}
 	return r.s.Explain(ps)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sandtable-dev/sandtable/assess/oscal"
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
 	"github.com/sandtable-dev/sandtable/reports"
 	"github.com/sandtable-dev/sandtable/reports/html"
@@ -24,6 +25,7 @@ import (
 type job struct {
 	scenario *scenarios.Scenario
 	streams  []string
+	evidence []string // exports beside the streams
 	key      []byte
 	target   string
 	force    bool
@@ -130,7 +132,7 @@ func (j job) write(c *cli.Context) (*rehearsal.Result, *reports.Bundle, error) {
 	}
 	bar := newProgress(c.App.ErrWriter)
 	defer bar.done()
-	o := rehearsal.Options{Scenario: j.scenario, Streams: j.streams, Stdin: c.App.Reader, Key: j.key, IncludeContent: j.content, Progress: bar.show}
+	o := rehearsal.Options{Scenario: j.scenario, Streams: j.streams, Evidence: j.evidence, Stdin: c.App.Reader, Key: j.key, IncludeContent: j.content, Progress: bar.show}
 	command := "assess"
 	if len(j.streams) == 0 {
 		command = "run"
@@ -148,6 +150,11 @@ func (j job) write(c *cli.Context) (*rehearsal.Result, *reports.Bundle, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	oscalFiles, err := oscalOf(res, files)
+	if err != nil {
+		return nil, nil, err
+	}
+	files = append(files, oscalFiles...)
 	if len(j.look.logo) > 0 {
 		files = append(files, reports.File{Name: logoName, Data: j.look.logo})
 	}
@@ -188,4 +195,23 @@ func (j job) write(c *cli.Context) (*rehearsal.Result, *reports.Bundle, error) {
 		m.Shipped = strings.TrimSuffix(filepath.Base(j.scenario.File.Name), ".yaml")
 	}
 	return res, b, b.Commit(m)
+}
+
+// oscalOf writes the assessment a second time, for tools that read OSCAL.
+func oscalOf(res *rehearsal.Result, files []reports.File) ([]reports.File, error) {
+	for _, f := range files {
+		if f.Name != "assessment.json" {
+			continue
+		}
+		docs, err := oscal.Documents(res.Assessment, f.Data, Version)
+		if err != nil {
+			return nil, err
+		}
+		var out []reports.File
+		for _, d := range docs {
+			out = append(out, reports.File{Name: d.Name, Data: d.Data})
+		}
+		return out, nil
+	}
+	return nil, nil
 }
