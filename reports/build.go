@@ -517,7 +517,7 @@ func (b *builder) conditions() {
 		}
 		blocks = append(blocks, Heading{"What would change it"}, t)
 	} else if c := b.closes(); len(c) > 0 {
-		blocks = append(blocks, Heading{"What would change it: one of"}, Bullets{alternatives(c)})
+		blocks = append(blocks, Heading{"What would change it" + oneOf(c)}, Bullets{alternatives(c)})
 	}
 	strip := b.changedStrip()
 	if len(a.ChangedSince) > 0 {
@@ -665,7 +665,7 @@ func (b *builder) gap(g assess.Gap) {
 		blocks = append(blocks, Heading{"Each surface apart"}, t)
 	}
 	if len(g.Closes) > 0 {
-		blocks = append(blocks, Heading{"What it would take to close it: one of"}, Bullets{alternatives(g.Closes)})
+		blocks = append(blocks, Heading{"What it would take to close it" + oneOf(g.Closes)}, Bullets{alternatives(g.Closes)})
 	}
 	for _, f := range g.Footnotes {
 		blocks = append(blocks, Paragraph{Text: f, Small: true})
@@ -1142,6 +1142,14 @@ func telltale(note string) bool {
 		return false
 	}
 	return true
+}
+
+// oneOf says that a list is a choice, where its items were joined by "or".
+func oneOf(items []string) string {
+	if slices.ContainsFunc(items, func(s string) bool { return strings.HasSuffix(strings.TrimSpace(s), ", or") }) {
+		return ": one of"
+	}
+	return ""
 }
 
 // alternatives cleans a list whose items were written as one sentence.
