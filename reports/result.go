@@ -149,6 +149,7 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 		in.Spend = append(in.Spend, l)
 	}
 	in.MemberSpend = memberSpend(r.Spend.Members)
+	in.Fans = outlook(r)
 	in.Coverage = coverageLines(r.Coverage)
 	for _, f := range r.Matrix.Flags {
 		in.Flags = append(in.Flags, FlagLine{Severity: f.Severity.String(), Subject: f.Subject, Text: f.Text})
@@ -278,6 +279,31 @@ func Fans(p *forecast.Plan) []SpendFan {
 
 // memberSpend groups the months of members by the limit that bound them, each
 // group sorted.
+// outlook is the month in which the period ends against the organisation's ceiling, which is the
+// only limit that a sum can be held against.
+func outlook(r *rehearsal.Result) []SpendFan {
+	o := r.Spend.Outlook
+	if o == nil {
+		return nil
+	}
+	f := SpendFan{Title: "The organisation's month: spend so far, and the range it may take", LimitMicros: -1,
+		Note: fmt.Sprintf("%d trials of the rest of the month, from what was seen in the period and without any limit.", o.Trials)}
+	for _, m := range r.Spend.Months {
+		if m.Month == o.Month {
+			f.LimitMicros = m.Limit
+		}
+	}
+	// A ceiling far above would press the picture flat.
+	if high := o.Days[len(o.Days)-1].P90; f.LimitMicros > 3*high {
+		f.Note += fmt.Sprintf(" The ceiling of %s lies far above the picture.", spend.Dollars(f.LimitMicros))
+		f.LimitMicros = -1
+	}
+	for _, d := range o.Days {
+		f.Points = append(f.Points, FanPoint{Day: d.Date, Actual: d.Spent, Low: d.P10, Mid: d.P50, High: d.P90})
+	}
+	return []SpendFan{f}
+}
+
 func memberSpend(ms []spend.MemberSpend) []SpendGroup {
 	var out []SpendGroup
 	at := map[string]int{}

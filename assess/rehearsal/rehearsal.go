@@ -29,6 +29,7 @@ import (
 	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 	"github.com/sandtable-dev/sandtable/simulate"
+	"github.com/sandtable-dev/sandtable/simulate/forecast"
 	"github.com/sandtable-dev/sandtable/simulate/otlp"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
 	"github.com/sandtable-dev/sandtable/simulate/stream"
@@ -118,6 +119,10 @@ type run struct {
 	coverage  *coverage.Report
 	analytics *analytics.Report
 
+	calibration  *forecast.Calibrator
+	perDay       daily
+	drivers      *spend.Drivers
+	month        *Outlook
 	evidenceRead *assess.Evidence
 }
 
@@ -346,7 +351,9 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	if r.observed {
 		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
 	}
-	rp := replay.New(opts, r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage)
+	r.calibration, r.perDay = forecast.NewCalibrator(r.dir, r.prices), daily{}
+	r.drivers = spend.NewDrivers(r.prices, r.prices.WebSearchPer1000/1000)
+	rp := replay.New(opts, r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage, r.calibration, r.perDay, r.drivers)
 	var n, total int64
 	if r.written != nil {
 		total = r.written.Events
@@ -364,6 +371,9 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	r.counts, r.findings = rp.Close()
 	r.inputs = src.Report()
 	r.coverage, r.analytics = cover.Report(), usage.Report()
+	if r.month, err = r.outlook(ctx); err != nil {
+		return err
+	}
 	if r.observed && r.counts.Received == 0 {
 		return fmt.Errorf("%w in %d input(s): %s", ErrNoRecords, len(r.inputs), lossesOf(r.inputs))
 	}

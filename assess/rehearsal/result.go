@@ -116,7 +116,10 @@ type Spend struct {
 	spend.Summary
 	Budgets []Budget `json:"budgets"`
 	// Stopped counts what the limits stopped while the scenario was played.
-	Stopped *Stopped `json:"stopped,omitempty"`
+	Stopped *Stopped            `json:"stopped,omitempty"`
+	Drivers []spend.DriverSpend `json:"drivers"`
+	// Outlook is nil when there is nothing to forecast from.
+	Outlook *Outlook `json:"outlook"`
 }
 
 // Budget is a group limit with the lesson's formula beside it.
@@ -268,7 +271,7 @@ func (r *run) organisation(m rbac.Matrix) (Organisation, error) {
 }
 
 func (r *run) spending() (Spend, error) {
-	out := Spend{Summary: r.ledger.Summary(), Budgets: []Budget{}}
+	out := Spend{Summary: r.ledger.Summary(), Budgets: []Budget{}, Drivers: r.drivers.Report(), Outlook: r.month}
 	var err error
 	for i := range out.Members {
 		if out.Members[i].Member, err = r.name(out.Members[i].Member); err != nil {

@@ -160,7 +160,7 @@ func (j job) write(c *cli.Context) (*rehearsal.Result, *reports.Bundle, error) {
 	}
 	in := reports.FromResult(res, digest)
 	if command == "run" {
-		in.Fans = j.fans(c.Context)
+		in.Fans = append(in.Fans, j.fans(c.Context)...)
 	}
 	in.Content, in.Paper, in.Logo = j.content, j.look.paper, j.look.logo
 	d := reports.Build(in)
