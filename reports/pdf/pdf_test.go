@@ -7,6 +7,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
 	"os"
 	"slices"
 	"strings"
@@ -146,6 +150,35 @@ func noOverflow(t *testing.T, d *reports.Document) {
 			if end := x.y + x.box.h; end > g.h-g.bottom+0.1 {
 				t.Errorf("page %d runs %.1f mm over (%s)", i+1, end-(g.h-g.bottom), x.box.place)
 			}
+		}
+	}
+}
+
+// Every PNG and JPEG that Go reads can stand on the cover, those that gofpdf
+// cannot embed included; anything else is refused with a reason.
+func TestLogo(t *testing.T) {
+	deep := image.NewNRGBA64(image.Rect(0, 0, 300, 40)) // 16 bits a channel
+	for x := range 300 {
+		deep.Set(x, 20, color.NRGBA64{R: 0xFFFF, A: 0x8000})
+	}
+	var p, j bytes.Buffer
+	if err := errors.Join(png.Encode(&p, deep), jpeg.Encode(&j, deep, nil)); err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{"16-bit PNG": p.Bytes(), "JPEG": j.Bytes()} {
+		in := sample(t)
+		in.Logo = data
+		raw := write(t, reports.Build(in))
+		if !bytes.Contains(raw, []byte("/Subtype /Image")) {
+			t.Errorf("%s: no image in the file", name)
+		}
+		if !bytes.Equal(raw, write(t, reports.Build(in))) {
+			t.Errorf("%s: other bytes the second time", name)
+		}
+	}
+	for _, bad := range [][]byte{nil, []byte("GIF89a"), p.Bytes()[:60]} {
+		if _, err := Logo(bad); err == nil {
+			t.Errorf("%.10q passed for a logo", bad)
 		}
 	}
 }
