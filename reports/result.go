@@ -277,10 +277,8 @@ func Fans(p *forecast.Plan) []SpendFan {
 	return out
 }
 
-// memberSpend groups the months of members by the limit that bound them, each
-// group sorted.
-// outlook is the month in which the period ends against the organisation's ceiling, which is the
-// only limit that a sum can be held against.
+// outlook is the month in which the period ends against the organisation's
+// ceiling, which is the only limit that a sum can be held against.
 func outlook(r *rehearsal.Result) []SpendFan {
 	o := r.Spend.Outlook
 	if o == nil {
@@ -304,6 +302,8 @@ func outlook(r *rehearsal.Result) []SpendFan {
 	return []SpendFan{f}
 }
 
+// memberSpend groups the months of members by the limit that bound them, each
+// group sorted.
 func memberSpend(ms []spend.MemberSpend) []SpendGroup {
 	var out []SpendGroup
 	at := map[string]int{}

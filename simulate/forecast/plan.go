@@ -310,6 +310,12 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Plan, error) {
 		}
 		g.inputs(m, sp, s.formula, len(s.set))
 		g.Budget = spend.Formula(g.Inputs.SessionsPerWeek, g.Inputs.SessionCost, g.Inputs.Users)
+		if sp != nil && m.Thin != "" {
+			g.Spend, g.Member = amounts(sp.Quantiles()), amounts(sp.MemberQuantiles())
+			g.Because = fmt.Sprintf("No number is recommended. %s The formula's %s a member is what its own inputs give.", m.Thin, spend.Dollars(g.Budget.PerMemberMicros))
+			p.Groups = append(p.Groups, g)
+			continue
+		}
 		if sp == nil {
 			g.Because = fmt.Sprintf("Nobody in this group may use Cowork in %s, so there is nothing to forecast; the formula's %s a member is what its own inputs give, for what other products they use.",
 				p.Month, spend.Dollars(g.Budget.PerMemberMicros))
