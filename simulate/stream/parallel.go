@@ -16,10 +16,20 @@ import (
 // nothing, little enough that memory stays flat.
 const blockBytes = 128 << 10
 
+// kind is how a unit is read.
+type kind uint8
+
+const (
+	kindJSON kind = iota
+	kindProto
+	kindFlat // JSON documents of other tools
+	kindCSV
+)
+
 // unit is one request.
 type unit struct {
 	from, to int // in block.data
-	proto    bool
+	kind     kind
 	reason   string // counted when it is unusable; "" when its loss is counted already
 	batch    otlp.Batch
 	err      error
@@ -34,13 +44,13 @@ type block struct {
 	done  chan struct{}
 }
 
-func (b *block) add(data []byte, proto bool, reason string) {
+func (b *block) add(data []byte, k kind, reason string) {
 	if b.n == len(b.units) {
 		b.units = append(b.units, new(unit))
 	}
 	u := b.units[b.n]
 	b.n++
-	u.from, u.proto, u.reason, u.err = len(b.data), proto, reason, nil
+	u.from, u.kind, u.reason, u.err = len(b.data), k, reason, nil
 	b.data = append(b.data, data...)
 	u.to = len(b.data)
 }
@@ -49,10 +59,16 @@ func (b *block) decode() {
 	for i := range b.units[:b.n] {
 		u := b.units[i]
 		u.batch.Reset()
-		if u.proto {
-			u.err = otlp.DecodeProto(b.data[u.from:u.to], &u.batch)
-		} else {
-			u.err = otlp.DecodeJSON(b.data[u.from:u.to], &u.batch)
+		data := b.data[u.from:u.to]
+		switch u.kind {
+		case kindProto:
+			u.err = otlp.DecodeProto(data, &u.batch)
+		case kindFlat:
+			u.err = otlp.DecodeFlat(data, &u.batch)
+		case kindCSV:
+			u.err = otlp.DecodeCSV(data, &u.batch)
+		default:
+			u.err = otlp.DecodeJSON(data, &u.batch)
 		}
 	}
 }
@@ -83,7 +99,7 @@ func newPipeline(ctx context.Context, workers int, wg *sync.WaitGroup) *pipeline
 }
 
 // put adds a unit, whose bytes may be reused afterwards.
-func (p *pipeline) put(data []byte, proto bool, reason string) error {
+func (p *pipeline) put(data []byte, k kind, reason string) error {
 	if p.cur == nil {
 		select {
 		case p.cur = <-p.free:
@@ -93,7 +109,7 @@ func (p *pipeline) put(data []byte, proto bool, reason string) error {
 		}
 		p.cur.input = p.input
 	}
-	p.cur.add(data, proto, reason)
+	p.cur.add(data, k, reason)
 	if len(p.cur.data) < blockBytes {
 		return nil
 	}

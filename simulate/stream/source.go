@@ -69,7 +69,7 @@ func (o *Options) defaults() {
 }
 
 // Formats are the names Options.Format takes.
-func Formats() []string { return []string{"otlp"} }
+func Formats() []string { return append(append([]string{"otlp"}, otlp.Dialects...), "csv") }
 
 // Source is an ordered list of inputs.
 type Source struct {
@@ -93,6 +93,8 @@ type Input struct {
 	Products [event.OfficeAgents + 1]int64
 	Lost     []Loss // by first occurrence
 	Reasons  []Loss // why records were bad or salvaged, at most 64 kinds
+
+	dialect string // form of other tools' documents
 }
 
 // Loss counts what was lost for one reason. Bytes is of unpacked data, as far as
@@ -306,6 +308,9 @@ func (d *delivery) block(b *block) error {
 		}
 		x := &u.batch
 		in.Requests++
+		if x.Dialect != "" && (x.Dialect != "flat" || in.dialect == "") {
+			in.dialect = x.Dialect
+		}
 		in.Other += int64(x.Other)
 		in.Records += int64(len(x.Events))
 		for k := range x.Bad {
@@ -333,6 +338,9 @@ func (d *delivery) block(b *block) error {
 
 // add joins what the delivery counted to what the reader counted.
 func (in *Input) add(got *Input) {
+	if got.dialect != "" && in.Format != "csv" {
+		in.Format += " of " + got.dialect
+	}
 	in.Requests, in.Records, in.Bad, in.Salvaged, in.Other, in.Products, in.Reasons = got.Requests, got.Records, got.Bad, got.Salvaged, got.Other, got.Products, got.Reasons
 	for _, l := range got.Lost {
 		for range l.Count - 1 {
@@ -464,6 +472,9 @@ func (s stop) Is(target error) bool { return target == errStop }
 // content recognises the form by its first bytes and reads it. A returned error
 // comes from a layer below or is a stop.
 func (r *reading) content(br *bufio.Reader) (string, error) {
+	if r.opts.Format == "csv" {
+		return "csv", r.csv(br)
+	}
 	head, err := br.Peek(4 << 10)
 	if len(head) == 0 {
 		if err == io.EOF {
@@ -486,6 +497,9 @@ func (r *reading) content(br *bufio.Reader) (string, error) {
 		return "protobuf", r.protobuf(br)
 	case len(head) >= 4 && int64(binary.BigEndian.Uint32(head)) <= int64(r.opts.MaxLine) && (len(head) == 4 || framed(head[4:])):
 		return "frames", r.frames(br)
+	}
+	if first, _, _ := bytes.Cut(head, []byte("\n")); otlp.IsCSV(string(first)) {
+		return "csv", r.csv(br)
 	}
 	// Perhaps lines behind a damaged first one.
 	if head[0] >= 0x20 || bytes.ContainsAny(head[:1], "\t\r") {
@@ -763,5 +777,56 @@ func (r *reading) decode(data []byte, proto bool, reason string) error {
 	if err := r.ctx.Err(); err != nil {
 		return stop{err}
 	}
-	return r.pipe.put(data, proto, reason)
+	kind := kindJSON
+	switch {
+	case proto:
+		kind = kindProto
+	case r.opts.Format != "" && r.opts.Format != "otlp":
+		kind = kindFlat
+	}
+	return r.pipe.put(data, kind, reason)
+}
+
+// csv reads rows under a header line. A unit is the header with some rows, cut
+// where no quotation is open.
+func (r *reading) csv(br *bufio.Reader) error {
+	var head []byte
+	var rows []byte
+	send := func() error {
+		if len(rows) == 0 {
+			return nil
+		}
+		err := r.pipe.put(append(head[:len(head):len(head)], rows...), kindCSV, LostLine)
+		rows = rows[:0]
+		return err
+	}
+	quotes := 0
+	for {
+		if err := r.ctx.Err(); err != nil {
+			return stop{err}
+		}
+		line, whole, err := r.line(br)
+		if err != nil && err != io.EOF {
+			if serr := send(); serr != nil {
+				return serr
+			}
+			return err
+		}
+		if whole {
+			quotes += bytes.Count(line, []byte{'"'})
+			if head == nil {
+				if quotes%2 == 0 && len(bytes.TrimSpace(line)) > 0 {
+					head, quotes = append([]byte(nil), line...), 0
+				}
+			} else if rows = append(rows, line...); quotes%2 == 0 && len(rows) > 64<<10 || len(rows) > r.opts.MaxLine {
+				quotes = 0
+				if err := send(); err != nil {
+					return err
+				}
+			}
+		}
+		if err == io.EOF {
+			return send()
+		}
+	}
 }

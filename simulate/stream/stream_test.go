@@ -142,6 +142,8 @@ func TestForms(t *testing.T) {
 		{"zstd frames of protobuf", "frames", framesOf(zip(t, proto(0)), zip(t, proto(1))), 4},
 		{"zstd frames of json", "frames", framesOf(zip(t, each[0]), zip(t, each[1])), 4},
 		{"zstd around protobuf frames", "zstd, frames", zip(t, framesOf(proto(0))), 2},
+		{"other tools", "json lines of clickhouse", []byte(`{"Timestamp":"2026-01-02 03:04:05.000000000","Body":"claude_code.x","LogAttributes":{"event.name":"x"}}` + "\n" + `{"Timestamp":"2026-01-02 03:04:06","Body":"claude_code.y","LogAttributes":{}}` + "\n"), 2},
+		{"csv", "csv", []byte("_time,_raw,event.name,prompt\n2026-01-02T03:04:05.000+00:00,claude_code.user_prompt,user_prompt,\"two\nlines, \"\"quoted\"\"\"\n2026-01-02T03:04:06.000+00:00,,api_request,\n"), 2},
 		{"empty", "empty", nil, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
