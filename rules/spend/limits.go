@@ -47,7 +47,7 @@ type LimitRow struct {
 	// Status is set for an increase request (Type spend_limit_increase_request),
 	// which has no amount: a sign of demand, and no limit.
 	Status RequestStatus
-	At        source.Pos
+	At     source.Pos
 }
 
 // Reading is spend to date as the API gives it: informational, and "0" both for

@@ -216,6 +216,7 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Plan, error) {
 	m, c := o.Model, o.Directory.Config
 	p := &Plan{Month: m.From.Format("2006-01"), Days: m.Days, Origin: m.Origin, Captured: m.Captured, Trials: o.Trials, Seed: o.Seed, Chance: o.Chance,
 		Pool: len(m.Pool), Groups: []GroupPlan{}, Drivers: []Driver{}, Notes: append([]string{}, m.Notes...)}
+	p.Notes = append(p.Notes, "members vary independently of each other: a month in which everybody is busier at once lies outside these bands")
 	if !(o.Chance > 0 && o.Chance < 1) {
 		return nil, fmt.Errorf("forecast: the accepted chance is %v, expected between 0 and 1", o.Chance)
 	}
