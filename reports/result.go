@@ -174,6 +174,9 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 	for _, w := range r.Analytics.Weeks {
 		in.Adoption = append(in.Adoption, AdoptionLine{Week: w.From, Sessions: w.Sessions, Active: w.Active, Enabled: w.Enabled})
 	}
+	for _, d := range r.Analytics.Days {
+		in.Rolling = append(in.Rolling, RollingDay{d.Date, d.Sessions, d.DAU, d.WAU, d.MAU})
+	}
 	for i, p := range r.Scenario.Rollout {
 		l := PhaseLine{Name: p.Name, From: p.From.String(), To: "Open"}
 		if i+1 < len(r.Scenario.Rollout) {
