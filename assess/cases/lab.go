@@ -46,6 +46,7 @@ type LabFile struct {
 	Name    string     `yaml:"name,required"`
 	Edit    bool       `yaml:"edit"`
 	Content string     `yaml:"content"`
+	World   bool       `yaml:"world"`   // the lab's scenario as it is written, without Set
 	Answers bool       `yaml:"answers"` // the answer sheet, made of the lab's answers
 	Capture bool       `yaml:"capture"` // the stream of the lab's scenario
 	At      source.Pos `yaml:"-"`
@@ -135,6 +136,13 @@ func (l *Lab) LayOut(ctx context.Context, dir string, capture func(context.Conte
 					return err
 				}
 				return capture(ctx, s, w)
+			case lf.World:
+				s, err := l.load(l.Scenario.Value)
+				if err != nil {
+					return err
+				}
+				_, err = w.Write(s.File.Data)
+				return err
 			case lf.Answers:
 				_, err := io.WriteString(w, l.sheet())
 				return err

@@ -34,8 +34,24 @@ func (s Style) Bad(t string) string  { return s.wrap("31", t) }
 func Wrap(text string, width int, indent string) string {
 	var out []string
 	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
-		if line == "" || line[0] == ' ' {
+		if line == "" || line[0] == ' ' && len([]rune(line)) <= width {
 			out = append(out, strings.TrimRight(line, " "))
+			continue
+		}
+		if line[0] == ' ' { // too long to stand as written: it hangs by where its words begin
+			words := strings.TrimLeft(line, " ")
+			lead := line[:len(line)-len(words)]
+			if i := strings.Index(words, ". "); i > 0 && i < 3 {
+				lead += strings.Repeat(" ", i+2)
+			}
+			wrapped := strings.Split(Wrap(words, width-len(lead), ""), "\n")
+			for i, w := range wrapped {
+				if i == 0 {
+					out = append(out, line[:len(line)-len(words)]+w)
+				} else {
+					out = append(out, lead+w)
+				}
+			}
 			continue
 		}
 		cur := ""
