@@ -73,6 +73,7 @@ type numbers struct {
 	ResultSigma     number `yaml:"result_sigma,required"`
 	SilentShare     number `yaml:"silent_share,required"`
 	OldShare        number `yaml:"old_share,required"`
+	LongPrompt      number `yaml:"long_prompt,required"`
 	SkewShare       number `yaml:"skew_share,required"`
 	SkewMost        number `yaml:"skew_most,required"`
 	RestartMedian   number `yaml:"restart_median,required"`
@@ -134,6 +135,7 @@ type profile struct {
 	Followups      []string      `yaml:"followups,required"`
 	Commands       []string      `yaml:"commands,required"`
 	Answers        []string      `yaml:"answers,required"`
+	Words          []string      `yaml:"words,required"`
 
 	toolWeights []float64 // weights of Tools, for pick
 }

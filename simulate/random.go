@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -54,6 +55,32 @@ func pick(r *rand.Rand, weights []float64) int {
 		}
 	}
 	return len(weights) - 1
+}
+
+// prose is n bytes of text that means nothing, of ASCII words; the earlier words
+// of the list come more often.
+func prose(r *rand.Rand, words []string, n int) string {
+	b := make([]byte, 0, n+16)
+	start, sentence := true, 0
+	for len(b) < n {
+		u := r.Float64()
+		w := words[int(u*u*float64(len(words)))]
+		if r.IntN(14) == 0 {
+			w = strconv.Itoa(r.IntN(5000))
+		}
+		from := len(b)
+		b = append(b, w...)
+		if start && b[from] >= 'a' && b[from] <= 'z' {
+			b[from] -= 'a' - 'A'
+		}
+		start = false
+		if sentence++; sentence > 6 && r.IntN(7) == 0 {
+			b = append(b, '.')
+			start, sentence = true, 0
+		}
+		b = append(b, ' ')
+	}
+	return string(b[:n])
 }
 
 const hexDigits = "0123456789abcdef"

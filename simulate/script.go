@@ -87,13 +87,17 @@ type writer struct {
 	ctx    float64 // tokens the next request finds in the conversation
 	fresh  float64 // tokens added since the last request
 	mark   *mark
+	prose  *rand.Rand // texts have a stream of their own, so that they change no other draw
 }
+
+// filler is a text of n bytes that nobody reads.
+func (wr *writer) filler(n int) string { return prose(wr.prose, wr.w.p.Words, n) }
 
 func (w *world) write(sp spec) *script {
 	s, n := sp.staff, &w.p.N
 	r := org.Stream(w.seed, "session", s.ID, sp.day, strconv.Itoa(sp.n))
 	day, _ := time.Parse(time.DateOnly, sp.day)
-	wr := &writer{w: w, s: s, r: r, day: day, sc: &script{session: uuid(r)}}
+	wr := &writer{w: w, s: s, r: r, day: day, prose: w.stream("prose", sp), sc: &script{session: uuid(r)}}
 	sc := wr.sc
 	if sc.cloud = w.inCloud(sp); sc.cloud { // the container's own folders
 		c := *s
@@ -200,6 +204,9 @@ func (wr *writer) prompt(text string) *step {
 		wr.fresh, wr.ctx = wr.fresh+wr.ctx, 0
 	}
 	wr.fresh += float64(len(text))/4 + 30
+	if wr.mark == nil && wr.prose.Float64() < n.LongPrompt.Value {
+		text += " " + wr.filler(40+int(lognormal(wr.prose, 120, 0.8)))
+	}
 	return wr.add(step{op: opPrompt, wait: wait, id: uuid(wr.r), text: text, length: int64(len([]rune(text)))})
 }
 
@@ -220,7 +227,11 @@ func (wr *writer) request() *step {
 		in: int64(between(r, 2, 12)), out: int64(min(lognormal(r, n.OutputMedian.Value, n.OutputSigma.Value), 16000)) + 1,
 		read: int64(wr.ctx), create: int64(wr.fresh)}
 	if r.Float64() < n.ResponseText.Value {
+		// A part of the tokens is text, the rest calls of tools.
 		st.text = oneOf(r, wr.w.p.Answers)
+		if more := int(st.out)*2 - len(st.text); more > 0 {
+			st.text += " " + wr.filler(min(more, 12_000))
+		}
 		st.length = int64(len(st.text))
 	}
 	wr.ctx += wr.fresh
@@ -306,9 +317,9 @@ func (wr *writer) fileCall(tool, path string) *step {
 	var in string
 	switch tool {
 	case "Write":
-		in = object(512, "file_path", path, "content", strings.Repeat(oneOf(wr.r, wr.w.p.Answers)+" ", between(wr.r, 2, 14)))
+		in = object(512, "file_path", path, "content", wr.filler(len(oneOf(wr.r, wr.w.p.Answers)+" ")*between(wr.r, 2, 14)))
 	case "Edit":
-		in = object(512, "file_path", path, "old_string", oneOf(wr.r, wr.w.p.Followups), "new_string", oneOf(wr.r, wr.w.p.Answers))
+		in = object(512, "file_path", path, "old_string", wr.filler(len(oneOf(wr.r, wr.w.p.Followups))), "new_string", wr.filler(len(oneOf(wr.r, wr.w.p.Answers))))
 	case "Glob":
 		in = object(512, "pattern", "**/*.*", "path", parent(path))
 	case "Grep":
@@ -343,7 +354,7 @@ func (wr *writer) mcp(server, tool, scope string) *step {
 	case strings.HasPrefix(tool, "get"), strings.HasPrefix(tool, "read"):
 		in = object(512, "id", digits(wr.r, 8))
 	default:
-		in = object(512, "title", wr.file, "body", oneOf(wr.r, wr.w.p.Answers))
+		in = object(512, "title", wr.file, "body", wr.filler(len(oneOf(wr.r, wr.w.p.Answers))))
 	}
 	return wr.call(step{tool: "mcp_tool", server: server, mcpTool: tool, scope: scope, input: in,
 		params: object(0, "mcp_server_name", server, "mcp_tool_name", tool)})

@@ -150,9 +150,9 @@ func (p *Profile) size(e *event.Event, bit event.Field, key string, v int64, w s
 	}
 }
 
-// cost is cost_usd: what was sent, unless an amount was put in its place.
+// cost is cost_usd: what was sent, or the amount of an event that was not read.
 func cost(e *event.Event) float64 {
-	if math.Abs(e.CostUSD*1e6-float64(e.CostMicros)) <= 1 {
+	if e.CostUSD != 0 {
 		return e.CostUSD
 	}
 	return float64(e.CostMicros) / 1e6

@@ -17,8 +17,8 @@ var ErrJSON = errors.New("no usable OTLP JSON")
 
 // DecodeJSON decodes one OTLP/JSON logs request, or several behind each other,
 // and appends to into. It also takes a bare resource block, a bare record, an
-// array of any of these, snake_case names and the older
-// instrumentationLibraryLogs.
+// array of any of these, snake_case names, the older
+// instrumentationLibraryLogs, and documents of other tools (see DecodeFlat).
 //
 // It fails only when nothing of the line is usable. A request cut short keeps
 // the records before the cut; a record that is broken in itself is skipped. Both
@@ -94,7 +94,15 @@ func (p *scanner) top(b *Batch, depth int) {
 			p.i = start
 			p.scopeLogs(b, &resource{})
 			return
-		case "timeUnixNano", "time_unix_nano", "attributes", "body":
+		case "attributes":
+			if p.peek() != '[' {
+				p.skip()
+				continue
+			}
+			p.i = start
+			p.record(b, &resource{})
+			return
+		case "timeUnixNano", "time_unix_nano":
 			p.i = start
 			p.record(b, &resource{})
 			return
@@ -102,9 +110,32 @@ func (p *scanner) top(b *Batch, depth int) {
 			p.skip()
 		}
 	}
-	if !known && !empty && p.err == "" {
-		b.note("not an OTLP request")
+	if known || empty || p.err != "" {
+		return
 	}
+	end := p.i
+	p.i = start
+	if !p.flatTop(b, depth) {
+		p.i = start
+		if p.bodied() {
+			p.i = start
+			p.record(b, &resource{})
+		} else {
+			b.note("not an OTLP request")
+		}
+	}
+	p.i = end
+}
+
+// bodied reports that an object has an OTLP body, and so is a bare record.
+func (p *scanner) bodied() bool {
+	for first := p.open('{'); p.next(&first, '}'); {
+		if p.key() == "body" && p.peek() == '{' {
+			return true
+		}
+		p.skip()
+	}
+	return false
 }
 
 // array reports that an array follows; anything else is skipped, and unless it

@@ -20,7 +20,8 @@ type Batch struct {
 	Events  []event.Event
 	Records int
 	Bad     []BadRecord
-	Other   int // requests or parts of another signal (traces, metrics), which hold no logs
+	Dialect string // form of the last record that was no OTLP, one of Dialects
+	Other   int    // requests or parts of another signal (traces, metrics), which hold no logs
 
 	// What decoding keeps so that one more record costs no allocation. None of it
 	// is overwritten while an event may refer to it.
@@ -46,7 +47,6 @@ type Batch struct {
 type headRun struct {
 	raw                           string
 	n                             int // attributes
-	last                          key
 	has                           event.Field
 	userID, session, organisation string
 	email, account, accountID     string
@@ -75,7 +75,7 @@ type BadRecord struct {
 
 // Reset empties the batch and keeps its memory for the next request.
 func (b *Batch) Reset() {
-	b.Events, b.Bad, b.Records, b.Other = b.Events[:0], b.Bad[:0], 0, 0
+	b.Events, b.Bad, b.Records, b.Other, b.Dialect = b.Events[:0], b.Bad[:0], 0, 0, ""
 }
 
 func (b *Batch) note(reason string) { b.Bad = append(b.Bad, BadRecord{Index: -1, Reason: reason}) }

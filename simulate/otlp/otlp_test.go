@@ -512,6 +512,11 @@ func FuzzDecodeJSON(f *testing.F) {
 			return
 		}
 		again(t, &b)
+		u := plog.JSONUnmarshaler{}
+		logs, err := u.UnmarshalLogs(data)
+		if err == nil && len(b.Bad) == 0 && b.Dialect == "" && b.Other == 0 && b.Records == logs.LogRecordCount() {
+			same(t, "reference", b.Events, fromOracle(logs).Events)
+		}
 	})
 }
 
@@ -541,6 +546,9 @@ func again(t *testing.T, b *Batch) {
 	for i := range b.Events {
 		if len(b.Events[i].Extra) > 150 {
 			return // merging resource and record may pass the limit
+		}
+		if e := &b.Events[i]; e.Has&event.FCostUSD != 0 && e.CostUSD == 0 && e.CostMicros != 0 {
+			return // amounts that contradict each other: the one above 0 is written
 		}
 	}
 	p := Profile{Content: Content{true, true, true}, RepeatResource: true}

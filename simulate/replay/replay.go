@@ -5,7 +5,9 @@
 // retry, files of several collectors stand beside each other. Events are held
 // back for a window and handed on by time, so that any arrival order within the
 // window gives the same result; what arrives later still is handed on as it
-// comes and counted. A record that was seen before is dropped and counted.
+// comes and counted. The window is measured from the middle one of the times
+// that arrived last, so that one machine whose clock is ahead does not close it
+// for all others. A record that was seen before is dropped and counted.
 package replay
 
 import (
@@ -78,8 +80,9 @@ type Replay struct {
 	held      queue
 	free      []*held
 	arrival   int64
-	newest    int64 // greatest time received
-	released  int64 // time of the last event handed on in order
+	recent    [recentTimes]int64 // times of the last records received
+	clock     int64              // the middle one of them, as of the last look
+	released  int64              // time of the last event handed on in order
 	seed      maphash.Seed
 	seen, old map[uint64]struct{}
 }
@@ -138,12 +141,22 @@ func (r *Replay) add(e *event.Event) {
 	}
 	h.e, h.arrival = *e, r.arrival
 	heap.Push(&r.held, h)
+	r.recent[r.arrival%recentTimes] = e.Time
 	r.arrival++
-	r.newest = max(r.newest, e.Time)
-	for len(r.held) > 0 && r.held[0].e.Time < r.newest-int64(r.o.Window) {
+	if r.arrival < recentTimes || r.arrival%32 == 0 { // often enough, and never a cost
+		times := r.recent
+		known := times[:min(r.arrival, recentTimes)]
+		slices.Sort(known)
+		r.clock = max(r.clock, known[len(known)/2])
+	}
+	for len(r.held) > 0 && r.held[0].e.Time < r.clock-int64(r.o.Window) {
 		r.release()
 	}
 }
+
+// recentTimes is how many arrivals tell the time: fewer than half of them may
+// come from clocks that are ahead.
+const recentTimes = 65
 
 func (r *Replay) release() {
 	h := heap.Pop(&r.held).(*held)
@@ -264,6 +277,14 @@ func (q queue) Less(i, j int) bool {
 	}
 	if a.Sequence != b.Sequence {
 		return a.Sequence < b.Sequence
+	}
+	// Old releases send no numbers; their records still need an order that does not
+	// hang on arrival. By name a decision stands before its result.
+	if a.Name != b.Name {
+		return a.Name < b.Name
+	}
+	if a.ToolUse+a.Request != b.ToolUse+b.Request {
+		return a.ToolUse+a.Request < b.ToolUse+b.Request
 	}
 	return q[i].arrival < q[j].arrival
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,6 +103,29 @@ func TestBehindTheWindowIsCountedNotLost(t *testing.T) {
 	}
 	if !c.First.Equal(start.Add(-time.Hour)) || !c.Last.Equal(start.Add(2*time.Hour)) {
 		t.Errorf("span %s to %s", c.First, c.Last)
+	}
+}
+
+// One machine whose clock is hours ahead does not close the window for others.
+func TestOneClockAheadLeavesOthersInOrder(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	events := life(r, 8, 200)
+	var arrived []event.Event
+	for i, e := range events {
+		if e.Session == "s3" {
+			e.Time += int64(3 * time.Hour)
+		}
+		events[i] = e
+		// Others arrive up to a minute out of order.
+		k := max(0, len(arrived)-r.IntN(8))
+		arrived = append(arrived[:k], append([]event.Event{e}, arrived[k:]...)...)
+	}
+	w, c := pass(Options{}, arrived)
+	if c.Late != 0 || len(w.seen) != len(events) {
+		t.Errorf("%d records late, %d of %d seen", c.Late, len(w.seen), len(events))
+	}
+	if !slices.IsSortedFunc(w.seen, func(a, b string) int { return strings.Compare(a[:19], b[:19]) }) {
+		t.Error("observers saw time run back")
 	}
 }
 

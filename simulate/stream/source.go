@@ -16,8 +16,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -41,6 +43,7 @@ const (
 // Options bounds the reading. The zero value means the defaults.
 type Options struct {
 	Stdin       io.Reader // what "-" reads; os.Stdin
+	Workers     int       // that decode; below 1: one per processor. They change the time only
 	Format      string    // one of Formats; empty: recognised by the first bytes
 	MaxLine     int       // bytes of one line, frame or pretty-printed document; 64 MiB
 	MaxExpanded int64     // bytes one input may unpack to; 1 TiB
@@ -50,6 +53,9 @@ type Options struct {
 func (o *Options) defaults() {
 	if o.Stdin == nil {
 		o.Stdin = os.Stdin
+	}
+	if o.Workers < 1 {
+		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	if o.MaxLine <= 0 {
 		o.MaxLine = 64 << 20
@@ -63,7 +69,7 @@ func (o *Options) defaults() {
 }
 
 // Formats are the names Options.Format takes.
-func Formats() []string { return []string{"otlp"} }
+func Formats() []string { return append(append([]string{"otlp"}, otlp.Dialects...), "csv") }
 
 // Source is an ordered list of inputs.
 type Source struct {
@@ -87,6 +93,8 @@ type Input struct {
 	Products [event.OfficeAgents + 1]int64
 	Lost     []Loss // by first occurrence
 	Reasons  []Loss // why records were bad or salvaged, at most 64 kinds
+
+	dialect string // form of other tools' documents
 }
 
 // Loss counts what was lost for one reason. Bytes is of unpacked data, as far as
@@ -208,14 +216,51 @@ func (s *Source) Report() []Input { return append([]Input(nil), s.report...) }
 // Each may be called again, which reads the files again, but not standard input.
 func (s *Source) Each(ctx context.Context, fn func(b *otlp.Batch) error) error {
 	s.report = s.report[:0:0]
-	r := &reading{ctx: ctx, fn: fn, opts: s.opts}
-	defer r.close()
-	for _, name := range s.names {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	r := &reading{ctx: ctx, opts: s.opts, pipe: newPipeline(ctx, s.opts.Workers, &wg)}
+	var failed error
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		defer close(r.pipe.jobs)
+		defer close(r.pipe.order)
+		defer r.close()
+		failed = s.read(r)
+	}()
+	d := delivery{fn: fn}
+	var err error
+	for b := range r.pipe.order {
+		<-b.done
+		if err == nil && ctx.Err() == nil {
+			if err = d.block(b); err != nil {
+				cancel() // the reader stops at its next unit
+			}
+		}
+		r.pipe.recycle(b)
+	}
+	for i := range d.got {
+		s.report[i].add(&d.got[i])
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", s.report[len(d.got)-1].Name, err)
+	case failed != nil:
+		return failed
+	}
+	return ctx.Err()
+}
+
+// read reads the inputs one after the other.
+func (s *Source) read(r *reading) error {
+	for i, name := range s.names {
 		if name == "-" && s.used {
 			return errors.New("standard input can be read only once")
 		}
 		s.report = append(s.report, Input{Name: name})
-		r.in = &s.report[len(s.report)-1]
+		r.in, r.pipe.input = &s.report[i], i
 		f := io.Reader(s.opts.Stdin)
 		var closer io.Closer
 		if name == "-" {
@@ -231,21 +276,86 @@ func (s *Source) Each(ctx context.Context, fn func(b *otlp.Batch) error) error {
 		if closer != nil {
 			closer.Close()
 		}
+		if err == nil {
+			err = r.pipe.flush()
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return ctx.Err()
+	return nil
+}
+
+// delivery hands decoded units on and counts them by input.
+type delivery struct {
+	fn    func(b *otlp.Batch) error
+	got   []Input
+	index int64
+}
+
+func (d *delivery) block(b *block) error {
+	for len(d.got) <= b.input {
+		d.got = append(d.got, Input{})
+	}
+	in := &d.got[b.input]
+	for i := range b.units[:b.n] {
+		u := b.units[i]
+		if u.err != nil {
+			if u.reason != "" {
+				in.lose(u.reason, int64(u.to-u.from))
+			}
+			continue
+		}
+		x := &u.batch
+		in.Requests++
+		if x.Dialect != "" && (x.Dialect != "flat" || in.dialect == "") {
+			in.dialect = x.Dialect
+		}
+		in.Other += int64(x.Other)
+		in.Records += int64(len(x.Events))
+		for k := range x.Bad {
+			if x.Bad[k].Salvaged || x.Bad[k].Index < 0 {
+				in.Salvaged++
+			} else {
+				in.Bad++
+			}
+			in.Reasons = count(in.Reasons, x.Bad[k].Reason, 0)
+		}
+		for k := range x.Events {
+			x.Events[k].Index = d.index
+			d.index++
+			in.Products[x.Events[k].Product]++
+		}
+		if len(x.Events) == 0 && len(x.Bad) == 0 {
+			continue
+		}
+		if err := d.fn(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add joins what the delivery counted to what the reader counted.
+func (in *Input) add(got *Input) {
+	if got.dialect != "" && in.Format != "csv" {
+		in.Format += " of " + got.dialect
+	}
+	in.Requests, in.Records, in.Bad, in.Salvaged, in.Other, in.Products, in.Reasons = got.Requests, got.Records, got.Bad, got.Salvaged, got.Other, got.Products, got.Reasons
+	for _, l := range got.Lost {
+		for range l.Count - 1 {
+			in.lose(l.Reason, 0)
+		}
+		in.lose(l.Reason, l.Bytes)
+	}
 }
 
 // reading is the state of one Each.
 type reading struct {
 	ctx   context.Context
-	fn    func(b *otlp.Batch) error
 	opts  Options
 	in    *Input
-	batch otlp.Batch
-	index int64
+	pipe  *pipeline
 	buf   []byte
 	frame *zstd.Decoder // for frames packed one by one
 }
@@ -362,6 +472,9 @@ func (s stop) Is(target error) bool { return target == errStop }
 // content recognises the form by its first bytes and reads it. A returned error
 // comes from a layer below or is a stop.
 func (r *reading) content(br *bufio.Reader) (string, error) {
+	if r.opts.Format == "csv" {
+		return "csv", r.csv(br)
+	}
 	head, err := br.Peek(4 << 10)
 	if len(head) == 0 {
 		if err == io.EOF {
@@ -384,6 +497,9 @@ func (r *reading) content(br *bufio.Reader) (string, error) {
 		return "protobuf", r.protobuf(br)
 	case len(head) >= 4 && int64(binary.BigEndian.Uint32(head)) <= int64(r.opts.MaxLine) && (len(head) == 4 || framed(head[4:])):
 		return "frames", r.frames(br)
+	}
+	if first, _, _ := bytes.Cut(head, []byte("\n")); otlp.IsCSV(string(first)) {
+		return "csv", r.csv(br)
 	}
 	// Perhaps lines behind a damaged first one.
 	if head[0] >= 0x20 || bytes.ContainsAny(head[:1], "\t\r") {
@@ -655,48 +771,62 @@ func (r *reading) protobuf(br *bufio.Reader) error {
 	}
 }
 
-// decode decodes one request and hands it on; an unusable one is counted under
-// reason, unless that is empty. The error is always a stop.
+// decode sends one request on its way to be decoded; an unusable one is counted
+// under reason, unless that is empty. The error is always a stop.
 func (r *reading) decode(data []byte, proto bool, reason string) error {
 	if err := r.ctx.Err(); err != nil {
 		return stop{err}
 	}
-	r.batch.Reset()
-	b := &r.batch
-	var err error
-	if proto {
-		err = otlp.DecodeProto(data, b)
-	} else {
-		err = otlp.DecodeJSON(data, b)
+	kind := kindJSON
+	switch {
+	case proto:
+		kind = kindProto
+	case r.opts.Format != "" && r.opts.Format != "otlp":
+		kind = kindFlat
 	}
-	if err != nil {
-		if reason != "" {
-			r.in.lose(reason, int64(len(data)))
+	return r.pipe.put(data, kind, reason)
+}
+
+// csv reads rows under a header line. A unit is the header with some rows, cut
+// where no quotation is open.
+func (r *reading) csv(br *bufio.Reader) error {
+	var head []byte
+	var rows []byte
+	send := func() error {
+		if len(rows) == 0 {
+			return nil
 		}
-		return nil
+		err := r.pipe.put(append(head[:len(head):len(head)], rows...), kindCSV, LostLine)
+		rows = rows[:0]
+		return err
 	}
-	in := r.in
-	in.Requests++
-	in.Other += int64(b.Other)
-	in.Records += int64(len(b.Events))
-	for i := range b.Bad {
-		if b.Bad[i].Salvaged || b.Bad[i].Index < 0 {
-			in.Salvaged++
-		} else {
-			in.Bad++
+	quotes := 0
+	for {
+		if err := r.ctx.Err(); err != nil {
+			return stop{err}
 		}
-		in.Reasons = count(in.Reasons, b.Bad[i].Reason, 0)
+		line, whole, err := r.line(br)
+		if err != nil && err != io.EOF {
+			if serr := send(); serr != nil {
+				return serr
+			}
+			return err
+		}
+		if whole {
+			quotes += bytes.Count(line, []byte{'"'})
+			if head == nil {
+				if quotes%2 == 0 && len(bytes.TrimSpace(line)) > 0 {
+					head, quotes = append([]byte(nil), line...), 0
+				}
+			} else if rows = append(rows, line...); quotes%2 == 0 && len(rows) > 64<<10 || len(rows) > r.opts.MaxLine {
+				quotes = 0
+				if err := send(); err != nil {
+					return err
+				}
+			}
+		}
+		if err == io.EOF {
+			return send()
+		}
 	}
-	for i := range b.Events {
-		b.Events[i].Index = r.index
-		r.index++
-		in.Products[b.Events[i].Product]++
-	}
-	if len(b.Events) == 0 && len(b.Bad) == 0 {
-		return nil
-	}
-	if err := r.fn(b); err != nil {
-		return stop{err}
-	}
-	return nil
 }

@@ -142,6 +142,8 @@ func TestForms(t *testing.T) {
 		{"zstd frames of protobuf", "frames", framesOf(zip(t, proto(0)), zip(t, proto(1))), 4},
 		{"zstd frames of json", "frames", framesOf(zip(t, each[0]), zip(t, each[1])), 4},
 		{"zstd around protobuf frames", "zstd, frames", zip(t, framesOf(proto(0))), 2},
+		{"other tools", "json lines of clickhouse", []byte(`{"Timestamp":"2026-01-02 03:04:05.000000000","Body":"claude_code.x","LogAttributes":{"event.name":"x"}}` + "\n" + `{"Timestamp":"2026-01-02 03:04:06","Body":"claude_code.y","LogAttributes":{}}` + "\n"), 2},
+		{"csv", "csv", []byte("_time,_raw,event.name,prompt\n2026-01-02T03:04:05.000+00:00,claude_code.user_prompt,user_prompt,\"two\nlines, \"\"quoted\"\"\"\n2026-01-02T03:04:06.000+00:00,,api_request,\n"), 2},
 		{"empty", "empty", nil, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -288,5 +290,90 @@ func TestWriter(t *testing.T) {
 	sum := sha256.Sum256(plain)
 	if w.SHA256() != hex.EncodeToString(sum[:]) || w.PlainBytes() != int64(len(plain)) || w.PackedBytes() != int64(len(a)) || w.Events() != 500 {
 		t.Error("counters are wrong")
+	}
+}
+
+// TestWorkersChangeNothing reads one damaged folder with any number of workers.
+func TestWorkersChangeNothing(t *testing.T) {
+	dir := t.TempDir()
+	p, _ := otlp.ProfileNamed("cowork-local-1p")
+	var lines, frames []byte
+	for i := range 400 {
+		e := event.Event{Kind: event.UserPrompt, Service: "cowork", Session: fmt.Sprint("s", i%7), Sequence: int64(i), Time: int64(i+1) * 1e9, PromptText: strings.Repeat("word ", i),
+			Has: event.FTime | event.FSequence | event.FSession | event.FPromptText}
+		p.Stamp(&e)
+		lines = append(p.AppendJSON(lines, []event.Event{e}), '\n')
+		if i%50 == 7 {
+			lines = append(lines, "{broken\n"...)
+		}
+		pb := p.AppendProto(nil, []event.Event{e})
+		frames = append(binary.BigEndian.AppendUint32(frames, uint32(len(pb))), pb...)
+	}
+	for name, data := range map[string][]byte{"a.jsonl": lines[:len(lines)-30], "b.pb": frames, "c.jsonl": []byte("nothing\n")} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(workers int) string {
+		s, err := Open([]string{dir}, Options{Workers: workers})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := sha256.New()
+		if err := s.Each(context.Background(), func(b *otlp.Batch) error {
+			for i := range b.Events {
+				fmt.Fprintln(h, b.Events[i].Index, b.Events[i].Session, b.Events[i].Sequence, b.Events[i].PromptText)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%x %+v", h.Sum(nil), s.Report())
+	}
+	want := read(1)
+	if !strings.Contains(want, "Records:399") || !strings.Contains(want, LostLine) || !strings.Contains(want, LostTail) {
+		t.Errorf("one worker: %s", want)
+	}
+	for _, n := range []int{2, 3, 8} {
+		if got := read(n); got != want {
+			t.Errorf("%d workers: %s\nexpected %s", n, got, want)
+		}
+	}
+}
+
+// TestStopEndsReading: an error of the caller, or of the context, ends Each.
+func TestStopEndsReading(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "long.jsonl")
+	p, _ := otlp.ProfileNamed("cowork-local-1p")
+	e := event.Event{Kind: event.UserPrompt, Service: "cowork", Session: "s", Time: 1e9, PromptText: strings.Repeat("word ", 500), Has: event.FTime | event.FSession | event.FPromptText}
+	p.Stamp(&e)
+	line := append(p.AppendJSON(nil, []event.Event{e}), '\n')
+	if err := os.WriteFile(name, bytes.Repeat(line, 5000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open([]string{name}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	enough, n := errors.New("enough"), 0
+	err = s.Each(context.Background(), func(*otlp.Batch) error {
+		if n++; n == 10 {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) || n != 10 {
+		t.Errorf("got %v after %d", err, n)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	n = 0
+	err = s.Each(ctx, func(*otlp.Batch) error {
+		if n++; n == 10 {
+			cancel()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || n > 1000 {
+		t.Errorf("got %v after %d", err, n)
 	}
 }
