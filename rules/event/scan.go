@@ -29,6 +29,20 @@ func (s *Scratch) room(n int) {
 	}
 }
 
+// Clone is a copy of text that lives as long as it is needed.
+func (s *Scratch) Clone(text string) string {
+	if len(text) > scratchBlock/4 {
+		return strings.Clone(text)
+	}
+	if text == "" {
+		return ""
+	}
+	s.room(len(text))
+	from := s.text.Len()
+	s.text.WriteString(text)
+	return s.text.String()[from:]
+}
+
 // Unescape resolves the escapes of the inside of a JSON string. ok is false when
 // an escape is none; the text is then raw.
 func (s *Scratch) Unescape(raw string) (text string, ok bool) {
