@@ -306,7 +306,9 @@ func quickAttr(r *record, s string, i int, last *key) int {
 		if at != end || s[end-1] >= 0x80 {
 			return 0
 		}
-		r.attr(name, value{k: integer, i: int64(x)})
+		if !r.integer(k, int64(x)) {
+			r.attr(name, value{k: integer, i: int64(x)})
+		}
 	case 4<<3 | 1:
 		if end-at != 9 {
 			return 0

@@ -183,6 +183,47 @@ func (r *record) attr(name string, v value) {
 	}
 }
 
+// integer takes a number for a field that is one on the wire; it reports false
+// for any other field, having taken nothing.
+func (r *record) integer(k key, i int64) bool {
+	if r.attrs >= maxAttributes {
+		return false
+	}
+	e := r.ev
+	var bit event.Field
+	switch k {
+	case keySequence:
+		e.Sequence, bit = i, event.FSequence
+	case keyDuration:
+		e.Duration, bit = i, event.FDuration
+	case keyInputTokens:
+		e.InputTokens, bit = i, event.FInputTokens
+	case keyOutputTokens:
+		e.OutputTokens, bit = i, event.FOutputTokens
+	case keyCacheRead:
+		e.CacheRead, bit = i, event.FCacheRead
+	case keyCacheWrite:
+		e.CacheWrite, bit = i, event.FCacheWrite
+	case keyStatusCode:
+		e.Status, bit = i, event.FStatus
+	case keyAttempt:
+		e.Attempt, bit = i, event.FAttempt
+	case keyResponseLength:
+		e.ResponseLength, bit = i, event.FResponseLength
+	case keyCostMicros:
+		if i <= -1e15 || i >= 1e15 {
+			return false
+		}
+		e.CostMicros, bit = i, event.FCostMicros
+	default:
+		return false
+	}
+	r.attrs++
+	e.Has |= bit
+	e.Retyped &^= bit
+	return true
+}
+
 // text takes an attribute that the decoder knows, given as a text.
 func (r *record) text(k key, s string) {
 	if k >= firstResource && r.own && r.repeats(k, s, "", -1, -1) {
