@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -41,6 +42,7 @@ type Model struct {
 	controls     []control
 	levers       []lever
 	facts        *platform.Catalogue
+	readFacts    map[string]bool // facts that a verdict can read, not only cite
 	factConds    map[*platform.Record]*condition.Program[state]
 	env          *condition.Env[state]
 	files        []InputFile
@@ -259,8 +261,10 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 	m.compileFacts(&ps)
 	m.compileElements(elems.Elements, &ps)
 	m.compileFrameworks(&ps)
+	verdictFacts := maps.Clone(m.readFacts)
 	m.compilePropositions(&props, &ps)
 	m.compileControls(&ctl, &ps)
+	m.readFacts = verdictFacts
 	if err := ps.Err(); err != nil {
 		return nil, err
 	}
@@ -312,6 +316,10 @@ func (m *Model) buildEnv() {
 		if _, ok := m.facts.Fact(args[0]); !ok {
 			return fmt.Errorf("%q is not a fact id", args[0])
 		}
+		if m.readFacts == nil {
+			m.readFacts = map[string]bool{}
+		}
+		m.readFacts[args[0]] = true
 		if len(args) > 1 && !slices.Contains([]string{"local", "cloud", "third_party"}, args[1]) {
 			return fmt.Errorf("%q is not an execution mode (local, cloud, third_party)", args[1])
 		}

@@ -342,7 +342,8 @@ type tried struct {
 	in    Inputs
 }
 
-// WouldChange searches changes one at a time and in pairs: settings, scope,
+// WouldChange searches changes one at a time and in pairs, and in threes where
+// nothing less moves the answer: settings, scope,
 // arrangement, plan, and waiting until a later fact. It evaluates a few thousand
 // assessments.
 func (m *Model) WouldChange(in Inputs) ([]WouldChange, error) {
@@ -359,7 +360,7 @@ func (m *Model) WouldChange(in Inputs) ([]WouldChange, error) {
 		open[id] = v == GapNoConfiguration || v == GapYouCanClose
 	}
 	var pairs []tried
-	for _, w := range append(waits, singles...) {
+	for _, w := range append(slices.Clone(singles), waits...) { // what you can do before what you can wait for
 		from := 0
 		if k := w.steps[0]; k.Kind != "wait" {
 			from = 1 + slices.IndexFunc(m.levers, func(l lever) bool { return l.Id.Value == k.ID })
@@ -372,9 +373,26 @@ func (m *Model) WouldChange(in Inputs) ([]WouldChange, error) {
 	}
 	all := append(append(slices.Clone(singles), waits...), pairs...)
 	var out []WouldChange
-	if ways := m.ways(in, base, all, func(j Judgement) (string, bool) {
-		return AnswerName(j.Answer), answerOrder(j.Answer) < answerOrder(base.Answer)
-	}); base.Answer == NotSupportable || base.Answer == Verify {
+	if base.Answer == NotSupportable || base.Answer == Verify {
+		lifts := func(j Judgement) (string, bool) {
+			return AnswerName(j.Answer), answerOrder(j.Answer) < answerOrder(base.Answer)
+		}
+		ways := m.ways(in, base, all, lifts)
+		if len(ways) == 0 { // several frameworks at once: a third change, of what decides platform gaps
+			var triples []tried
+			for _, t := range all {
+				if len(t.steps) != 2 || t.steps[0].Kind == "control" || t.steps[1].Kind == "control" {
+					continue
+				}
+				from := 1 + slices.IndexFunc(m.levers, func(l lever) bool { return l.Id.Value == t.steps[1].ID })
+				more, _, err := m.tryAll(t.in, t.steps, from, false)
+				if err != nil {
+					return nil, err
+				}
+				triples = append(triples, more...)
+			}
+			ways = m.ways(in, base, triples, lifts)
+		}
 		out = append(out, WouldChange{Of: "answer", From: AnswerName(base.Answer), Ways: ways})
 	}
 	for _, fw := range m.Frameworks {
@@ -432,7 +450,7 @@ func (m *Model) tryAll(in Inputs, before []Step, from int, wait bool) (levers, w
 	}
 	for _, c := range m.facts.Changes(asOf, m.facts.LastVerified()) {
 		d := c.Date.String()
-		if len(waits) > 0 && waits[len(waits)-1].steps[0].ID == "wait-"+d || !m.concerns(c, in.Vars["plan"].Text) {
+		if len(waits) > 0 && waits[len(waits)-1].steps[0].ID == "wait-"+d || !m.readFacts[c.Fact] {
 			continue
 		}
 		next := in

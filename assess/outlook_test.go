@@ -286,3 +286,23 @@ func TestTheCustomersStatementDecides(t *testing.T) {
 		t.Errorf("an unknown fact: %v", err)
 	}
 }
+
+// Three frameworks at once need three changes, and what was detected must go.
+func TestThreeFrameworksNeedThreeChanges(t *testing.T) {
+	m := model(t)
+	in := workedCases(t).set(t, m, "O 04-09", "org_kind=covered_entity, issuer, merchant", "pan_hits=2", "phi_hits=1")
+	ws, err := m.WouldChange(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ws[0].Of != "answer" || len(ws[0].Ways) == 0 || len(ws[0].Ways[0].Steps) != 3 {
+		t.Fatalf("the answer: %+v", ws[0])
+	}
+	var ids []string
+	for _, s := range ws[0].Ways[0].Steps {
+		ids = append(ids, s.ID)
+	}
+	if strings.Join(ids, "+") != "phi-out+icfr-out+chd-out" {
+		t.Errorf("the first way is %v", ids)
+	}
+}

@@ -17,9 +17,10 @@ type Input struct {
 	Assessment  *assess.Assessment
 	Spend       []SpendLine
 	MemberSpend []SpendGroup // each member and month against the limit that bound it
-	Fan         *SpendFan
+	Fans        []SpendFan
 	Rules       []assess.RuleRow
 	Quality     []QualityLine
+	Measured    string // how and where the quality was measured
 	Matrix      []MatrixLine
 	Flags       []FlagLine
 	Groups      []GroupLine
@@ -27,11 +28,11 @@ type Input struct {
 	Adoption    []AdoptionLine
 	Coverage    []CoverageLine
 	Phases      []PhaseLine
-	Timeline    []AnswerAt // the answer at other dates; made from the assessment when absent
-	Digest      string     // SHA-256 of assessment.json
-	Content     bool       // names and content were not withheld: every page says so
-	Paper       string     // A4, or Letter
-	Logo        []byte     // PNG or JPEG for the cover
+	Timeline    []assess.Move // the days on which the answer, a posture or a verdict moved, the as-of date first
+	Digest      string        // SHA-256 of assessment.json
+	Content     bool          // names and content were not withheld: every page says so
+	Paper       string        // A4, or Letter
+	Logo        []byte        // PNG or JPEG for the cover
 }
 
 // SpendLine is one group's limit and how the number was reached.
@@ -51,25 +52,28 @@ type SpendGroup struct {
 	Micros      []int64
 }
 
-// SpendFan is spend to date and the range it may take.
+// SpendFan is a month's spend, cumulative, and the range it may take.
 type SpendFan struct {
 	Title       string
 	LimitMicros int64 // -1 for none
+	LimitName   string
 	Points      []FanPoint
 	Note        string
 }
 
-// FanPoint is one day, cumulative. Actual is -1 where the day is still to come.
+// FanPoint is one day, cumulative. Actual is -1 where nothing was spent yet or
+// ever will be.
 type FanPoint struct {
 	Day                    string
 	Actual, Low, Mid, High int64
 }
 
-// QualityLine is how well one rule did against what was injected.
+// QualityLine is how well one rule did against injected misuse, where that was
+// measured.
 type QualityLine struct {
 	Rule           string
 	Caught, Seeded int
-	False, Alerts  int
+	False, Alerts  int  // episodes: wrongly raised, of all raised
 	Reachable      bool // false: no injected sample could reach it, so it is unproven
 }
 
@@ -113,15 +117,13 @@ type CoverageLine struct {
 // PhaseLine is one phase of the rollout. To is empty for the last.
 type PhaseLine struct{ Name, From, To, Groups, Status, Because string }
 
-// AnswerAt is the answer by the facts of a date.
-type AnswerAt struct{ Date, Posture, Because string }
-
 // Limits on what is listed. Each place that cuts says how many there were.
 const (
 	maxBecause  = 4
 	maxActions  = 5
 	maxFindings = 40
 	perKind     = 3
+	maxFans     = 3
 )
 
 // notSupplied is printed where an input was left out: an empty cell would read
@@ -167,6 +169,7 @@ func Build(in Input) *Document {
 	b.adoption()
 	b.rollout()
 	b.controls() // 6
+	b.effects()
 	b.obligations()
 	b.matrix()
 	b.spend()
@@ -293,7 +296,21 @@ func (b *builder) summary() {
 	a := b.a
 	answer := []Block{Lead{or(a.Answer.Text, "No answer: the assessment did not give one.")},
 		StatusRow{Status: answerStatus(a.Answer.Posture), Title: "May we use it?", Text: fmt.Sprintf("As of %s.", or(longDay(a.AsOf), "a date not stated"))}}
-	if s := b.wouldChange(); s != "" {
+	if ways := b.ways(); len(ways) > 0 {
+		more := ""
+		if len(ways) > 3 {
+			more = fmt.Sprintf("%d of %d ways; all stand under %q.", 3, len(ways), conditionsTitle)
+			ways = ways[:3]
+		}
+		items := make([]string, len(ways))
+		for i, w := range ways {
+			items[i] = fmt.Sprintf("%s: then %s.", waySteps(w), strings.ToLower(first(w.To))+rest(w.To))
+		}
+		answer = append(answer, Heading{"What would change the answer"}, Bullets{items})
+		if more != "" {
+			answer = append(answer, Paragraph{Text: more, Small: true})
+		}
+	} else if s := b.wouldChange(); s != "" {
 		answer = append(answer, Heading{"What would change the answer"}, Paragraph{Text: s})
 	}
 	strip := b.changedStrip()
@@ -332,6 +349,27 @@ func (b *builder) summary() {
 }
 
 const conditionsTitle = "Conditions of the answer"
+
+// ways are the least changes that lift the answer, as the assessor found them.
+func (b *builder) ways() []assess.WayOut {
+	for _, w := range b.a.WouldChange {
+		if w.Of == "answer" {
+			return w.Ways
+		}
+	}
+	return nil
+}
+
+func waySteps(w assess.WayOut) string {
+	steps := make([]string, len(w.Steps))
+	for i, s := range w.Steps {
+		steps[i] = s.Title
+		if i > 0 {
+			steps[i] = strings.ToLower(first(s.Title)) + rest(s.Title)
+		}
+	}
+	return strings.Join(steps, ", and ")
+}
 
 // closes is what it would take to close the gap in the audit trail.
 func (b *builder) closes() []string {
@@ -465,11 +503,19 @@ func (b *builder) named(os []assess.ObligationResult) string {
 func (b *builder) conditions() {
 	a := b.a
 	var blocks []Block
-	if len(a.Answer.Because) > 0 {
+	if len(a.Answer.Because) > maxBecause { // the summary has them all otherwise
 		blocks = append(blocks, Heading{"The answer rests on"}, Bullets{a.Answer.Because})
 	}
 	if len(a.Answer.Conditions) > 0 {
 		blocks = append(blocks, Heading{"Conditions"}, Bullets{a.Answer.Conditions})
+	}
+	if ways := b.ways(); len(ways) > 0 {
+		t := Table{Head: []string{"Way out", "The answer is then", "What else gets worse"}, Widths: []int{48, 22, 30},
+			Note: "Found by making one change or two and assessing again; every other input stays as declared."}
+		for _, w := range ways {
+			t.Rows = append(t.Rows, []Cell{{Text: waySteps(w)}, {Status: Status{w.To, answerShape(w.To)}}, {Text: or(strings.Join(w.Breaks, "; "), "Nothing found")}})
+		}
+		blocks = append(blocks, Heading{"What would change it"}, t)
 	} else if c := b.closes(); len(c) > 0 {
 		blocks = append(blocks, Heading{"What would change it"}, Bullets{c})
 	}
@@ -486,7 +532,12 @@ func (b *builder) conditions() {
 		}
 	}
 	if f := b.timelineFigure(); f != nil {
-		blocks = append([]Block{*f, strip}, blocks...)
+		lead := []Block{*f}
+		if len(b.in.Timeline) > 1 {
+			lead, f.Data = []Block{*f, *f.Data}, nil // once is enough
+			lead[0] = *f
+		}
+		blocks = append(append(lead, strip), blocks...)
 	}
 	if len(blocks) > 0 {
 		b.add(Section{ID: "conditions", Title: conditionsTitle, Level: 2, NewPage: true, Blocks: blocks})
@@ -850,6 +901,20 @@ func (b *builder) controls() {
 	b.add(Section{ID: "obligations", Title: "Controls and obligations", NewPage: true, Blocks: blocks})
 }
 
+// effects tells what each control does for this organisation, as the assessor
+// found by taking it away.
+func (b *builder) effects() {
+	if len(b.a.Controls) == 0 {
+		return
+	}
+	t := Table{Head: []string{"Control", "Here it", "What was found without it"}, Widths: []int{36, 16, 48},
+		Note: "Closes: a named operational gap opens without it. Helps: an element depends on it, no named gap does. Aspirational: nothing changes without it, or the platform does not enforce it at the date. None closes the gap in the audit record."}
+	for _, c := range b.a.Controls {
+		t.Rows = append(t.Rows, []Cell{{Text: c.Title}, {Status: effectStatus(c.Label)}, {Text: c.Reason}})
+	}
+	b.add(Section{ID: "effects", Title: "What each control does here", Level: 2, Blocks: []Block{t}})
+}
+
 // --- what people say and do --------------------------------------------------
 
 func (b *builder) propositions() {
@@ -947,8 +1012,13 @@ func (b *builder) spend() {
 	if f := spendFigure(b.in.MemberSpend); f != nil {
 		blocks = append(blocks, *f)
 	}
-	if f := fanFigure(b.in.Fan); f != nil {
-		blocks = append(blocks, *f)
+	for i := range b.in.Fans {
+		if f := fanFigure(&b.in.Fans[i]); f != nil && i < maxFans {
+			blocks = append(blocks, *f)
+		}
+	}
+	if n := len(b.in.Fans); n > maxFans {
+		blocks = append(blocks, Paragraph{Text: fmt.Sprintf("Forecasts of %d of %d groups drawn; the others come from the spend plan.", maxFans, n), Small: true})
 	}
 	if len(b.in.Spend) > 0 {
 		t := Table{Head: []string{"Group", "Limit for each member", "Spent in the period", "Members", "Blocked"}, Widths: []int{32, 22, 18, 14, 14}}
@@ -991,7 +1061,7 @@ func (b *builder) rules() {
 			fmt.Sprintf("%s of %s", num(r.Evaluable), num(r.Reached)), num(r.Matched), strconv.Itoa(r.Alerts)))
 	}
 	blocks := []Block{}
-	if f := rulesFigure(b.in.Rules, b.in.Quality); f != nil {
+	if f := rulesFigure(b.in.Rules, b.in.Quality, b.in.Measured); f != nil {
 		blocks = append(blocks, *f)
 	}
 	b.add(Section{ID: "rules", Title: "Alert rules", Level: 2, Blocks: append(blocks, t)})

@@ -16,9 +16,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"unicode"
 )
 
@@ -165,6 +167,7 @@ func NewBundle(target string, force bool) (*Bundle, error) {
 	if err := replaceable(target, full, force); err != nil {
 		return nil, err
 	}
+	b.sweep()
 	b.dir = b.sibling(fmt.Sprintf("unfinished-%d-%d", os.Getpid(), bundleCount.Add(1)))
 	if err := os.RemoveAll(b.dir); err != nil {
 		return nil, unwritable(target, err)
@@ -204,6 +207,25 @@ func (b *Bundle) recover() error {
 		return fmt.Errorf("an earlier run left %s, which cannot be removed: %w", old, err)
 	}
 	return nil
+}
+
+// sweep removes what runs left that were killed before they could tidy up. A run
+// that is still alive keeps its own.
+func (b *Bundle) sweep() {
+	prefix := b.sibling("unfinished-")
+	names, _ := filepath.Glob(filepath.Join(filepath.Dir(prefix), ".*.unfinished-*"))
+	for _, name := range names {
+		rest, ok := strings.CutPrefix(name, prefix)
+		pid, _, _ := strings.Cut(rest, "-")
+		n, err := strconv.Atoi(pid)
+		if !ok || err != nil || n == os.Getpid() {
+			continue
+		}
+		if p, err := os.FindProcess(n); err == nil && p.Signal(syscall.Signal(0)) == nil {
+			continue
+		}
+		_ = os.RemoveAll(name)
+	}
 }
 
 func replaceable(target, full string, force bool) error {

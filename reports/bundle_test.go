@@ -2,6 +2,7 @@ package reports
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -285,6 +286,23 @@ func TestFailureLeavesTheOldBundle(t *testing.T) {
 	}
 	if entries, _ := os.ReadDir(filepath.Dir(target)); len(entries) != 1 {
 		t.Errorf("failed runs left %v", entries)
+	}
+}
+
+// What a killed run left is removed by the next; what a living one writes is not.
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	dead, alive, other := filepath.Join(dir, ".b.unfinished-999999999-1"), filepath.Join(dir, fmt.Sprintf(".b.unfinished-%d-1", os.Getppid())), filepath.Join(dir, ".c.unfinished-999999999-1")
+	for _, d := range []string{dead, alive, other} {
+		if err := os.Mkdir(d, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newBundle(t, filepath.Join(dir, "b"), false).Abort()
+	for d, want := range map[string]bool{dead: false, alive: true, other: true} {
+		if _, err := os.Stat(d); (err == nil) != want {
+			t.Errorf("%s is there: %v", filepath.Base(d), err == nil)
+		}
 	}
 }
 

@@ -201,29 +201,26 @@ func list2(data []string) string {
 // control does, and what it does not.
 func (b *builder) partners() {
 	a := b.a
-	t := Table{Head: []string{"Control", "In place", "What it does", "What it does not do"}, Widths: []int{20, 18, 31, 31}}
-	state := func(yes bool, text string) Cell {
-		if yes {
-			return Cell{Status: Status{"Yes", Disc}, Text: text}
+	t := Table{Head: []string{"Control", "Here it", "What it does", "What it does not do"}, Widths: []int{19, 24, 28, 29}}
+	row := func(id, name, does, doesNot string) {
+		c := Cell{Status: Status{"Not shown", Ring}}
+		for _, x := range a.Controls {
+			if x.ID == id {
+				c = Cell{Status: effectStatus(x.Label)}
+				if len(x.Gaps) > 0 {
+					gap, _, _ := strings.Cut(x.Gaps[0], ":")
+					c.Text = gap
+				}
+			}
 		}
-		return Cell{Status: Status{"Not shown", Ring}, Text: text}
-	}
-	destinations := strings.Join(titles(a.Organisation.Destinations), ", ")
-	limits := 0
-	for _, s := range b.in.Spend {
-		if s.LimitMicros > 0 || s.LimitPerMember != "" {
-			limits++
-		}
-	}
-	row := func(name string, c Cell, does, doesNot string) {
 		t.Rows = append(t.Rows, []Cell{{Text: name}, c, {Text: does}, {Text: doesNot}})
 	}
-	row("Groups and roles", state(len(b.in.Matrix) > 0, count(len(b.in.Groups), "group")), "Decide who may use Cowork, and which connectors and plugins.", "Record what was done with the access, or bind an owner of the workspace.")
-	row("Spend limits", state(limits > 0, count(limits, "limit")), "Stop a member's requests when their month is spent.", "Pool money for a team, show what was bought, or satisfy any obligation here.")
-	row("Usage analytics", state(len(b.in.Adoption) > 0, count(len(b.in.Adoption), "week")), "Show who uses it, how often, and where a rollout stalls.", "Show content, approvals or files, or prove that use was in order.")
-	row("Telemetry", state(a.Counters.CoworkEvents > 0, destinations), "Shows prompts, tools, approvals and cost near the moment, for monitoring and alerts.", "Serve as an audit log. It leaves the member's device, can fall silent, and is not the vendor's record.")
-	row("Alert rules", state(len(b.in.Rules) > 0, count(len(b.in.Rules), "rule")), "Call a person when something known to be bad is seen.", "Prove by their silence that nothing happened.")
-	row("Meeting connectors", state(b.hasConnector("zoom"), ""), "Bring summaries and transcripts of meetings into a task, once an owner has enabled them and a member has signed in.", "Add a record of who read them, or consent of those who spoke.")
+	row("groups-and-roles", "Groups and roles", "Decide who may use Cowork, and which connectors and plugins.", "Record what was done with the access, or bind an owner of the workspace.")
+	row("spend-limits", "Spend limits", "Stop a member's requests when their month is spent.", "Pool money for a team, show what was bought, or satisfy any obligation here.")
+	row("weekly-analytics", "Usage analytics", "Show who uses it, how often, and where a rollout stalls.", "Show content, approvals or files, or prove that use was in order.")
+	row("telemetry", "Telemetry", "Shows prompts, tools, approvals and cost near the moment, for monitoring and alerts.", "Serve as an audit log. It leaves the member's device, can fall silent, and is not the vendor's record.")
+	row("alert-rules", "Alert rules", "Call a person when something known to be bad is seen.", "Prove by their silence that nothing happened.")
+	row("meeting-connector", "Meeting connectors", "Bring summaries and transcripts of meetings into a task, once an owner has enabled them and a member has signed in.", "Add a record of who read them, or consent of those who spoke.")
 	blocks := []Block{Paragraph{Text: "For security and compliance partners who ask what is in place. It may be quoted whole; a part of it says less than it seems to."}}
 	var body []Block
 	for _, g := range a.Gaps {
@@ -234,13 +231,4 @@ func (b *builder) partners() {
 	body = append(body, Paragraph{Text: "Each control below closes an operational gap. None of them closes the gap in the audit record, in any of the frameworks named in this report."}, t,
 		Paragraph{Text: "We therefore do not describe telemetry as audit coverage, and we place no regulated work on Cowork that needs such a record."})
 	b.add(Section{ID: "partners", Title: "Statement for security and compliance partners", Level: 2, NewPage: true, Blocks: append(blocks, Notice{Title: "What our controls over Claude Cowork do, and what they do not", Blocks: body})})
-}
-
-func (b *builder) hasConnector(part string) bool {
-	for _, m := range b.in.Matrix {
-		if m.Kind == "connector" && strings.Contains(strings.ToLower(m.What), part) && m.Level != "deny" {
-			return true
-		}
-	}
-	return false
 }

@@ -239,20 +239,22 @@ func fanFigure(fan *SpendFan) *Figure {
 	}
 	if fan.LimitMicros >= 0 {
 		f.line(x0, y(fan.LimitMicros), x1, y(fan.LimitMicros), 0.7, Gold)
-		f.add(Mark{Kind: Label, X: x1, Y: y(fan.LimitMicros) - 2, Size: 6.8, Bold: true, Fill: Amber, Anchor: End, Text: "limit " + dollars(fan.LimitMicros)})
+		f.add(Mark{Kind: Label, X: x1, Y: y(fan.LimitMicros) - 2, Size: 6.8, Bold: true, Fill: Amber, Anchor: End, Text: join(" ", or(fan.LimitName, "limit"), dollars(fan.LimitMicros))})
 	}
 	every := max(1, (len(fan.Points)+7)/8)
 	for i := 0; i < len(fan.Points); i += every {
 		f.add(Mark{Kind: Label, X: x(i), Y: y1 + 3.2, Size: 6.5, Fill: Muted, Anchor: Middle, Text: shortDay(fan.Points[i].Day)})
 	}
-	f.line(x0, 54, x0+5, 54, 0.9, Navy)
-	f.text(x0+6.5, 54, 6.8, Muted, "spent")
+	if len(actual) > 1 {
+		f.line(x0, 54, x0+5, 54, 0.9, Navy)
+		f.text(x0+6.5, 54, 6.8, Muted, "spent")
+	}
 	f.dashed(x0+22, 54, x0+27, 54, 0.5, Accent)
 	f.text(x0+28.5, 54, 6.8, Muted, "middle of the forecasts")
 	f.rect(x0+66, 52.8, 5, 2.4, Sky)
-	f.text(x0+72.5, 54, 6.8, Muted, "nine of ten forecasts")
+	f.text(x0+72.5, 54, 6.8, Muted, "eight of ten forecasts")
 	last := fan.Points[len(fan.Points)-1]
-	f.Alt = fmt.Sprintf("By %s the middle forecast is %s, nine of ten between %s and %s.", longDay(last.Day), dollars(last.Mid), dollars(last.Low), dollars(last.High))
+	f.Alt = fmt.Sprintf("By %s the middle forecast is %s, eight of ten between %s and %s.", longDay(last.Day), dollars(last.Mid), dollars(last.Low), dollars(last.High))
 	return f
 }
 
@@ -260,7 +262,7 @@ const maxRuleRows = 16
 
 // rulesFigure draws what each rule raised and how well it did where that was
 // measured.
-func rulesFigure(rows []assess.RuleRow, quality []QualityLine) *Figure {
+func rulesFigure(rows []assess.RuleRow, quality []QualityLine, measured string) *Figure {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -278,7 +280,9 @@ func rulesFigure(rows []assess.RuleRow, quality []QualityLine) *Figure {
 	const nameW, barX, barW, qX, rowH = 74.0, 76.0, 34.0, 126.0, 6.2
 	f := &Figure{Title: "Alerts raised by each rule, and how good they were", H: 6 + rowH*float64(len(shown)) + 1}
 	f.text(barX, 2, 6.8, Muted, "alerts")
-	f.text(qX, 2, 6.8, Muted, "injected misuse caught")
+	if len(q) > 0 {
+		f.text(qX, 2, 6.8, Muted, "injected misuse caught; alerts right")
+	}
 	raised := 0
 	for i, r := range shown {
 		y := 6 + rowH*float64(i) + rowH/2
@@ -296,33 +300,28 @@ func rulesFigure(rows []assess.RuleRow, quality []QualityLine) *Figure {
 			continue
 		}
 		w := barW * float64(r.Alerts) / float64(most)
-		f.rect(barX, y-1.6, max(w, 0.3), 3.2, shapeTones[severityShape(r.Severity)])
+		if r.Alerts > 0 {
+			f.rect(barX, y-1.6, max(w, 0.3), 3.2, shapeTones[severityShape(r.Severity)])
+		}
 		f.add(Mark{Kind: Label, X: barX + w + 1.5, Y: y, Size: 6.8, Bold: true, Fill: Ink, Text: strconv.Itoa(r.Alerts)})
 		l, ok := q[r.ID]
 		switch {
+		case !ok && len(q) == 0:
 		case !ok:
 			f.text(qX, y, 6.8, Muted, "not measured")
 		case !l.Reachable || l.Seeded == 0:
 			f.text(qX, y, 6.8, Muted, "no sample reached it: unproven")
 		default:
-			x := qX
-			if l.Seeded <= 8 {
-				for k := range l.Seeded {
-					if k < l.Caught {
-						f.symbol(x+1, y, 2, Disc)
-					} else {
-						f.symbol(x+1, y, 2, Ring)
-					}
-					x += 2.8
-				}
-				x++
-			}
-			f.text(x, y, 6.8, Ink, fmt.Sprintf("%d of %d; %d of %d false", l.Caught, l.Seeded, l.False, l.Alerts))
+			const w = 10.0
+			f.rect(qX, y-1.3, w, 2.6, Tint)
+			f.rect(qX, y-1.3, w*min(1, float64(l.Caught)/float64(l.Seeded)), 2.6, Green)
+			f.text(qX+w+1.5, y, 6.8, Ink, fmt.Sprintf("%d of %d; %d of %d", l.Caught, l.Seeded, l.Alerts-l.False, l.Alerts))
 		}
 	}
 	f.Alt = fmt.Sprintf("%s raised %s.", title(count(len(shown), "rule")), count(raised, "alert"))
+	f.Note = or(measured, "How well the rules catch was not measured for this set; scoring them against injected misuse tells.")
 	if len(rows) > len(shown) {
-		f.Note = fmt.Sprintf("%d of %d rules drawn, those with most alerts; the table has all.", len(shown), len(rows))
+		f.Note += fmt.Sprintf(" %d of %d rules drawn, those with most alerts; the table has all. ", len(shown), len(rows))
 	}
 	return f
 }
@@ -436,39 +435,27 @@ func shapeOfName(name string) Shape {
 	return Ring
 }
 
-// timelineFigure draws the answer by the facts of each date.
+// timelineFigure draws the answer and each framework's posture by the facts of
+// each date, under the dates on which facts changed.
 func (b *builder) timelineFigure() *Figure {
-	points := b.in.Timeline
 	a := b.a
-	if len(points) == 0 {
-		if a.AsOf == "" || a.Answer.LatestDate == "" || a.Answer.LatestDate <= a.AsOf {
+	moves := b.in.Timeline
+	if len(moves) == 0 {
+		if a.AsOf == "" || a.Answer.LatestDate <= a.AsOf {
 			return nil
 		}
-		points = []AnswerAt{{Date: a.AsOf, Posture: a.Answer.Posture}}
-		if p := a.Answer.LatestPosture; p != "" && p != a.Answer.Posture {
-			// Which of the changes moved it is known only when one did.
-			at := a.Answer.LatestDate
-			var moving []string
-			for _, c := range a.ChangedSince {
-				if c.MovesAnswer && c.Date > a.AsOf {
-					moving = append(moving, c.Date)
-				}
-			}
-			if len(moving) == 1 {
-				at = moving[0]
-			}
-			points = append(points, AnswerAt{Date: at, Posture: p})
-		}
+		// Without a reading of each day only the two ends are known.
+		moves = []assess.Move{{Date: a.AsOf, Answer: a.Answer.Posture}, {Date: a.Answer.LatestDate, Answer: or(a.Answer.LatestPosture, a.Answer.Posture)}}
 	}
-	first, err := time.Parse(time.DateOnly, points[0].Date)
-	last, err2 := time.Parse(time.DateOnly, or(a.Answer.LatestDate, points[len(points)-1].Date))
+	first, err := time.Parse(time.DateOnly, moves[0].Date)
+	last, err2 := time.Parse(time.DateOnly, max(a.Answer.LatestDate, moves[len(moves)-1].Date))
 	if err != nil || err2 != nil {
 		return nil
 	}
 	if !last.After(first) {
 		last = first.AddDate(0, 1, 0)
 	}
-	const x0, x1, bar = 2.0, 168.0, 16.0
+	const x0, x1, top, rowH = 40.0, 168.0, 15.0, 8.6
 	span := last.Sub(first).Hours()
 	at := func(day string) float64 {
 		t, err := time.Parse(time.DateOnly, day)
@@ -477,61 +464,128 @@ func (b *builder) timelineFigure() *Figure {
 		}
 		return x0 + (x1-x0)*min(1, max(0, t.Sub(first).Hours()/span))
 	}
-	f := &Figure{Title: "The answer by the facts of each date", H: 36}
-	f.Data = &Table{Head: []string{"From", "Answer", "Because"}, Widths: []int{20, 30, 50}}
-	for i, p := range points {
-		to := x1
-		if i+1 < len(points) {
-			to = at(points[i+1].Date)
+	f := &Figure{Title: "The answer by the facts of each date"}
+	row := func(y float64, name string, bold bool, of func(assess.Move) (Status, bool)) bool {
+		type segment struct {
+			from string
+			st   Status
 		}
-		st := answerStatus(p.Posture)
-		f.rect(at(p.Date), bar, max(0.6, to-at(p.Date)-0.5), 8, st.Shape.Pale())
-		f.rect(at(p.Date), bar, 0.9, 8, st.Shape.Tone())
-		if to-at(p.Date) > 12 {
-			f.symbol(at(p.Date)+4, bar+4, 2.6, st.Shape)
-			f.add(Mark{Kind: Label, X: at(p.Date) + 6.8, Y: bar + 4, Size: 7.6, Bold: true, Fill: st.Shape.Tone(), Fit: max(1, to-at(p.Date)-8), Text: st.Word})
+		var segs []segment
+		for _, m := range moves {
+			st, ok := of(m)
+			if !ok {
+				continue
+			}
+			if n := len(segs); n == 0 || segs[n-1].st != st {
+				segs = append(segs, segment{m.Date, st})
+			}
 		}
-		f.Data.Rows = append(f.Data.Rows, []Cell{{Text: longDay(p.Date)}, {Status: st}, {Text: p.Because}})
+		if len(segs) == 0 {
+			return false
+		}
+		f.add(Mark{Kind: Label, X: 0, Y: y + 3.4, Size: 7.4, Bold: bold, Fill: Ink, Fit: x0 - 2, Text: name})
+		for i, s := range segs {
+			from, to := at(s.from), x1
+			if i+1 < len(segs) {
+				to = at(segs[i+1].from)
+			}
+			if to <= from { // the last day alone
+				from, to = x1-2, x1
+			}
+			f.rect(from, y, max(0.6, to-from-0.5), rowH-1.8, s.st.Shape.Pale())
+			f.rect(from, y, 0.9, rowH-1.8, s.st.Shape.Tone())
+			if to-from > 7 {
+				f.symbol(from+3.6, y+3.4, 2.4, s.st.Shape)
+			}
+			if to-from > 18 {
+				f.add(Mark{Kind: Label, X: from + 6, Y: y + 3.4, Size: 7, Bold: true, Fill: s.st.Shape.Tone(), Fit: to - from - 7, Text: s.st.Word})
+			}
+		}
+		return true
 	}
-	f.add(Mark{Kind: Label, X: x0, Y: bar + 11.5, Size: 6.8, Bold: true, Fill: Navy, Text: longDay(points[0].Date)})
-	f.add(Mark{Kind: Label, X: x0, Y: bar + 14.8, Size: 6.4, Fill: Muted, Text: "this report"})
-	f.add(Mark{Kind: Label, X: x1, Y: bar + 11.5, Size: 6.8, Bold: true, Fill: Navy, Anchor: End, Text: longDay(last.Format(time.DateOnly))})
-	f.add(Mark{Kind: Label, X: x1, Y: bar + 14.8, Size: 6.4, Fill: Muted, Anchor: End, Text: "facts last verified"})
-	// Months under the bar, changes of facts above it: one mark for each change.
+	y := top
+	if row(y, "The answer", true, func(m assess.Move) (Status, bool) { return answerStatus(m.Answer), true }) {
+		y += rowH + 1
+	}
+	for _, fw := range a.Frameworks {
+		if row(y, shortName(fw), false, func(m assess.Move) (Status, bool) {
+			p, ok := m.Postures[fw.ID]
+			if !ok {
+				return Status{}, false
+			}
+			if p == "" {
+				return Status{"Not in scope", Dash}, true
+			}
+			return anyPosture(p), true
+		}) {
+			y += rowH
+		}
+	}
 	for m := time.Date(first.Year(), first.Month()+1, 1, 0, 0, 0, 0, time.UTC); m.Before(last); m = m.AddDate(0, 1, 0) {
 		x := at(m.Format(time.DateOnly))
-		f.line(x, bar+8, x, bar+9.2, 0.25, Grey)
-		if x > x0+24 && x < x1-24 {
-			f.add(Mark{Kind: Label, X: x, Y: bar + 11.5, Size: 6.4, Fill: Muted, Anchor: Middle, Text: m.Format("Jan")})
+		f.line(x, y-0.6, x, y+0.6, 0.25, Grey)
+		if x > x0+20 && x < x1-20 {
+			f.add(Mark{Kind: Label, X: x, Y: y + 2.4, Size: 6.4, Fill: Muted, Anchor: Middle, Text: m.Format("Jan")})
+		}
+	}
+	f.add(Mark{Kind: Label, X: x0, Y: y + 2.4, Size: 6.8, Bold: true, Fill: Navy, Text: longDay(moves[0].Date)})
+	f.add(Mark{Kind: Label, X: x1, Y: y + 2.4, Size: 6.8, Bold: true, Fill: Navy, Anchor: End, Text: longDay(last.Format(time.DateOnly))})
+	// One dot for each fact that changed, red where the answer or a posture moved.
+	moving := map[string]bool{}
+	for _, m := range moves[1:] {
+		for _, c := range m.Facts {
+			moving[m.Date+" "+c.Fact] = true
 		}
 	}
 	stacked := map[int]int{}
-	moves := 0
+	f.text(0, top-3, 6.8, Muted, "facts that changed")
 	for _, c := range a.ChangedSince {
-		if _, err := time.Parse(time.DateOnly, c.Date); err != nil || c.Date < points[0].Date {
+		if _, err := time.Parse(time.DateOnly, c.Date); err != nil || c.Date < moves[0].Date {
 			continue
 		}
-		x := at(c.Date)
-		column := int(x / 2.2)
+		column := int((at(c.Date) - x0) / 2.2)
 		tone := Grey
-		if c.MovesAnswer {
+		if c.MovesAnswer || moving[c.Date+" "+c.Fact] {
 			tone = Red
-			moves++
 		}
-		y := bar - 1.8 - 2.2*float64(min(stacked[column], 5))
-		f.add(Mark{Kind: Circle, X: float64(column)*2.2 + 1.1, Y: y, W: 0.8, Fill: tone})
+		f.add(Mark{Kind: Circle, X: x0 + float64(column)*2.2 + 1.1, Y: top - 1.8 - 2.2*float64(min(stacked[column], 5)), W: 0.8, Fill: tone})
 		stacked[column]++
 	}
-	f.Alt = fmt.Sprintf("As of %s: %s.", longDay(points[0].Date), strings.ToLower(answerStatus(points[0].Posture).Word))
-	if n := len(points); n > 1 {
-		f.Alt += fmt.Sprintf(" From %s: %s.", longDay(points[n-1].Date), strings.ToLower(answerStatus(points[n-1].Posture).Word))
-	} else {
-		f.Alt += " The same at the last verified date."
+	f.H = y + 5
+	f.Data = &Table{Head: []string{"From", "Answer", "What moved"}, Widths: []int{18, 26, 56}}
+	for i, m := range moves {
+		f.Data.Rows = append(f.Data.Rows, []Cell{{Text: longDay(m.Date)}, {Status: answerStatus(m.Answer)}, {Text: b.moved(i, m)}})
 	}
+	f.Alt = fmt.Sprintf("As of %s: %s. On %s: %s.", longDay(moves[0].Date), strings.ToLower(answerStatus(moves[0].Answer).Word),
+		longDay(last.Format(time.DateOnly)), strings.ToLower(answerStatus(moves[len(moves)-1].Answer).Word))
 	if len(a.ChangedSince) > 0 {
-		f.Note = "Each dot above the bar is a fact that changed, on its date; red ones move the answer."
+		f.Note = "Each dot is a fact that changed, on its date; red ones moved a verdict or a gap here. The right end is the day on which facts were last verified."
 	}
 	return f
+}
+
+// moved says in words what a day moved.
+func (b *builder) moved(i int, m assess.Move) string {
+	if i == 0 {
+		return "The as-of date"
+	}
+	var said []string
+	for _, v := range m.Verdicts {
+		name := v.Obligation
+		for _, o := range b.a.Obligations {
+			if o.ID == v.Obligation {
+				name = join(": ", shortName(b.fw[o.Framework]), o.Title)
+			}
+		}
+		said = append(said, fmt.Sprintf("%s, from %s to %s", name, strings.ToLower(v.From.String()), strings.ToLower(v.To.String())))
+	}
+	if len(said) == 0 {
+		return "A gap or a posture"
+	}
+	if len(said) > 4 {
+		said = append(said[:4], fmt.Sprintf("and %d more verdicts", len(said)-4))
+	}
+	return strings.Join(said, "; ")
 }
 
 // flowFigure draws where data goes and where a trace of it can be found.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -13,10 +14,13 @@ import (
 
 	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/assess/coverage"
+	"github.com/sandtable-dev/sandtable/assess/quality"
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
 	"github.com/sandtable-dev/sandtable/rules"
+	"github.com/sandtable-dev/sandtable/rules/alert"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/rules/spend"
+	"github.com/sandtable-dev/sandtable/simulate/forecast"
 )
 
 // StreamName is the simulated stream's file in a bundle.
@@ -105,6 +109,9 @@ func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 		m.InputsNotCopied = append(m.InputsNotCopied, InputInfo{Name: filepath.Base(r.Scenario.File.Name), SHA256: hex.EncodeToString(sum[:]),
 			Size: int64(len(r.Scenario.File.Data)), Format: "scenario with a roster", Records: int64(r.Assessment.Counters.Members)})
 	}
+	for _, e := range r.Evidence {
+		m.InputsNotCopied = append(m.InputsNotCopied, InputInfo{Name: e.What, SHA256: e.SHA256, Size: e.Size, Format: e.Class})
+	}
 	if !r.Observed {
 		return m
 	}
@@ -125,12 +132,8 @@ func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 
 // FromResult lays out what a run produced for Build.
 func FromResult(r *rehearsal.Result, digest string) Input {
-	in := Input{Assessment: r.Assessment, Rules: r.Rules, Digest: digest}
-	for _, m := range r.Timeline {
-		if n := len(in.Timeline); n == 0 || in.Timeline[n-1].Posture != m.Answer {
-			in.Timeline = append(in.Timeline, AnswerAt{Date: m.Date, Posture: m.Answer})
-		}
-	}
+	in := Input{Assessment: r.Assessment, Rules: r.Rules, Digest: digest, Timeline: r.Timeline}
+	in.Quality, in.Measured = measuredQuality(r)
 	spentBy := map[string]int64{}
 	for _, g := range r.Spend.Groups {
 		spentBy[g.Group] += g.Spent
@@ -146,6 +149,7 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 		in.Spend = append(in.Spend, l)
 	}
 	in.MemberSpend = memberSpend(r.Spend.Members)
+	in.Fans = outlook(r)
 	in.Coverage = coverageLines(r.Coverage)
 	for _, f := range r.Matrix.Flags {
 		in.Flags = append(in.Flags, FlagLine{Severity: f.Severity.String(), Subject: f.Subject, Text: f.Text})
@@ -209,8 +213,97 @@ func dollars(micros int64) string {
 	return spend.Dollars((micros + spend.Cent/2) / spend.Cent * spend.Cent)
 }
 
+// measuredQuality takes from the shipped measurement what holds for the rules of
+// this run: those of shipped packs, as shipped.
+func measuredQuality(r *rehearsal.Result) ([]QualityLine, string) {
+	packs := alert.Packs()
+	digest, err := alert.Digest(packs)
+	if err != nil {
+		return nil, ""
+	}
+	t, ok := quality.Shipped(digest)
+	if !ok {
+		return nil, ""
+	}
+	shipped := map[string]bool{}
+	for _, f := range r.Inputs {
+		name, ok := strings.CutPrefix(f.Name, "rules/")
+		if !ok {
+			continue
+		}
+		data, err := fs.ReadFile(packs, name)
+		if err != nil || !bytes.Equal(data, f.Data) {
+			continue
+		}
+		rs, err := alert.Parse(name, data)
+		if err != nil {
+			continue
+		}
+		for _, x := range rs {
+			shipped[x.ID.Value] = true
+		}
+	}
+	var out []QualityLine
+	for _, row := range r.Rules {
+		q, ok := t.Row(row.ID)
+		if !ok || !shipped[row.ID] {
+			continue
+		}
+		out = append(out, QualityLine{Rule: row.ID, Caught: q.Recall.Hits, Seeded: q.Recall.Of, Alerts: q.Precision.Of, False: q.Precision.Of - q.Precision.Hits, Reachable: q.Status == "measured"})
+	}
+	if len(out) == 0 {
+		return nil, ""
+	}
+	return out, fmt.Sprintf("Caught and right were measured apart, over %s in %d held-out simulated organisations (seed label %q), not in this run; a real organisation will differ.", count(t.Stories, "injected case"), t.Worlds, t.Label)
+}
+
+// Fans are the forecasts of a spend plan, one for each group.
+func Fans(p *forecast.Plan) []SpendFan {
+	var out []SpendFan
+	for _, g := range p.Groups {
+		f := SpendFan{Title: fmt.Sprintf("Forecast of %s: %s in %s", g.Group, count(g.Members, "member"), p.Month), LimitMicros: -1,
+			Note: fmt.Sprintf("%d trials of the month without any limit, from %s. The line is the lesson's budget for the team, which is not the number to enter.", p.Trials, or(p.Origin, "the scenario's own population"))}
+		if g.Budget.TeamMicros > 0 {
+			f.LimitMicros, f.LimitName = g.Budget.TeamMicros, "the formula's team budget"
+		} else {
+			f.Note = strings.TrimSuffix(f.Note, " The line is the lesson's budget for the team, which is not the number to enter.")
+		}
+		for _, d := range g.Fan {
+			day := fmt.Sprintf("%s-%02d", p.Month, d.Day)
+			f.Points = append(f.Points, FanPoint{Day: day, Actual: -1, Low: d.P10, Mid: d.P50, High: d.P90})
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
 // memberSpend groups the months of members by the limit that bound them, each
 // group sorted.
+// outlook is the month in which the period ends against the organisation's ceiling, which is the
+// only limit that a sum can be held against.
+func outlook(r *rehearsal.Result) []SpendFan {
+	o := r.Spend.Outlook
+	if o == nil {
+		return nil
+	}
+	f := SpendFan{Title: "The organisation's month: spend so far, and the range it may take", LimitMicros: -1,
+		Note: fmt.Sprintf("%d trials of the rest of the month, from what was seen in the period and without any limit.", o.Trials)}
+	for _, m := range r.Spend.Months {
+		if m.Month == o.Month {
+			f.LimitMicros = m.Limit
+		}
+	}
+	// A ceiling far above would press the picture flat.
+	if high := o.Days[len(o.Days)-1].P90; f.LimitMicros > 3*high {
+		f.Note += fmt.Sprintf(" The ceiling of %s lies far above the picture.", spend.Dollars(f.LimitMicros))
+		f.LimitMicros = -1
+	}
+	for _, d := range o.Days {
+		f.Points = append(f.Points, FanPoint{Day: d.Date, Actual: d.Spent, Low: d.P10, Mid: d.P50, High: d.P90})
+	}
+	return []SpendFan{f}
+}
+
 func memberSpend(ms []spend.MemberSpend) []SpendGroup {
 	var out []SpendGroup
 	at := map[string]int{}

@@ -324,3 +324,26 @@ func titles(ss []string) []string {
 	}
 	return out
 }
+
+// effectStatus is what a control does: closes, helps or aspirational.
+func effectStatus(label string) Status {
+	switch label {
+	case "closes":
+		return Status{"Closes", Disc}
+	case "helps":
+		return Status{"Helps", Half}
+	case "aspirational":
+		return Status{"Aspirational", Ring}
+	}
+	return Status{words(or(label, "not shown")), Ring}
+}
+
+// answerShape finds the mark of an answer by the name people read, or of a verdict.
+func answerShape(name string) Shape {
+	for _, p := range []string{assess.NotSupportable, assess.WithConditions, assess.Supportable, assess.Verify, assess.NotEvaluable} {
+		if assess.AnswerName(p) == name {
+			return answerStatus(p).Shape
+		}
+	}
+	return shapeOfName(name)
+}

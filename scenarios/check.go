@@ -205,6 +205,13 @@ func (c *checker) organisation() {
 	case o.Seats > MaxSeats:
 		c.ps.Add(o.At, "play a part of the organisation", "organisation: %d seats, at most %d are played", o.Seats, MaxSeats)
 	}
+	if t := o.Turnover; t != nil {
+		if c.Roster.Value != "" {
+			c.ps.Add(t.At, "the roster has the columns joined, left and removed", "turnover is for synthetic members, and this scenario has a roster")
+		} else if stay := c.have - len(c.departmentNames); t.Joiners+t.Leavers > stay {
+			c.ps.Add(t.At, "nobody does both, and the first of each department stays", "turnover: %d joiners and %d leavers of %d members who may come and go", t.Joiners, t.Leavers, max(stay, 0))
+		}
+	}
 	total := 0
 	for _, d := range o.Departments {
 		if d.Members < 0 {

@@ -89,7 +89,7 @@ func newWorld(o Options) (*world, error) {
 	}
 	for _, f := range p.Models {
 		for _, m := range f.Names {
-			if _, ok := o.Prices.Cost(m, s.AsOf.Time, 1000, 1000, 0, 0); ok {
+			if _, ok := o.Prices.Cost(m, s.AsOf.Time, 1000, 1000, 0, 0); ok && sold(o.Prices, m, s.AsOf.Time) {
 				w.models, w.weights = append(w.models, m), append(w.weights, f.Weight)
 				break
 			}
@@ -126,6 +126,15 @@ func newWorld(o Options) (*world, error) {
 	}
 	w.placeStories()
 	return w, nil
+}
+
+// sold reports that a model was out on the day. A price list that does not say is
+// believed to know no other models.
+func sold(p Pricer, model string, day time.Time) bool {
+	l, ok := p.(interface {
+		Sold(model string, day time.Time) bool
+	})
+	return !ok || l.Sold(model, day)
 }
 
 // hire fills in member i from the member's own stream.

@@ -5,27 +5,26 @@
 //	cd .ci/oscal && go run . SCHEMAS BUNDLE...
 //
 // SCHEMAS is a directory with oscal_{assessment-results,catalog,component,
-// assessment-plan}_schema.json. A bundle without OSCAL documents gets them made
-// from its assessment.json. Exit 1 when a document is refused or a mistake is not.
+// assessment-plan}_schema.json. Exit 1 when a document is refused or missing, or a
+// mistake is not refused.
 package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-
-	"github.com/sandtable-dev/sandtable/assess"
-	"github.com/sandtable-dev/sandtable/assess/oscal"
 )
 
-var schemas = map[string]string{
-	oscal.ResultsName: "oscal_assessment-results_schema.json", oscal.CatalogName: "oscal_catalog_schema.json",
-	oscal.ComponentName: "oscal_component_schema.json", oscal.PlanName: "oscal_assessment-plan_schema.json",
+const resultsName = "oscal-assessment-results.json"
+
+// documents of a bundle and the schema of each.
+var documents = [][2]string{
+	{resultsName, "oscal_assessment-results_schema.json"}, {"oscal-catalog.json", "oscal_catalog_schema.json"},
+	{"oscal-component-definition.json", "oscal_component_schema.json"}, {"oscal-assessment-plan.json", "oscal_assessment-plan_schema.json"},
 }
 
 func main() {
@@ -33,34 +32,34 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: go run . SCHEMAS BUNDLE...")
 		os.Exit(2)
 	}
-	if _, err := os.Stat(filepath.Join(os.Args[1], schemas[oscal.ResultsName])); err != nil {
+	if _, err := os.Stat(filepath.Join(os.Args[1], documents[0][1])); err != nil {
 		fmt.Println("skipped: the official OSCAL schemas are not here, so nothing was validated against them")
 		return
 	}
 	compiled := map[string]*jsonschema.Schema{}
-	for name, file := range schemas {
-		s, err := jsonschema.NewCompiler().Compile(filepath.Join(os.Args[1], file))
+	for _, d := range documents {
+		s, err := jsonschema.NewCompiler().Compile(filepath.Join(os.Args[1], d[1]))
 		if err != nil {
-			fail("%s: %v", file, err)
+			fail("%s: %v", d[1], err)
 		}
-		compiled[name] = s
+		compiled[d[0]] = s
 	}
 	bad := false
 	var results []byte
 	for _, dir := range os.Args[2:] {
-		files, err := documents(dir)
-		if err != nil {
-			fail("%s: %v", dir, err)
-		}
-		for _, f := range files {
-			if err := validate(compiled[f.Name], f.Data); err != nil {
-				bad = true
-				fmt.Printf("REFUSED  %s of %s\n%v\n", f.Name, dir, err)
-			} else {
-				fmt.Printf("valid    %s of %s\n", f.Name, dir)
+		for _, d := range documents {
+			data, err := os.ReadFile(filepath.Join(dir, d[0]))
+			if err != nil {
+				fail("%v", err)
 			}
-			if f.Name == oscal.ResultsName {
-				results = f.Data
+			if err := validate(compiled[d[0]], data); err != nil {
+				bad = true
+				fmt.Printf("REFUSED  %s of %s\n%v\n", d[0], dir, err)
+			} else {
+				fmt.Printf("valid    %s of %s\n", d[0], dir)
+			}
+			if d[0] == resultsName {
+				results = data
 			}
 		}
 	}
@@ -69,7 +68,7 @@ func main() {
 		if broken == string(results) {
 			bad = true
 			fmt.Printf("BROKEN   trap %q changes nothing\n", t.name)
-		} else if validate(compiled[oscal.ResultsName], []byte(broken)) == nil {
+		} else if validate(compiled[resultsName], []byte(broken)) == nil {
 			bad = true
 			fmt.Printf("ACCEPTED trap %q\n", t.name)
 		} else {
@@ -84,31 +83,6 @@ func main() {
 func fail(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, format+"\n", args...)
 	os.Exit(1)
-}
-
-// documents of a bundle, as written or made from its assessment.
-func documents(dir string) ([]oscal.File, error) {
-	var out []oscal.File
-	for _, n := range []string{oscal.ResultsName, oscal.CatalogName, oscal.ComponentName, oscal.PlanName} {
-		data, err := os.ReadFile(filepath.Join(dir, n))
-		if err != nil {
-			out = nil
-			break
-		}
-		out = append(out, oscal.File{Name: n, Data: data})
-	}
-	if out != nil {
-		return out, nil
-	}
-	data, err := os.ReadFile(filepath.Join(dir, "assessment.json"))
-	if err != nil {
-		return nil, err
-	}
-	var a assess.Assessment
-	if err := json.Unmarshal(data, &a); err != nil {
-		return nil, err
-	}
-	return oscal.Documents(&a, data, "ci")
 }
 
 func validate(s *jsonschema.Schema, data []byte) error {

@@ -310,6 +310,9 @@ func (b *Book) check(more *Book) source.Problems {
 				k.check(&ps)
 			}
 		}
+		if only := c.restsOn(facts); only != "" {
+			ps.Add(c.Id.At, "cite what else decides it, or leave the case out: nobody is graded on a contested fact alone", "%s rests on %q alone, which is contested", c.Id, only)
+		}
 		if right != 1 {
 			ps.Add(c.Id.At, "mark the one you expect to hold with right: true; the model is asked whether it agrees", "%s marks %d options as right, expected 1", c.Id, right)
 		}
@@ -333,6 +336,21 @@ func (b *Book) check(more *Book) source.Problems {
 		ps = f.Explain(ps)
 	}
 	return ps
+}
+
+// restsOn is the contested fact that is the only one a case cites, else "".
+func (c *Case) restsOn(facts *platform.Catalogue) string {
+	only := ""
+	for _, o := range c.Options {
+		for _, id := range o.Facts {
+			f, ok := facts.Fact(id)
+			if !ok || !f.Contested {
+				return ""
+			}
+			only = id
+		}
+	}
+	return only
 }
 
 func (b *Book) files() []*source.File {

@@ -62,7 +62,7 @@ func (w *World) matrix() ([]string, error) {
 		all, _ := w.Lookup("counters.members")
 		return []string{"No groups and no custom roles.", fmt.Sprintf("Cowork: %s (%s of %s members)", Plain(scope), Plain(n), Plain(all))}, nil
 	}
-	t := table{head: []string{"group", "members", "source", "cowork", "chat", "connectors", "plugins"}}
+	t := table{head: []string{"group", "members", "source", "cowork", "chat", "plugins", "connectors"}}
 	for _, r := range rows {
 		cell := func(kind, name string) string {
 			for _, c := range cells(r) {
@@ -75,8 +75,10 @@ func (w *World) matrix() ([]string, error) {
 		open := func(kind string, closed ...string) string {
 			var names []string
 			for _, c := range cells(r) {
-				if c["kind"] == kind && !slices.Contains(closed, Plain(c["level"])) {
-					names = append(names, Plain(c["name"]))
+				// A connector stands for its tools: the matrix is read at a glance.
+				name, _, _ := strings.Cut(Plain(c["name"]), "/")
+				if c["kind"] == kind && !slices.Contains(closed, Plain(c["level"])) && !slices.Contains(names, name) {
+					names = append(names, name)
 				}
 			}
 			if names == nil {
@@ -85,7 +87,7 @@ func (w *World) matrix() ([]string, error) {
 			return strings.Join(names, ", ")
 		}
 		t.add(Plain(r["group"]), Plain(r["members"]), Plain(r["source"]), cell("capability", "cowork"), cell("capability", "chat"),
-			open("connector", "deny"), open("plugin", "not_available", "deny", "hidden"))
+			open("plugin", "not_available", "deny", "hidden"), open("connector", "deny"))
 	}
 	return t.lines(), nil
 }

@@ -241,6 +241,10 @@ func walk(v any, path []string) (any, bool) {
 		return v, true
 	}
 	switch x := v.(type) {
+	case nil: // a list that was never filled
+		if len(path) == 1 && path[0] == "count" {
+			return 0, true
+		}
 	case map[string]any:
 		// Keys may hold dots, so the longest that fits is taken.
 		for n := len(path); n > 0; n-- {
@@ -385,9 +389,10 @@ func (o *OptionResult) Refuted() *Finding {
 	return nil
 }
 
-// Grade holds every option of a case against the run as of its date.
-func (b *Bench) Grade(ctx context.Context, c *Case) (*Grading, error) {
-	return b.gradeAt(ctx, c, c.Date)
+// Grade holds every option of a case against the run as of its date, with
+// settings laid over its scenario.
+func (b *Bench) Grade(ctx context.Context, c *Case, set ...string) (*Grading, error) {
+	return b.gradeAt(ctx, c, c.Date, set...)
 }
 
 func (b *Bench) gradeAt(ctx context.Context, c *Case, day source.Date, set ...string) (*Grading, error) {

@@ -139,6 +139,7 @@ func (x *Exhibit) Title() string {
 // somebody who only wants to read.
 func (g *Grading) Answered(given string, later []Later, st Style) string {
 	var s strings.Builder
+	stated := map[string]bool{}
 	right := g.Right()
 	switch {
 	case right == "":
@@ -152,7 +153,7 @@ func (g *Grading) Answered(given string, later []Later, st Style) string {
 	for _, o := range g.Options {
 		if o.Right {
 			s.WriteString("\n" + st.Good(hang(o.Letter+"  holds    ", o.Option.Because)))
-			s.WriteString(g.cited(o, nil))
+			s.WriteString(g.cited(o, nil, stated))
 		}
 	}
 	for _, o := range g.Options {
@@ -163,7 +164,7 @@ func (g *Grading) Answered(given string, later []Later, st Style) string {
 		if o.Option.Tempts != "" {
 			s.WriteString(hang("   tempts  ", o.Option.Tempts))
 		}
-		s.WriteString(g.cited(o, o.Refuted()))
+		s.WriteString(g.cited(o, o.Refuted(), stated))
 	}
 	if g.Case.Next != "" {
 		s.WriteString("\n" + hang("And then: ", g.Case.Next))
@@ -206,8 +207,9 @@ func words(v string) string {
 	return strings.ReplaceAll(cut(v, 160), "_", " ")
 }
 
-// cited prints the finding and the facts behind an option.
-func (g *Grading) cited(o OptionResult, f *Finding) string {
+// cited prints the finding and the facts behind an option. A fact that was
+// stated above is only named again.
+func (g *Grading) cited(o OptionResult, f *Finding, stated map[string]bool) string {
 	var s strings.Builder
 	if f == nil && len(o.Findings) > 0 {
 		f = &o.Findings[0]
@@ -219,17 +221,26 @@ func (g *Grading) cited(o OptionResult, f *Finding) string {
 		}
 		s.WriteString(hang("   model   ", text))
 	}
+	var again []string
 	for _, id := range o.Option.Facts {
 		statement, _ := g.World.Lookup("facts." + id + ".statement")
-		verified, _ := g.World.Lookup("facts." + id + ".verified")
 		if Plain(statement) == "" {
 			continue // no record on this day: the finding above says what follows
 		}
+		if stated[id] {
+			again = append(again, id)
+			continue
+		}
+		stated[id] = true
+		verified, _ := g.World.Lookup("facts." + id + ".verified")
 		contested := ""
 		if v, _ := g.World.Lookup("facts." + id + ".contested"); v == true {
 			contested = " [contested]"
 		}
 		s.WriteString(hang("   fact    ", fmt.Sprintf("%s%s: %s (verified %s)", id, contested, strings.TrimSpace(Plain(statement)), Plain(verified))))
+	}
+	if len(again) > 0 {
+		s.WriteString(hang("   fact    ", strings.Join(again, ", ")+", as above"))
 	}
 	return s.String()
 }

@@ -12,8 +12,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/assess"
@@ -29,6 +29,7 @@ import (
 	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 	"github.com/sandtable-dev/sandtable/simulate"
+	"github.com/sandtable-dev/sandtable/simulate/forecast"
 	"github.com/sandtable-dev/sandtable/simulate/otlp"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
 	"github.com/sandtable-dev/sandtable/simulate/stream"
@@ -40,6 +41,8 @@ type Options struct {
 	// Streams are captures to replay; none means that the scenario is played.
 	Streams []string
 	Stdin   io.Reader // what the stream "-" reads
+	// Evidence are exports from outside the telemetry, beside Streams.
+	Evidence []string
 	// StreamTo takes the played stream, and StreamPath is where it can be read
 	// again once StreamTo is closed. Both left out means a temporary file.
 	StreamTo   io.WriteCloser
@@ -115,6 +118,12 @@ type run struct {
 	alerts    *alert.Engine
 	coverage  *coverage.Report
 	analytics *analytics.Report
+
+	calibration  *forecast.Calibrator
+	perDay       daily
+	drivers      *spend.Drivers
+	month        *Outlook
+	evidenceRead *assess.Evidence
 }
 
 func prepare(o Options) (*run, error) {
@@ -137,6 +146,18 @@ func prepare(o Options) (*run, error) {
 	}
 	if err := r.checkNames(); err != nil {
 		return nil, err
+	}
+	if len(o.Evidence) > 0 {
+		ev, err := r.readEvidence(0)
+		if err != nil {
+			return nil, err
+		}
+		if r.facts, err = r.facts.With(ev.Overlay); err != nil {
+			return nil, err
+		}
+		if r.model, err = r.model.With(ev.Overlay); err != nil {
+			return nil, err
+		}
 	}
 	if r.dir, err = org.Build(&s.Config, s.Seed); err != nil {
 		return nil, err
@@ -322,7 +343,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	freshness, _ := strconv.Atoi(fresh) // not stated reads as the shortest
 	usage := analytics.New(analytics.Config{
 		FreshnessDays: freshness,
-		Directory: r.dir, From: r.from, To: r.to, AsOf: r.to, Plan: r.s.Organisation.Plan.Value, // figures as they stood when the period ended
+		Directory:     r.dir, From: r.from, To: r.to, AsOf: r.to, Plan: r.s.Organisation.Plan.Value, // figures as they stood when the period ended
 		// Noon: a membership that starts today has spread by then.
 		Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day.Add(12*time.Hour)) },
 	})
@@ -330,7 +351,9 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	if r.observed {
 		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
 	}
-	rp := replay.New(opts, r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage)
+	r.calibration, r.perDay = forecast.NewCalibrator(r.dir, r.prices), daily{}
+	r.drivers = spend.NewDrivers(r.prices, r.prices.WebSearchPer1000/1000)
+	rp := replay.New(opts, r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage, r.calibration, r.perDay, r.drivers)
 	var n, total int64
 	if r.written != nil {
 		total = r.written.Events
@@ -348,6 +371,9 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	r.counts, r.findings = rp.Close()
 	r.inputs = src.Report()
 	r.coverage, r.analytics = cover.Report(), usage.Report()
+	if r.month, err = r.outlook(ctx); err != nil {
+		return err
+	}
 	if r.observed && r.counts.Received == 0 {
 		return fmt.Errorf("%w in %d input(s): %s", ErrNoRecords, len(r.inputs), lossesOf(r.inputs))
 	}
@@ -383,8 +409,12 @@ func (r *run) checkNames() error {
 		}
 		known(a.Id, "an attestation the assessor knows", r.model.Attestations())
 	}
+	var tales []string // stories, and twins by number and letter
+	for _, t := range simulate.Tales() {
+		tales = append(tales, t.ID)
+	}
 	for _, i := range r.s.Incidents {
-		known(i.Story, "a story the simulator can play", simulate.StoryNames())
+		known(i.Story, "a story the simulator can play", tales)
 	}
 	return r.s.Explain(ps)
 }

@@ -42,9 +42,10 @@ type Result struct {
 	Truth        []simulate.TruthLabel // what was injected; none over a capture
 	Unplaced     []simulate.Unplaced
 	Replay       replay.Counts
-	Streams      []stream.Input // what became of each input
-	Stream       *Stream        // the stream written by a simulated run
-	Inputs       []File         // scenario, rules, frameworks, facts and prices as used
+	Streams      []stream.Input        // what became of each input
+	Evidence     []assess.EvidenceItem // exports read beside the streams
+	Stream       *Stream               // the stream written by a simulated run
+	Inputs       []File                // scenario, rules, frameworks, facts and prices as used
 	KeyID        string
 	// Timeline is the answer on the days at which it, a posture, a verdict or a
 	// gap moves, from the as-of day to the last day any fact was verified.
@@ -115,7 +116,10 @@ type Spend struct {
 	spend.Summary
 	Budgets []Budget `json:"budgets"`
 	// Stopped counts what the limits stopped while the scenario was played.
-	Stopped *Stopped `json:"stopped,omitempty"`
+	Stopped *Stopped            `json:"stopped,omitempty"`
+	Drivers []spend.DriverSpend `json:"drivers"`
+	// Outlook is nil when there is nothing to forecast from.
+	Outlook *Outlook `json:"outlook"`
 }
 
 // Budget is a group limit with the lesson's formula beside it.
@@ -267,7 +271,7 @@ func (r *run) organisation(m rbac.Matrix) (Organisation, error) {
 }
 
 func (r *run) spending() (Spend, error) {
-	out := Spend{Summary: r.ledger.Summary(), Budgets: []Budget{}}
+	out := Spend{Summary: r.ledger.Summary(), Budgets: []Budget{}, Drivers: r.drivers.Report(), Outlook: r.month}
 	var err error
 	for i := range out.Members {
 		if out.Members[i].Member, err = r.name(out.Members[i].Member); err != nil {
@@ -381,6 +385,10 @@ func (r *run) assessment(v *values, res *Result) (*assess.Assessment, error) {
 		}
 		rq.Workloads = append(rq.Workloads, wr)
 	}
+	if err := r.useEvidence(v, &rq.Inputs); err != nil {
+		return nil, err
+	}
+	rq.Assumptions = v.assumptions
 	a, err := r.model.Assess(rq)
 	if err != nil {
 		return nil, err
@@ -400,6 +408,9 @@ func (r *run) assessment(v *values, res *Result) (*assess.Assessment, error) {
 	a.Period = assess.PeriodRef{From: r.s.Period.From.String(), To: r.s.Period.To.String(), Days: r.s.Period.Days()}
 	a.Client, a.Preparer, a.Label = o.Client, o.Preparer, o.Label
 	a.Organisation = assess.OrganisationRef{Name: o.Name, Plan: o.Plan.Value, Kind: nn(o.Kind), Seats: o.Seats, Modes: res.Organisation.Modes, Arrangements: nn(o.Arrangements), Destinations: r.s.Telemetry.Destinations}
+	if r.evidenceRead != nil {
+		res.Evidence = r.evidenceRead.Items
+	}
 	a.Counters = r.counters(res)
 	a.Evidences = r.evidence(res)
 	a.EvidenceNote = r.note(res)
@@ -508,6 +519,11 @@ func (r *run) evidence(res *Result) []assess.EvidenceItem {
 		for i, in := range r.inputs {
 			add(assess.EvidenceItem{What: fmt.Sprintf("Captured telemetry, input %d (%s)", i+1, in.Format), Class: "E3", Period: r.span(), SHA256: in.SHA256, Size: in.Size,
 				Note: fmt.Sprintf("%s, %d unusable. Not copied into the bundle.", counted(in.Records, "record"), in.Bad)})
+		}
+	}
+	if r.evidenceRead != nil {
+		for _, it := range r.evidenceRead.Items {
+			add(it)
 		}
 	}
 	add(assess.EvidenceItem{What: "Configuration as declared in the scenario", Class: "E4", Period: r.s.AsOf.String(), SHA256: digest(r.s.File.Data), Size: int64(len(r.s.File.Data)), Note: "One moment, design only, not verified."})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -10,17 +11,21 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sandtable-dev/sandtable/assess/oscal"
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
 	"github.com/sandtable-dev/sandtable/reports"
 	"github.com/sandtable-dev/sandtable/reports/html"
 	"github.com/sandtable-dev/sandtable/reports/pdf"
 	"github.com/sandtable-dev/sandtable/scenarios"
+	"github.com/sandtable-dev/sandtable/simulate"
+	"github.com/sandtable-dev/sandtable/simulate/forecast"
 )
 
 // job is one bundle to be made: by run, by assess, or once more by rerun.
 type job struct {
 	scenario *scenarios.Scenario
 	streams  []string
+	evidence []string // exports beside the streams
 	key      []byte
 	target   string
 	force    bool
@@ -90,6 +95,27 @@ func (j job) options() []string {
 	return out
 }
 
+// fans forecasts the month after the rollout for the figure in the report. It is
+// an illustration beside the run: where there is nothing to forecast, as with
+// nobody enabled, there is no figure.
+func (j job) fans(ctx context.Context) []reports.SpendFan {
+	ground, err := rehearsal.Prepare(j.scenario)
+	if err != nil {
+		return nil
+	}
+	month := forecast.Month(ground.Directory, j.scenario.Period.From.Time)
+	m, err := forecast.Scenario(simulate.Options{Scenario: j.scenario, Directory: ground.Directory, Gate: ground.Gate, Prices: ground.Prices}, month)
+	if err != nil {
+		return nil
+	}
+	plan, err := forecast.MakePlan(ctx, forecast.PlanOptions{Model: m, Directory: ground.Directory, Limits: ground.Limits, Prices: ground.Prices,
+		AsOf: j.scenario.AsOf.Time, Trials: 200, Seed: j.scenario.Seed, Chance: 0.05, Others: -1})
+	if err != nil {
+		return nil
+	}
+	return reports.Fans(plan)
+}
+
 // write carries the job out and puts the bundle in its place.
 func (j job) write(c *cli.Context) (*rehearsal.Result, *reports.Bundle, error) {
 	b, err := reports.NewBundle(j.target, j.force)
@@ -106,7 +132,7 @@ func (j job) write(c *cli.Context) (*rehearsal.Result, *reports.Bundle, error) {
 	}
 	bar := newProgress(c.App.ErrWriter)
 	defer bar.done()
-	o := rehearsal.Options{Scenario: j.scenario, Streams: j.streams, Stdin: c.App.Reader, Key: j.key, IncludeContent: j.content, Progress: bar.show}
+	o := rehearsal.Options{Scenario: j.scenario, Streams: j.streams, Evidence: j.evidence, Stdin: c.App.Reader, Key: j.key, IncludeContent: j.content, Progress: bar.show}
 	command := "assess"
 	if len(j.streams) == 0 {
 		command = "run"
@@ -124,10 +150,18 @@ func (j job) write(c *cli.Context) (*rehearsal.Result, *reports.Bundle, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	oscalFiles, err := oscalOf(res, files)
+	if err != nil {
+		return nil, nil, err
+	}
+	files = append(files, oscalFiles...)
 	if len(j.look.logo) > 0 {
 		files = append(files, reports.File{Name: logoName, Data: j.look.logo})
 	}
 	in := reports.FromResult(res, digest)
+	if command == "run" {
+		in.Fans = append(in.Fans, j.fans(c.Context)...)
+	}
 	in.Content, in.Paper, in.Logo = j.content, j.look.paper, j.look.logo
 	d := reports.Build(in)
 	files = append(files, reports.File{Name: "summary.md", Data: reports.Markdown(d)})
@@ -161,4 +195,23 @@ func (j job) write(c *cli.Context) (*rehearsal.Result, *reports.Bundle, error) {
 		m.Shipped = strings.TrimSuffix(filepath.Base(j.scenario.File.Name), ".yaml")
 	}
 	return res, b, b.Commit(m)
+}
+
+// oscalOf writes the assessment a second time, for tools that read OSCAL.
+func oscalOf(res *rehearsal.Result, files []reports.File) ([]reports.File, error) {
+	for _, f := range files {
+		if f.Name != "assessment.json" {
+			continue
+		}
+		docs, err := oscal.Documents(res.Assessment, f.Data, Version)
+		if err != nil {
+			return nil, err
+		}
+		var out []reports.File
+		for _, d := range docs {
+			out = append(out, reports.File{Name: d.Name, Data: d.Data})
+		}
+		return out, nil
+	}
+	return nil, nil
 }

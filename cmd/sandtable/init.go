@@ -135,12 +135,9 @@ func exportFiles(args []string) ([]string, error) {
 // interview asks the open questions. The end of input leaves the rest open.
 func interview(in io.Reader, out io.Writer, s *exports.Sketch) error {
 	sc := bufio.NewScanner(in)
-	ask := slices.Clone(s.Questions)
-	fmt.Fprintf(out, "\n%d questions. An empty answer leaves one open.\n", len(ask))
+	ask := slices.DeleteFunc(slices.Clone(s.Questions), func(q exports.Question) bool { return q.Form == "edit the file" })
+	fmt.Fprintf(out, "\n%d questions, and %d that need an editor. An empty answer leaves one open.\n", len(ask), len(s.Questions)-len(ask))
 	for i, q := range ask {
-		if q.Form == "edit the file" {
-			continue
-		}
 		fmt.Fprintf(out, "\n%d of %d  %s\n", i+1, len(ask), q.Text)
 		if q.Why != "" {
 			fmt.Fprintf(out, "        %s\n", q.Why)

@@ -453,7 +453,7 @@ func (l *learner) list(topic string) {
 		if note != "" {
 			note = "  (" + note + ")"
 		}
-		fmt.Fprintf(l.out, "  %s %-26s %s%s\n", mark[state], id, title, note)
+		fmt.Fprintf(l.out, "  %s %-27s %s%s\n", mark[state], id, title, note)
 	}
 	for _, t := range l.book.Topics {
 		if topic != "" && t.Id.Value != topic {

@@ -205,9 +205,8 @@ func shownRecord(e *event.Event) cases.Record {
 	}
 	switch e.Kind {
 	case event.UserPrompt:
-		add("prompt_length", fmt.Sprint(e.PromptLength))
-		if e.PromptText != "" {
-			add("prompt", fmt.Sprintf("%q", e.PromptText))
+		if add("prompt_length", fmt.Sprint(e.PromptLength)); e.PromptText != "" {
+			r.Fields[0] = [2]string{"prompt", fmt.Sprintf("%q", e.PromptText)}
 		}
 	case event.APIRequest:
 		add("model", e.Model)

@@ -147,6 +147,9 @@ func explainMember(c *cli.Context) error {
 	out := c.App.Writer
 	fmt.Fprintf(out, "%s at %s, by the facts of %s\n", rbac.Place(dir, member), t.Format(time.RFC3339), s.AsOf)
 	fmt.Fprintf(out, "  organisation role %s%s; groups: %s; custom roles: %s\n", st.OrgRole, or(st.Seat, " on seat "), listed(st.Groups), listed(st.Roles))
+	if !st.Since.IsZero() {
+		fmt.Fprintf(out, "  in force since %s%s\n", st.Since.Format(time.RFC3339), or(strings.Join(st.By, "; "), ": "))
+	}
 	if !st.Settled.IsZero() {
 		fmt.Fprintf(out, "  a change is spreading until %s at the latest\n", st.Settled.Format(time.RFC3339))
 	}
@@ -235,7 +238,7 @@ func showMatrix(c *cli.Context) error {
 	if c.String("output") != "" {
 		return usage("--output goes with --from; to keep a sheet write sandtable org matrix %s --csv > sheet.csv", name)
 	}
-	e, _, err := access(s)
+	e, dir, err := access(s)
 	if err != nil {
 		return err
 	}
@@ -273,16 +276,30 @@ func showMatrix(c *cli.Context) error {
 	if c.Bool("json") {
 		return printJSON(out, m)
 	}
-	printMatrix(out, s, m)
+	printMatrix(out, s, m, e, len(dir.Members))
 	return nil
 }
 
-func printMatrix(out io.Writer, s *scenarios.Scenario, m rbac.Matrix) {
+func printMatrix(out io.Writer, s *scenarios.Scenario, m rbac.Matrix, e *rbac.Engine, members int) {
 	plan := s.At(m.Time).Organisation.Plan.Value
 	fmt.Fprintf(out, "%s, plan %s, at %s by the facts of %s\n", s.Organisation.Name, plan, m.Time.Format(time.RFC3339), s.AsOf)
 	fmt.Fprintf(out, "Cowork reaches: %s\n", map[string]string{"off": "nobody", "all": "everybody, or everybody on the plain User role", "groups": "those whom a group gives it", "": "not known"}[m.Scope])
 	if plan != "enterprise" {
 		fmt.Fprintf(out, "This plan has no groups and no custom roles: what is on is on for everybody.\n")
+	}
+	fmt.Fprintln(out, "\nMembers by capability (--members lists them):")
+	for _, n := range e.Capabilities() {
+		counts := map[rbac.Outcome]int{}
+		for i := range members {
+			counts[e.Allowed(i, n, m.Time)]++
+		}
+		var parts []string
+		for _, o := range []rbac.Outcome{rbac.Allow, rbac.Deny, rbac.InFlight, rbac.Indeterminate} {
+			if counts[o] > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", counts[o], o))
+			}
+		}
+		fmt.Fprintf(out, "  %-24s %s\n", n, strings.Join(parts, ", "))
 	}
 	for _, r := range m.Rows {
 		fmt.Fprintf(out, "\n%s (%s, %d %s; roles: %s)\n", r.Group, first(r.Source, "source not stated"), r.Members, plural(r.Members, "member", "members"), listed(r.Roles))
@@ -513,7 +530,7 @@ func suggest(c *cli.Context) error {
 			return nil
 		}
 		text := draftOver(c.String("org"), s, "trimmed", fmt.Sprintf("%s without the grants nobody used from %s to %s.", s.Name.Value,
-			sug.First.Format(time.DateOnly), sug.Last.Format(time.DateOnly)), "roles", sug.Edit.Roles)
+			sug.First.Format(time.DateOnly), sug.Last.Format(time.DateOnly)), "groups", sug.Edit.Groups, "roles", sug.Edit.Roles)
 		return writeScenario(c, file, text)
 	}
 	return nil
@@ -546,7 +563,7 @@ func printSuggestion(out io.Writer, sug rbac.Suggestion, all bool) {
 			group = g.Group
 			fmt.Fprintf(out, "\n%s (%d of %d members in the stream)\n", g.Group, g.Heard, g.Members)
 		}
-		fmt.Fprintf(out, "  %-30s %-13s role %s", g.Grant, g.Verdict, g.Role)
+		fmt.Fprintf(out, "  %-30s %-13s %s", g.Grant, g.Verdict, first(or(g.Role, "role "), "the group's own setting"))
 		if g.Uses > 0 {
 			fmt.Fprintf(out, ": %d uses by %d of %d", g.Uses, g.Users, g.Heard)
 		}
@@ -564,7 +581,7 @@ func printSuggestion(out io.Writer, sug rbac.Suggestion, all bool) {
 		fmt.Fprintln(out, "\nNo row can be taken out on this evidence.")
 		return
 	}
-	fmt.Fprintln(out, "\nCould go, as a role diff:")
+	fmt.Fprintln(out, "\nCould go:")
 	for _, l := range sug.Lines {
 		fmt.Fprintf(out, "  %s\n", l)
 	}

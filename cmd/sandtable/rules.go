@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -54,6 +55,13 @@ func rulesCommand() *cli.Command {
 					&cli.StringFlag{Name: "label", Usage: "draw other seeds by `NAME`", Value: "report"},
 					asJSON,
 				}, Action: rulesScore},
+			{Name: "backtest", Usage: "what rules would have raised over a capture, and what a change would do", ArgsUsage: "STREAM...",
+				Flags: []cli.Flag{path, declared,
+					&cli.StringFlag{Name: "rule", Usage: "`RULE` to change for the trial"},
+					&cli.StringFlag{Name: "threshold", Usage: "another threshold `N` for the trial"},
+					&cli.StringFlag{Name: "except", Usage: "one exception more for the trial, a condition `EXPR`"},
+					&cli.BoolFlag{Name: "include-content", Usage: "name members by their account instead of a pseudonym"},
+				}, Action: rulesBacktest},
 			{Name: "export", Usage: "translate rules for a SIEM", ArgsUsage: "DIR",
 				Description: "Writes one file a rule, notes on field names and a list of how faithful each translation is. What is not exact\nis written only with --approximate, and says how it differs. The companion rule that tells when the others are\nblind goes with every export.",
 				Flags: []cli.Flag{path, declared,
@@ -568,4 +576,44 @@ func rulesExport(c *cli.Context) error {
 		return quiet(exitFailure)
 	}
 	return nil
+}
+
+func rulesBacktest(c *cli.Context) error {
+	if c.NArg() == 0 {
+		return usage("STREAM is missing; name a capture, for example: sandtable rules backtest capture.jsonl")
+	}
+	change := c.String("threshold") != "" || c.String("except") != ""
+	if change != (c.String("rule") != "") {
+		return usage("a trial needs --rule RULE and --threshold N or --except EXPR")
+	}
+	rs, err := loadRules(c.String("rules"))
+	if err != nil {
+		return err
+	}
+	if change {
+		if _, err := ruleNamed(rs, c.String("rule")); err != nil {
+			return err
+		}
+	}
+	cfg, err := declaredConfig(c)
+	if err != nil {
+		return err
+	}
+	b, err := quality.NewBacktest(rs, cfg, c.String("rule"), c.String("threshold"), c.String("except"))
+	if err != nil {
+		return asUsage(err)
+	}
+	if _, _, err := replayStreams(c, c.Args().Slice(), b); err != nil {
+		return err
+	}
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return err
+	}
+	return b.Print(c.App.Writer, func(member string) string {
+		if c.Bool("include-content") || member == "" {
+			return member
+		}
+		return rules.Pseudonym(key, member)
+	})
 }

@@ -63,6 +63,7 @@ func assessCommand() *cli.Command {
 		Description: "Reads OTLP JSON or protobuf (plain, gzip or zstd): files, folders, globs or - for standard input.\nCaptures are never copied into the bundle; the manifest lists their hash, size and counts.",
 		Flags: append(bundleFlags(),
 			&cli.StringFlag{Name: "org", Usage: "the organisation: `SCENARIO`, a shipped name or a file (required)"},
+			&cli.StringSliceFlag{Name: "evidence", Usage: "an export from outside the telemetry, in `FILE`: Activity Feed, sessions, Analytics, rosters, devices, tickets, statements; may be repeated"},
 			&cli.StringFlag{Name: "key", Usage: "read the key of the pseudonyms from `FILE`; without it one is made beside the bundle"},
 		),
 		Action: func(c *cli.Context) error {
@@ -138,7 +139,7 @@ func rehearse(c *cli.Context, s *scenarios.Scenario, streams []string, key []byt
 	if err != nil {
 		return err
 	}
-	res, b, err := job{scenario: s, streams: streams, key: key, target: target(c, s), force: c.Bool("force"), content: c.Bool("include-content"), look: l, sign: c.String("sign")}.write(c)
+	res, b, err := job{scenario: s, streams: streams, evidence: c.StringSlice("evidence"), key: key, target: target(c, s), force: c.Bool("force"), content: c.Bool("include-content"), look: l, sign: c.String("sign")}.write(c)
 	if err != nil {
 		return err
 	}

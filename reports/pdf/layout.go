@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sandtable-dev/sandtable/reports"
 )
@@ -140,7 +141,7 @@ func (c *composer) document(d *reports.Document) []box {
 		n := len(c.marks)
 		boxes := c.section(s)
 		// A page that is meant to be one page is set smaller before it is broken.
-		for s.OnePage && height(boxes) > c.geo.body() && c.scale > 0.76 {
+		for s.OnePage && height(boxes) > c.geo.body() && c.scale > 0.72 {
 			c.scale -= 0.02
 			c.marks = c.marks[:n]
 			boxes = c.section(s)
@@ -288,7 +289,13 @@ func (c *composer) lines(fc *face, size float64, col colour, x, w float64, s str
 func (c *composer) block(b reports.Block) {
 	switch v := b.(type) {
 	case reports.Lead:
-		c.lines(c.bold, sizeLead, ink, c.x, c.w, v.Text, style{gap: 3, leading: 1.35})
+		size := sizeLead
+		if n := utf8.RuneCountInString(v.Text); n > 320 { // a long answer must leave room for its reasons
+			size *= 0.72
+		} else if n > 160 {
+			size *= 0.84
+		}
+		c.lines(c.bold, size, ink, c.x, c.w, v.Text, style{gap: 3, leading: 1.35})
 	case reports.Paragraph:
 		if v.Small {
 			c.lines(c.regular, sizeSmall, muted, c.x, c.w, v.Text, style{gap: 3, leading: 1.4})

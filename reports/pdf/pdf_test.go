@@ -232,10 +232,12 @@ func TestHostileText(t *testing.T) {
 		in.Phases = []reports.PhaseLine{{Name: s, From: s, To: s, Groups: s, Because: s}}
 		in.Flags = []reports.FlagLine{{Severity: s, Subject: s, Text: s}}
 		in.MemberSpend = []reports.SpendGroup{{Source: s, LimitMicros: -1, Micros: []int64{0, 1 << 62}}, {Source: s, LimitMicros: 1 << 62}}
-		in.Fan = &reports.SpendFan{Title: s, LimitMicros: 1 << 62, Note: s, Points: []reports.FanPoint{{Day: s, Actual: -1, High: 1 << 62}, {Day: s, Low: -5}}}
+		in.Fans = []reports.SpendFan{{Title: s, LimitMicros: 1 << 62, LimitName: s, Note: s, Points: []reports.FanPoint{{Day: s, Actual: -1, High: 1 << 62}, {Day: s, Low: -5}}}}
 		in.Coverage = []reports.CoverageLine{{What: s, N: 3, Of: 2, Why: s}, {What: s}}
 		in.Quality = []reports.QualityLine{{Rule: in.Rules[0].ID, Caught: 9, Seeded: 3, Reachable: true}}
-		in.Timeline = []reports.AnswerAt{{Date: s, Posture: s, Because: s}, {Date: "2026-04-09", Posture: s}}
+		in.Timeline = []assess.Move{{Date: "2026-04-09", Answer: s, Postures: map[string]string{s: s, "hipaa": s}}, {Date: "2026-08-11", Answer: s, Facts: []assess.FactMove{{Fact: s}}}}
+		a.Controls = []assess.ControlResult{{ID: "telemetry", Title: s, Label: s, Reason: s, Gaps: []string{s}}}
+		a.WouldChange = []assess.WouldChange{{Of: "answer", Ways: []assess.WayOut{{Steps: []assess.Step{{Title: s}, {Title: s}}, To: s, Breaks: []string{s}}}}}
 		in.Adoption = append(in.Adoption, reports.AdoptionLine{Week: s, Active: 5, Enabled: -1})
 		in.Rules[0].Title, in.Rules[0].WhyNot = s, s
 		a.Workloads[0].Name, a.Workloads[0].Data = s, []string{s}

@@ -12,20 +12,23 @@ func Classes() []string {
 
 // Classify reports that the text holds data of the class. It recognises shapes
 // and words, so it errs both ways; the rules that use it say how.
-func Classify(text, class string) bool {
+func Classify(text, class string) bool { return classify(text, class, look(text)) }
+
+func classify(text, class string, h hint) bool {
 	switch class {
 	case "confidential":
-		return markingWords.in(text) && marking.MatchString(text)
+		return h&hintMarking != 0 && marking.MatchString(text)
 	case "credential-path":
-		return credentialPath(text)
+		return h&hintCredential != 0 && credentialPath(text)
 	case "pan":
-		return holdsPAN(text)
+		return h&hint13Digits != 0 && holdsPAN(text)
 	case "phi":
-		return recordWords.in(text) && record.MatchString(text) || namesPerson(text) && (healthWords.in(text) && health.MatchString(text) || diagnosisCode.MatchString(text))
+		return h&hintRecord != 0 && record.MatchString(text) ||
+			namesPerson(text, h) && (h&hintHealth != 0 && health.MatchString(text) || diagnosisCode.MatchString(text))
 	case "sad":
-		return holdsSAD(text)
+		return h&hint3Digits != 0 && holdsSAD(text, h)
 	case "secret":
-		return holdsToken(text) || secretWords.in(text) && holdsPassword(text)
+		return h&hintToken != 0 && token.MatchString(text) || h&hintSecret != 0 && holdsPassword(text)
 	}
 	return false
 }
@@ -55,67 +58,97 @@ var (
 	track2  = regexp.MustCompile(`;?\b(\d{12,19})[=D]\d{7}`)
 )
 
-// words is a quick look before a regular expression: hardly any prompt holds
-// one of them, and a scan costs a hundredth of a match. Words are lower case
-// and match anywhere, whatever the case of the text.
-type words [256][]string
+// hint says which words a text holds without which the expressions above cannot
+// match. Hardly any prompt holds one, and one look costs a hundredth of a match.
+type hint uint16
 
-func quick(list ...string) *words {
-	var w words
-	for _, s := range list {
-		w[s[0]] = append(w[s[0]], s)
-		if c := s[0]; c >= 'a' && c <= 'z' {
-			w[c-32] = append(w[c-32], s)
-		}
-	}
-	return &w
+const (
+	hintMarking hint = 1 << iota
+	hintPerson
+	hintRecord
+	hintHealth
+	hintSecret
+	hintVerify
+	hintPIN
+	hintCredential
+	hintToken
+	hint3Digits
+	hint13Digits
+	hint2Dashes
+)
+
+type hintWord struct {
+	word string
+	bit  hint
 }
 
-func (w *words) in(text string) bool {
+// hintTable holds the words by the low five bits of their first two bytes, which
+// are the same for both cases of a letter.
+var hintTable = func() (t [1024][]hintWord) {
+	for bit, list := range map[hint][]string{
+		hintMarking:    {"confidential", "internal use", "not for dist", "attorney", "trade secret"},
+		hintPerson:     {"birth", "dob", "born", "member", "patient", "claimant", "insured"},
+		hintRecord:     {"mrn", "medical record", "health plan", "patient id"},
+		hintHealth:     {"diagnos", "icd", "prescri", "prognosis", "treat", "lab result", "hiv", "oncolog", "chemo", "psychiat", "medical", "claimant", "admitted"},
+		hintSecret:     {"password", "passwd", "secret", "api_key", "api-key", "apikey", "access_token", "access-token", "accesstoken"},
+		hintVerify:     {"cvv", "cvc", "cav2", "card ver", "card sec"},
+		hintPIN:        {"pin"},
+		hintCredential: {".ssh", ".aws", ".gnupg", ".kube", ".azure", ".docker", ".netrc", ".pgpass", ".npmrc", ".git-cred", "id_rsa", "id_ed", "id_ec", "keychain", "credentials", ".env"},
+		hintToken:      {"akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat", "sk-", "sk_live_", "rk_live_", "xox", "-----begin", "eyj"},
+	} {
+		for _, w := range list {
+			k := pair(w[0], w[1])
+			t[k] = append(t[k], hintWord{w, bit})
+		}
+	}
+	return t
+}()
+
+func pair(a, b byte) int { return int(a&31)<<5 | int(b&31) }
+
+// look reads a text once.
+func look(text string) (h hint) {
+	digits, dashes := 0, 0
 	for i := range len(text) {
-		for _, s := range w[text[i]] {
-			if len(text)-i >= len(s) && strings.EqualFold(text[i:i+len(s)], s) {
-				return true
+		c := text[i]
+		if c-'0' <= 9 {
+			digits++
+		} else if c == '-' {
+			dashes++
+		}
+		if i+1 == len(text) {
+			break
+		}
+		for _, w := range hintTable[pair(c, text[i+1])] {
+			if h&w.bit == 0 && len(text)-i >= len(w.word) && strings.EqualFold(text[i:i+len(w.word)], w.word) {
+				h |= w.bit
 			}
 		}
 	}
-	return false
+	if digits >= 3 {
+		h |= hint3Digits
+	}
+	if digits >= 13 {
+		h |= hint13Digits
+	}
+	if dashes >= 2 {
+		h |= hint2Dashes
+	}
+	return h
 }
-
-// The words without which the expressions above cannot match.
-var (
-	markingWords = quick("confidential", "internal use", "not for dist", "attorney", "trade secret")
-	personWords  = quick("birth", "dob", "born", "member", "patient", "claimant", "insured")
-	recordWords  = quick("mrn", "medical record", "health plan", "patient id")
-	healthWords  = quick("diagnos", "icd", "prescri", "prognosis", "treat", "lab result", "hiv", "oncolog", "chemo", "psychiat", "medical", "claimant", "admitted")
-	secretWords  = quick("password", "passwd", "secret", "api_key", "api-key", "apikey", "access_token", "access-token", "accesstoken")
-	verifyWords  = quick("cvv", "cvc", "cav2", "card ver", "card sec")
-	pinWords     = quick("pin")
-
-	credentialWords = quick(".ssh", ".aws", ".gnupg", ".kube", ".azure", ".docker", ".netrc", ".pgpass", ".npmrc", ".git-cred", "id_rsa", "id_ed", "id_ec", "keychain", "credentials", ".env")
-)
 
 // namesPerson reports a text that points at one person. Social security numbers
 // of areas, groups or serials that are never issued belong to nobody.
-func namesPerson(text string) bool {
-	if personWords.in(text) && person.MatchString(text) {
+func namesPerson(text string, h hint) bool {
+	if h&hintPerson != 0 && person.MatchString(text) {
 		return true
 	}
-	if strings.Count(text, "-") < 2 {
+	if h&hint2Dashes == 0 {
 		return false
 	}
 	for _, m := range social.FindAllStringSubmatch(text, 16) {
 		if m[1] != "000" && m[1] != "666" && m[1][0] != '9' && m[2] != "00" && m[3] != "0000" {
 			return true
-		}
-	}
-	return false
-}
-
-func holdsToken(text string) bool {
-	for _, s := range [...]string{"AKIA", "ASIA", "gh", "sk-", "k_live_", "xox", "-----BEGIN", "eyJ"} {
-		if strings.Contains(text, s) {
-			return token.MatchString(text)
 		}
 	}
 	return false
@@ -136,15 +169,6 @@ func holdsPassword(text string) bool {
 // check digit, more than one digit, not part of a longer token, and not
 // announced as another kind of number.
 func holdsPAN(text string) bool {
-	n := 0
-	for i := range len(text) {
-		if text[i] >= '0' && text[i] <= '9' {
-			n++
-		}
-	}
-	if n < 13 {
-		return false
-	}
 	for at := 0; at < len(text); {
 		m := digits.FindStringIndex(text[at:])
 		if m == nil {
@@ -216,17 +240,8 @@ func luhn(n string) bool {
 
 // holdsSAD looks for data that must not be kept after authorisation: a
 // verification code, a PIN beside card words, or magnetic-stripe data.
-func holdsSAD(text string) bool {
-	n := 0
-	for i := 0; i < len(text) && n < 3; i++ {
-		if text[i] >= '0' && text[i] <= '9' {
-			n++
-		}
-	}
-	if n < 3 {
-		return false
-	}
-	if verifyWords.in(text) && verify.MatchString(text) || pinWords.in(text) && pin.MatchString(text) && card.MatchString(text) {
+func holdsSAD(text string, h hint) bool {
+	if h&hintVerify != 0 && verify.MatchString(text) || h&hintPIN != 0 && pin.MatchString(text) && card.MatchString(text) {
 		return true
 	}
 	if !stripe(text) {
@@ -264,7 +279,7 @@ var credentialName = regexp.MustCompile(`(?i)(^|[/\\\s"'])(\.ssh|\.aws|\.gnupg|\
 // credentialPath recognises a path, or a command naming one, where keys are
 // usually kept. Samples that projects ship on purpose are not.
 func credentialPath(text string) bool {
-	if !credentialWords.in(text) || !credentialName.MatchString(text) {
+	if !credentialName.MatchString(text) {
 		return false
 	}
 	low := strings.ToLower(text)

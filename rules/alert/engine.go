@@ -38,6 +38,7 @@ type Engine struct {
 	subj      subject
 	states    []*state
 	byKind    [][]*state
+	buckets   map[sort]*bucket
 	absence   []*state
 	now, seen int64
 	found     []rules.Finding
@@ -52,15 +53,19 @@ type state struct {
 	reasons   []int64 // beside r.reasons; the last one is "condition"
 	byKey     map[string]*list.Element
 	live      *list.List // of *window, least recently matched first
+	recent    *list.Element
 	buf       []byte
 }
 
 // entry is one match inside a window.
 type entry struct {
-	time, value int64
-	text        string // the value for distinct
-	ref         rules.EventRef
+	time, value, index int64
+	text               string // the value for distinct
+	from               *from
 }
+
+// from is where an entry's event stood. Events in a row share it.
+type from struct{ session, prompt, kind string }
 
 // window is the live state of one key.
 type window struct {
@@ -90,7 +95,7 @@ type slot struct{ n, value int64 }
 
 // New makes an engine. The configuration is copied.
 func New(rs []*Rule, cfg Config) *Engine {
-	e := &Engine{cfg: folded(cfg), byKind: make([][]*state, len(event.Kinds())+1)}
+	e := &Engine{cfg: folded(cfg), byKind: make([][]*state, len(event.Kinds())+1), buckets: map[sort]*bucket{}}
 	e.subj.cfg = &e.cfg
 	for _, r := range rs {
 		s := &state{r: r, threshold: r.Correlation.threshold, reasons: make([]int64, len(r.reasons)+1), byKey: map[string]*list.Element{}, live: list.New()}
@@ -147,13 +152,16 @@ func (e *Engine) Observe(ev *event.Event) {
 			s.expire(e, e.now)
 		}
 	}
-	e.subj.ev = ev
-	for _, s := range e.byKind[ev.Kind] {
-		if ev.Product == event.Cowork || s.r.any {
-			s.observe(e)
-		}
+	if len(e.byKind[ev.Kind]) == 0 {
+		return
 	}
-	e.subj.ev = nil
+	b := e.bucketOf(ev)
+	b.counted++
+	e.subj.ev = ev
+	for _, s := range b.look {
+		s.observe(e)
+	}
+	e.subj.ev, e.subj.text = nil, ""
 }
 
 // Close ends the stream at the given time and returns all findings in order of
@@ -179,6 +187,12 @@ func (e *Engine) Reports() []RuleReport {
 	out := make([]RuleReport, 0, len(e.states))
 	for _, s := range e.states {
 		r := s.report
+		for _, b := range e.buckets {
+			if slices.Contains(b.settled, s) {
+				r.Reached += b.counted
+				r.Evaluable += b.counted
+			}
+		}
 		for i, n := range s.reasons {
 			if n == 0 {
 				continue
@@ -261,8 +275,8 @@ func (s *state) observe(e *Engine) {
 // blame counts a record that could not be evaluated under the most telling
 // name that is not known.
 func (s *state) blame(subj *subject) {
-	for i, n := range s.r.reasons {
-		if !known[n](subj) {
+	for i, isKnown := range s.r.blames {
+		if !isKnown(subj) {
 			s.reasons[i]++
 			return
 		}
@@ -289,7 +303,13 @@ func withReason(r *Rule, name string) *Rule {
 
 // window finds or makes the live state of the key in s.buf.
 func (s *state) window(subj *subject) *window {
-	if el, ok := s.byKey[string(s.buf)]; ok {
+	el := s.recent // events come in runs of one key
+	ok := el != nil && el.Value.(*window).key == string(s.buf)
+	if !ok {
+		el, ok = s.byKey[string(s.buf)]
+	}
+	if ok {
+		s.recent = el
 		s.live.MoveToBack(el)
 		w := el.Value.(*window)
 		if subj.ev.Time-w.last > s.hold() { // dead, not yet swept
@@ -298,7 +318,8 @@ func (s *state) window(subj *subject) *window {
 		return w
 	}
 	w := &window{key: string(s.buf), born: subj.ev.Time, member: strings.Clone(MemberKey(subj.ev))}
-	s.byKey[w.key] = s.live.PushBack(w)
+	s.recent = s.live.PushBack(w)
+	s.byKey[w.key] = s.recent
 	return w
 }
 
@@ -325,6 +346,9 @@ func (s *state) expire(e *Engine, now int64) {
 		}
 		s.live.Remove(el)
 		delete(s.byKey, w.key)
+		if s.recent == el {
+			s.recent = nil
+		}
 	}
 }
 
@@ -374,7 +398,20 @@ func (s *state) correlate(e *Engine, w *window, en entry) {
 	case "":
 		s.hit(e, w, s.entry(w, en, ev), "the condition holds")
 	case "absence":
-		w.entries = append(w.entries[:0], s.entry(w, en, ev))
+		if len(w.entries) == 0 {
+			w.entries = append(w.entries, entry{from: &from{}})
+		}
+		old := &w.entries[0] // the only one: written over, not replaced
+		old.time, old.index = en.time, ev.Index
+		if old.from.session != ev.Session {
+			old.from.session = strings.Clone(ev.Session)
+		}
+		if old.from.prompt != ev.Prompt {
+			old.from.prompt = strings.Clone(ev.Prompt)
+		}
+		if old.from.kind = ev.Kind.String(); ev.Kind == event.Other {
+			old.from.kind = strings.Clone(ev.Name)
+		}
 		if c.baseline > 0 {
 			s.busyDay(w, en.time)
 		}
@@ -389,25 +426,30 @@ func (s *state) correlate(e *Engine, w *window, en entry) {
 	}
 }
 
-// entry fills in what a finding will cite. Strings are cloned, or taken from
-// the entry before when they are equal, as they are inside a session.
+// entry fills in what a finding will cite. Strings are cloned, or shared with
+// the entry before when they are equal, as they are inside a prompt.
 func (s *state) entry(w *window, en entry, ev *event.Event) entry {
-	var prev entry
-	if n := len(w.entries); n > 0 {
-		prev = w.entries[n-1]
-	}
-	keep := func(v, p string) string {
-		if v == p {
-			return p
-		}
-		return strings.Clone(v)
-	}
+	en.index = ev.Index
 	kind := ev.Kind.String()
 	if kind == "" {
-		kind = keep(ev.Name, prev.ref.Kind)
+		kind = ev.Name
 	}
-	en.text = keep(en.text, prev.text)
-	en.ref = rules.EventRef{Index: ev.Index, Session: keep(ev.Session, prev.ref.Session), Prompt: keep(ev.Prompt, prev.ref.Prompt), Kind: kind}
+	if n := len(w.entries); n > 0 {
+		prev := &w.entries[n-1]
+		if prev.from.session == ev.Session && prev.from.prompt == ev.Prompt && prev.from.kind == kind {
+			en.from = prev.from
+		}
+		if en.text == prev.text {
+			en.text = prev.text
+		} else {
+			en.text = strings.Clone(en.text)
+		}
+	} else {
+		en.text = strings.Clone(en.text)
+	}
+	if en.from == nil {
+		en.from = &from{strings.Clone(ev.Session), strings.Clone(ev.Prompt), strings.Clone(kind)}
+	}
 	return en
 }
 
@@ -669,8 +711,7 @@ func (s *state) extend(e *Engine, w *window, en entry) {
 }
 
 func cite(en entry) rules.EventRef {
-	en.ref.Time = time.Unix(0, en.time).UTC().Format(time.RFC3339Nano)
-	return en.ref
+	return rules.EventRef{Index: en.index, Session: en.from.session, Prompt: en.from.prompt, Kind: en.from.kind, Time: time.Unix(0, en.time).UTC().Format(time.RFC3339Nano)}
 }
 
 // raise records a finding. Of many events it cites the last ones: the event

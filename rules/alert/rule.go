@@ -83,6 +83,7 @@ type Rule struct {
 	any      bool
 	kinds    []event.Kind
 	prog     *condition.Program[subject]
+	blames   []func(*subject) bool         // beside reasons: whether the word is known
 	steps    []*condition.Program[subject] // each as often as it must match
 	lead     int                           // how often the first step must match
 	reasons  []string                      // variables to blame for "not evaluable", most telling first
@@ -167,7 +168,7 @@ func (r *Rule) Listens(ev *event.Event) bool {
 // KeyOf names the values that join the event with others, in the order of the
 // rule's key; ok is false when one of them is not known.
 func (r *Rule) KeyOf(ev *event.Event) (pairs [][2]string, ok bool) {
-	s := subject{ev, &Config{}}
+	s := subject{ev: ev, cfg: &Config{}}
 	ok = true
 	for _, k := range r.Correlation.Key {
 		v, known := texts[k.Value](&s)
@@ -230,7 +231,7 @@ func (r *Rule) Describe() string {
 // Explain tells what the condition makes of one event, word by word.
 func (r *Rule) Explain(ev *event.Event, cfg Config) (condition.Tri, []condition.TraceLine) {
 	cfg = folded(cfg)
-	s := subject{ev, &cfg}
+	s := subject{ev: ev, cfg: &cfg}
 	return r.prog.Eval(&s), r.prog.Trace(&s)
 }
 
@@ -428,7 +429,17 @@ func (r *Rule) compile(ps *source.Problems) {
 			}
 		}
 	}
+	for _, n := range r.reasons {
+		if f := known[n]; f != nil {
+			r.blames = append(r.blames, f)
+		} else { // reported above
+			r.blames = append(r.blames, func(*subject) bool { return true })
+		}
+	}
 	for i := range r.Exceptions {
+		if x := r.Exceptions[i].Expires; x.Given() && x.Time.Year() >= 2200 {
+			ps.Add(x.At, "write a day within your own term", "an exception that ends on %s does not end", x)
+		}
 		r.Exceptions[i].prog = compileText(r.Exceptions[i].Condition, ps)
 	}
 	r.compileCorrelation(ps)

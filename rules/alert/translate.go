@@ -1,10 +1,14 @@
 package alert
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
 // What follows opens a loaded rule to those who translate it.
@@ -126,4 +130,31 @@ func NamedWords() Words {
 			"denied by hook":       {{"reject"}, {"hook"}},
 		},
 	}
+}
+
+// Variant is the rule with another threshold or one exception more, for asking
+// what a change would do. Empty texts change nothing. The rule itself stays.
+func (r *Rule) Variant(threshold, except string) (*Rule, error) {
+	var ps source.Problems
+	v := *r
+	if threshold != "" {
+		switch v.Correlation.Type {
+		case "count", "distinct", "sum", "absence", "rate", "first_seen":
+		default:
+			return nil, fmt.Errorf("rule %s has no threshold to change", r.ID)
+		}
+		n, err := strconv.ParseInt(strings.ReplaceAll(threshold, "_", ""), 10, 64)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%q is not a threshold: write a whole number of 1 or more", threshold)
+		}
+		v.Correlation.threshold, v.Correlation.fromSpend = n, false
+	}
+	if except != "" {
+		p := compileText(source.Text{Value: except, At: source.Pos{File: "exception", Line: 1, Col: 1}}, &ps)
+		if err := ps.Err(); err != nil {
+			return nil, err
+		}
+		v.Exceptions = append(slices.Clip(v.Exceptions), Exception{Owner: "trial", Reason: "trial", Expires: source.Day(2199, 1, 1), prog: p})
+	}
+	return &v, nil
 }

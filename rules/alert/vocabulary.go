@@ -45,6 +45,9 @@ var categories = []string{"userPrompts", "assistantResponses", "toolDetails", "t
 type subject struct {
 	ev  *event.Event
 	cfg *Config // allowlist folded to lower case
+
+	text string // the text classified last, and what it holds
+	hint hint
 }
 
 // MemberKey names the member of an event: the account, else the e-mail, else ""
@@ -255,8 +258,11 @@ func newVocabulary() *condition.Env[subject] {
 			}
 			return nil
 		},
-		func(_ *subject, text string, a []string) condition.Tri {
-			return condition.Of(Classify(text, a[0]), true)
+		func(s *subject, text string, a []string) condition.Tri {
+			if text != s.text || s.text == "" { // several rules ask about one text
+				s.text, s.hint = text, look(text)
+			}
+			return condition.Of(s.hint != 0 && classify(text, a[0], s.hint), true)
 		})
 	e.FuncBool("expects", "expects(category): the organisation expects this content on the wire", 1, 1,
 		func(a []string) error {

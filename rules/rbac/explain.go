@@ -2,6 +2,7 @@ package rbac
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -133,6 +134,10 @@ type Standing struct {
 	Groups  []string `json:"groups"`
 	Roles   []string `json:"roles"`
 	Unread  []string `json:"groups_with_unknown_roles,omitempty"`
+	// Since is when the last change that concerns the member began, zero when none
+	// did, and By the changes of that moment in words.
+	Since time.Time `json:"since,omitzero"`
+	By    []string  `json:"by,omitempty"`
 	// Settled is when the changes now spreading have arrived, zero when none is.
 	Settled time.Time `json:"settled,omitzero"`
 }
@@ -151,6 +156,49 @@ func (e *Engine) Standing(member int, t time.Time) Standing {
 	}
 	if w := max(e.epochs[ep].window, e.spans[sp].window); ns < w {
 		out.Settled = time.Unix(0, w).UTC()
+	}
+	if since := max(e.epochs[ep].start, e.spans[sp].start); since != math.MinInt64 {
+		out.Since = time.Unix(0, since).UTC()
+		out.By = e.begun(member, out.Since, s)
+	}
+	return out
+}
+
+// begun are the dated changes and memberships of a moment that concern a member.
+func (e *Engine) begun(member int, at time.Time, s *state) (out []string) {
+	cfg := e.dir.Config
+	for i := range cfg.Changes {
+		ch := &cfg.Changes[i]
+		if !ch.When.Equal(at) {
+			continue
+		}
+		concerns := ch.Policy()
+		var sels []*org.Selector
+		if ch.Members != nil {
+			sels = append(sels, &ch.Members.Select)
+		}
+		if ch.Group != nil {
+			sels = append(sels, ch.Group.Add, ch.Group.Remove)
+		}
+		for _, sel := range sels {
+			concerns = concerns || sel != nil && slices.Contains(e.dir.Select(*sel), member)
+		}
+		if concerns {
+			out = append(out, ch.String())
+		}
+	}
+	for _, g := range cfg.Groups {
+		for _, ms := range g.Members {
+			if !slices.Contains(e.dir.Select(ms.Select), member) {
+				continue
+			}
+			if ms.From.Time.Equal(at) {
+				out = append(out, "membership of group "+g.Name.Value+" begins")
+			}
+			if ms.To.Time.Equal(at) {
+				out = append(out, "membership of group "+g.Name.Value+" ends")
+			}
+		}
 	}
 	return out
 }

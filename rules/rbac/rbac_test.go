@@ -204,6 +204,15 @@ func TestTruthTable(t *testing.T) {
 			return e.ConnectorCall(0, Call{Connector: "zoom-on-my-laptop", Scope: "user"}, day)
 		}, NotGoverned, "scope", ""},
 	}
+	seen := map[int]bool{3: true} // TestTeamWithRoles
+	for _, row := range rows {
+		seen[row.n] = true
+	}
+	for n := 1; n <= 29; n++ {
+		if !seen[n] {
+			t.Errorf("row %d of the truth table is not tested", n)
+		}
+	}
 	for _, row := range rows {
 		c, r := setup(row.plan, row.role, row.cowork), current()
 		if row.edit != nil {

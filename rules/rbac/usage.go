@@ -2,6 +2,7 @@ package rbac
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,24 +128,44 @@ func (u *Usage) Observe(ev *event.Event) {
 	if !isUse {
 		return
 	}
-	for _, h := range now.roles {
-		row := deciding(h.role, g)
-		if row == "" {
-			continue
+	for _, gi := range now.groups {
+		grp := &now.ep.cfg.Groups[gi]
+		for _, own := range overrides(grp) {
+			if own.String() == g.String() {
+				u.count(rowUse{grp.Name.Value, "", own.String()}, member)
+			}
 		}
-		for _, gi := range now.groups {
-			if grp := &now.ep.cfg.Groups[gi]; carries(grp, h.role.Name.Value) {
-				k := rowUse{grp.Name.Value, h.role.Name.Value, row}
-				c := u.uses[k]
-				if c == nil {
-					c = &rowTally{members: map[int]bool{}}
-					u.uses[k] = c
-				}
-				c.uses++
-				c.members[member] = true
+		for _, h := range now.roles {
+			if row := deciding(h.role, g); row != "" && carries(grp, h.role.Name.Value) {
+				u.count(rowUse{grp.Name.Value, h.role.Name.Value, row}, member)
 			}
 		}
 	}
+}
+
+func (u *Usage) count(k rowUse, member int) {
+	c := u.uses[k]
+	if c == nil {
+		c = &rowTally{members: map[int]bool{}}
+		u.uses[k] = c
+	}
+	c.uses++
+	c.members[member] = true
+}
+
+// overrides are the plugins and skills that a group itself opens.
+func overrides(g *org.Group) (out []org.Grant) {
+	for _, p := range g.Plugins {
+		if p.Level != "not_available" {
+			out = append(out, org.Grant{Plugin: p.Plugin})
+		}
+	}
+	for _, p := range g.Skills {
+		if p.Level != "not_available" {
+			out = append(out, org.Grant{Skill: p.Skill})
+		}
+	}
+	return out
 }
 
 func carries(g *org.Group, role string) bool {
@@ -189,7 +210,7 @@ func deciding(r *org.Role, use org.Grant) string {
 // row may be behind).
 type GrantUse struct {
 	Group   string `json:"group"`
-	Role    string `json:"role"`
+	Role    string `json:"role"` // "" for a plugin or skill that the group's own setting opens
 	Grant   string `json:"grant"`
 	Members int    `json:"members"` // in the group at the end of the stream
 	Heard   int    `json:"heard"`   // members of the group with a record
@@ -239,6 +260,25 @@ func (u *Usage) Suggest(t time.Time) Suggestion {
 		if gu == nil {
 			gu = &groupUse{}
 		}
+		use := func(role string, g org.Grant) GrantUse {
+			x := GrantUse{Group: grp.Name.Value, Role: role, Grant: g.String(), Members: counts[gi], Heard: len(gu.heard)}
+			if c := u.uses[rowUse{x.Group, x.Role, x.Grant}]; c != nil {
+				x.Users, x.Uses = len(c.members), c.uses
+			}
+			x.Verdict, x.Note = u.judge(x, g, gu)
+			out.Grants = append(out.Grants, x)
+			return x
+		}
+		next := *grp
+		for _, g := range overrides(grp) {
+			if use("", g).Verdict != "unused" {
+				continue
+			}
+			next.Plugins = slices.DeleteFunc(slices.Clone(next.Plugins), func(p org.PluginLevel) bool { return p.Plugin.Value == g.Plugin.Value })
+			next.Skills = slices.DeleteFunc(slices.Clone(next.Skills), func(p org.SkillLevel) bool { return p.Skill.Value == g.Skill.Value })
+			out.Edit.Lines = append(out.Edit.Lines, fmt.Sprintf("group %s (its own setting)", grp.Name.Value), "  - "+g.String())
+		}
+		out.Edit.Groups = append(out.Edit.Groups, next)
 		for _, rn := range grp.Roles {
 			r := ep.roles[rn.Value]
 			if r == nil {
@@ -246,15 +286,9 @@ func (u *Usage) Suggest(t time.Time) Suggestion {
 			}
 			carriers[rn.Value]++
 			for _, g := range r.Grants {
-				x := GrantUse{Group: grp.Name.Value, Role: rn.Value, Grant: g.String(), Members: counts[gi], Heard: len(gu.heard)}
-				if c := u.uses[rowUse{x.Group, x.Role, x.Grant}]; c != nil {
-					x.Users, x.Uses = len(c.members), c.uses
-				}
-				x.Verdict, x.Note = u.judge(x, g, gu)
-				if x.Verdict == "unused" {
+				if x := use(rn.Value, g); x.Verdict == "unused" {
 					unused[rowUse{role: x.Role, row: x.Grant}]++
 				}
-				out.Grants = append(out.Grants, x)
 			}
 		}
 	}
@@ -272,7 +306,6 @@ func (u *Usage) Suggest(t time.Time) Suggestion {
 		out.Edit.Roles = append(out.Edit.Roles, n)
 		out.Edit.note(ep.cfg, r.Name.Value, lines)
 	}
-	out.Edit.Groups = ep.cfg.Groups
 	out.Lines = append(out.Lines, out.Edit.Lines...)
 	return out
 }

@@ -161,6 +161,12 @@ func TestSuggest(t *testing.T) {
 	if len(s.Edit.Roles[0].Grants) != 4 {
 		t.Errorf("%+v", s.Edit.Roles[0])
 	}
+	own := office(func(c *org.Config) { c.Groups[0].Plugins = []org.PluginLevel{{Plugin: txt("kit"), Level: "installed"}} })
+	v := NewUsage(own)
+	v.Observe(record("a-in", 0, nil))
+	if x := v.Suggest(day); !strings.HasPrefix(strings.Join(x.Lines, ";"), "group pilots (its own setting);  - plugin:kit") || len(x.Edit.Groups[0].Plugins) != 0 || len(own.dir.Config.Groups[0].Plugins) != 1 {
+		t.Errorf("%q %+v", x.Lines, x.Edit.Groups)
+	}
 	// The suggestion, held against the same stream, touches no use.
 	trimmed := office(func(c *org.Config) { c.Roles = s.Edit.Roles })
 	w := NewWhatIf(e, trimmed)

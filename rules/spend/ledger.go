@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -310,13 +311,12 @@ func (l *Ledger) Limit(member int, t time.Time) (micros int64, source string, un
 		a.known = true
 		a.limit, a.source, a.unlimited = l.resolve(member, t)
 		a.from, a.until = math.MinInt64, math.MaxInt64
-		for _, c := range l.cuts {
-			if c <= ns {
-				a.from = c
-			} else {
-				a.until = c
-				break
-			}
+		i := sort.Search(len(l.cuts), func(i int) bool { return l.cuts[i] > ns })
+		if i > 0 {
+			a.from = l.cuts[i-1]
+		}
+		if i < len(l.cuts) {
+			a.until = l.cuts[i]
 		}
 	}
 	return a.limit, a.source, a.unlimited

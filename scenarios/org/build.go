@@ -128,9 +128,66 @@ func Build(cfg *Config, seed uint64) (*Directory, error) {
 			members = append(members, m)
 		}
 	}
+	if err := turnover(cfg.Organisation.Turnover, members, seed); err != nil {
+		return nil, err
+	}
 	d := NewDirectory(cfg, members)
 	d.assign(nil)
 	return d, nil
+}
+
+// turnover draws who comes and goes, and when. Members are ranked by a draw of
+// their own, so that one more joiner changes nobody else's date.
+func turnover(t *Turnover, members []Member, seed uint64) error {
+	if t == nil {
+		return nil
+	}
+	type rank struct {
+		member int
+		key    uint64
+	}
+	var ranks []rank
+	for i := range members {
+		if members[i].Manager >= 0 {
+			ranks = append(ranks, rank{i, Stream(seed, "turnover", members[i].ID).Uint64()})
+		}
+	}
+	if t.Joiners+t.Leavers > len(ranks) {
+		return fmt.Errorf("org: turnover of %d joiners and %d leavers, but only %d members are no managers", t.Joiners, t.Leavers, len(ranks))
+	}
+	sort.Slice(ranks, func(a, b int) bool { return ranks[a].key < ranks[b].key })
+	var days []time.Time
+	for day := t.From.Time; !day.After(t.To.Time); day = day.AddDate(0, 0, 1) {
+		if day.Weekday() != time.Saturday && day.Weekday() != time.Sunday {
+			days = append(days, day)
+		}
+	}
+	if len(days) == 0 && t.Joiners+t.Leavers > 0 {
+		return fmt.Errorf("org: turnover from %s to %s holds no weekday", t.From, t.To)
+	}
+	at := func(m *Member, r *rand.Rand, hour int) time.Time {
+		zone, err := time.LoadLocation(m.TimeZone)
+		if err != nil {
+			zone = time.UTC // the zones were checked above
+		}
+		day := days[r.IntN(len(days))]
+		return time.Date(day.Year(), day.Month(), day.Day(), hour, 0, 0, 0, zone).UTC()
+	}
+	// Joiners from the front and leavers from the back.
+	for i := range t.Joiners {
+		m := &members[ranks[i].member]
+		m.Joined = at(m, Stream(seed, "joiner", m.ID), 9)
+	}
+	for i := range t.Leavers {
+		m := &members[ranks[len(ranks)-1-i].member]
+		r := Stream(seed, "leaver date", m.ID)
+		m.Left = at(m, r, 17)
+		m.Removed = m.Left
+		if t.LagHours > 0 {
+			m.Removed = m.Left.Add(time.Duration(r.IntN(t.LagHours*60+1)) * time.Minute)
+		}
+	}
+	return nil
 }
 
 // assign gives members the organisation roles and seats of the configuration.

@@ -145,6 +145,51 @@ Jacynthe Bailey e6a7db7a-dd9e-4b37-8f04-f4e1c5c34486`
 	}
 }
 
+func TestTurnover(t *testing.T) {
+	with := func(joiners, leavers int) *Directory {
+		c := config()
+		c.Organisation.Turnover = &Turnover{From: source.Day(2026, 4, 13), To: source.Day(2026, 5, 24), Joiners: joiners, Leavers: leavers, LagHours: 48}
+		return build(t, c, 7)
+	}
+	d := with(20, 10)
+	joined, left := 0, 0
+	for _, m := range d.Members {
+		zone, _ := time.LoadLocation(m.TimeZone)
+		for _, at := range []time.Time{m.Joined, m.Left} {
+			if !at.IsZero() && (at.Before(time.Date(2026, 4, 13, 0, 0, 0, 0, zone)) || at.After(time.Date(2026, 5, 25, 0, 0, 0, 0, zone)) || at.In(zone).Weekday()%6 == 0) {
+				t.Errorf("%s", at)
+			}
+		}
+		if !m.Joined.IsZero() {
+			joined++
+			if m.Joined.In(zone).Hour() != 9 || !m.Left.IsZero() || m.Manager < 0 {
+				t.Errorf("%+v", m)
+			}
+		}
+		if !m.Left.IsZero() {
+			left++
+			if lag := m.Removed.Sub(m.Left); m.Left.In(zone).Hour() != 17 || lag < 0 || lag > 48*time.Hour {
+				t.Errorf("%+v", m)
+			}
+		}
+	}
+	if joined != 20 || left != 10 {
+		t.Errorf("%d joined, %d left", joined, left)
+	}
+	more := with(21, 11)
+	for i, m := range d.Members { // one more of each moves nobody's date
+		n := more.Members[i]
+		if !m.Joined.IsZero() && !n.Joined.Equal(m.Joined) || !m.Left.IsZero() && !n.Left.Equal(m.Left) {
+			t.Errorf("%+v became %+v", m, n)
+		}
+	}
+	c := config()
+	c.Organisation.Turnover = &Turnover{From: source.Day(2026, 4, 18), To: source.Day(2026, 4, 19), Joiners: 1}
+	if _, err := Build(c, 1); err == nil || !strings.Contains(err.Error(), "holds no weekday") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestSelect(t *testing.T) {
 	d := build(t, config(), 7)
 	for _, tc := range []struct {

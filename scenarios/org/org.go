@@ -34,6 +34,7 @@ type Organisation struct {
 	Settings     Settings           `yaml:"settings"`
 	Retention    int                `yaml:"transcript_retention_days"` // custom Compliance API retention; 0 = default
 
+	Turnover  *Turnover         `yaml:"turnover"`                         // synthetic joiners and leavers; nil: nobody comes or goes
 	Toggles   map[string]bool   `yaml:"toggles"`                          // organisation switch of a capability that Settings does not name
 	Contract  map[string]string `yaml:"contract,enum=force_on|force_off"` // the vendor's override of a capability
 	SeatTiers []SeatTier        `yaml:"seat_tiers"`                       // none: every seat holds everything
@@ -41,6 +42,29 @@ type Organisation struct {
 	SCIMPush  int               `yaml:"scim_push_minutes"`                // how often the identity provider sends; 0 = at once
 
 	At source.Pos `yaml:"-"`
+}
+
+// Turnover lets synthetic members come and go between two days, both inclusive.
+// Joiners start on a weekday at 09:00 of their time zone and leavers end at 17:00;
+// nobody does both, and managers stay. LagHours is the longest time an account
+// stays open after its member left, drawn for each; 0 closes it at once.
+type Turnover struct {
+	From     source.Date `yaml:"from,required"`
+	To       source.Date `yaml:"to,required"`
+	Joiners  int         `yaml:"joiners"`
+	Leavers  int         `yaml:"leavers"`
+	LagHours int         `yaml:"deprovision_lag_hours"`
+	At       source.Pos  `yaml:"-"`
+}
+
+// Check sees that the numbers make sense.
+func (t *Turnover) Check(pos source.Pos, ps *source.Problems) {
+	if t.From.Given() && t.To.Given() && t.To.Before(t.From) {
+		ps.Add(t.To.At, "put the earlier day first; both days count", "turnover: it ends on %s, before it starts on %s", t.To, t.From)
+	}
+	if t.Joiners < 0 || t.Leavers < 0 || t.LagHours < 0 {
+		ps.Add(pos, "joiners, leavers and deprovision_lag_hours are 0 or more", "turnover: %d joiners, %d leavers, %d hours", t.Joiners, t.Leavers, t.LagHours)
+	}
 }
 
 // SeatTier is a kind of seat and the capabilities it does not hold. No role

@@ -129,6 +129,14 @@ func (l *PriceList) Find(model string, day time.Time) (*Price, bool) {
 	return found, true
 }
 
+// Sold reports that the model had been seen on a dated price page by the day. Find
+// also prices earlier days, for captures; nobody can have been playing with a model
+// that was not out.
+func (l *PriceList) Sold(model string, day time.Time) bool {
+	p, ok := l.Find(model, day)
+	return ok && !p.From.Time.After(day)
+}
+
 func plainName(m string) string {
 	m = strings.ToLower(strings.TrimSpace(m))
 	if i := strings.IndexByte(m, '['); i > 0 {

@@ -447,6 +447,17 @@ func (s *Spread) Fan(p float64) []int64 {
 	return out
 }
 
+// After is the spend at the end of a later day at a quantile, when so much had been
+// spent at the end of day from (both 0-based).
+func (s *Spread) After(from, day int, spent int64, p float64) int64 {
+	more := make([]int64, len(s.Totals))
+	for t := range more {
+		more[t] = s.ByDay[day][t] - s.ByDay[from][t]
+	}
+	slices.Sort(more)
+	return spent + quantile(more, p)
+}
+
 // CapFor is the smallest limit, in whole cents, under which a member's month is
 // cut short with at most the given chance, and its standard error. The chance is
 // taken over member-months of the set.

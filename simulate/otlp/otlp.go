@@ -52,7 +52,6 @@ type Batch struct {
 type headRun struct {
 	raw                           string
 	n                             int // attributes
-	last                          key
 	has                           event.Field
 	userID, session, organisation string
 	email, account, accountID     string

@@ -39,16 +39,16 @@ type unit struct {
 type block struct {
 	input int
 	data  []byte
-	units []unit
-	n     int // units in use; the others keep their memory
+	units []*unit // by pointer: a batch that was used must not be copied when the block grows
+	n     int     // units in use; the others keep their memory
 	done  chan struct{}
 }
 
 func (b *block) add(data []byte, k kind, reason string) {
 	if b.n == len(b.units) {
-		b.units = append(b.units, unit{})
+		b.units = append(b.units, new(unit))
 	}
-	u := &b.units[b.n]
+	u := b.units[b.n]
 	b.n++
 	u.from, u.kind, u.reason, u.err = len(b.data), k, reason, nil
 	b.data = append(b.data, data...)
@@ -57,7 +57,7 @@ func (b *block) add(data []byte, k kind, reason string) {
 
 func (b *block) decode() {
 	for i := range b.units[:b.n] {
-		u := &b.units[i]
+		u := b.units[i]
 		u.batch.Reset()
 		data := b.data[u.from:u.to]
 		switch u.kind {

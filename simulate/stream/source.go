@@ -299,7 +299,7 @@ func (d *delivery) block(b *block) error {
 	}
 	in := &d.got[b.input]
 	for i := range b.units[:b.n] {
-		u := &b.units[i]
+		u := b.units[i]
 		if u.err != nil {
 			if u.reason != "" {
 				in.lose(u.reason, int64(u.to-u.from))

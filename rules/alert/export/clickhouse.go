@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // clickhouse writes queries over the table of the collector's exporter, with
@@ -163,10 +164,15 @@ func (c clickhouse) rule(t *translated) (string, string) {
 		t.refuse("%s: a rate against the key's own past needs state that a query over the table cannot keep faithfully", r.Correlation.Factor.At)
 		return "", ""
 	case "sequence":
-		if len(t.steps) != 2 || t.counts[1] != 1 {
-			if len(t.steps) > 2 || t.counts[len(t.counts)-1] > 1 {
-				t.rough("windowFunnel finds one chain for each key and day, and counts no repetitions of a step")
-			}
+		plain := !slices.ContainsFunc(t.counts, func(n int) bool { return n > 1 })
+		switch {
+		case len(t.steps) == 2 && t.counts[1] == 1:
+			t.rough("matches of the first step that an earlier incident used count again")
+		case plain:
+			t.rough("windowFunnel finds one chain for each key and day")
+		default:
+			t.refuse("%s: steps after the first that must match several times have no faithful form", co.Steps[0].At)
+			return "", ""
 		}
 	case "first_seen":
 		t.rough("a key's history begins with the table, and is never forgotten")
@@ -198,7 +204,6 @@ func (c clickhouse) rule(t *translated) (string, string) {
 		product = "ServiceName IN ('cowork', 'claude-code', 'claude-code-desktop')"
 	}
 	var b strings.Builder
-	b.WriteString(t.header("--", true))
 	fmt.Fprintf(&b, "-- One row for each incident: its key, the moment of the alert (ns and readable) and its matches. Lay a time range over\n-- base that reaches at least %s further back than the alerts you want.\n", span(max(times.Window, times.Suppress)))
 	fmt.Fprintf(&b, "WITH base AS (\n  SELECT toUnixTimestamp64Nano(Timestamp) AS ts, %s AS sequence,\n%s\n  FROM otel_logs\n  WHERE %s\n  LIMIT 1 BY session, sequence, ts, event_name\n),\n", fmt.Sprintf(attr, "event.sequence"), strings.Join(cols, ",\n"), product)
 	fmt.Fprintf(&b, "m AS (\n  SELECT * FROM base\n  WHERE %s\n)", c.sql(t, t.when))
@@ -218,7 +223,8 @@ g AS (
 SELECT %[3]smin(if(%%[2]s, ts, NULL)) AS alert_ns, fromUnixTimestamp64Nano(assumeNotNull(alert_ns)) AS alert_time, count() AS matches
 FROM g GROUP BY %[3]sincident HAVING countIf(%%[2]s) > 0 ORDER BY alert_ns
 `, part, sup, keyed)
-	window := fmt.Sprintf("OVER (PARTITION BY %s ORDER BY ts RANGE BETWEEN %d PRECEDING AND CURRENT ROW)", part, win)
+	sliding := func(d time.Duration) string { return fmt.Sprintf("OVER (PARTITION BY %s %s)", part, frame(d)) }
+	window := sliding(times.Window)
 	switch co.Type {
 	case "":
 		fmt.Fprintf(&b, incidents, "m", "1")
@@ -257,7 +263,7 @@ v AS (
 ),
 w AS (SELECT * FROM v WHERE fresh_value AND ts - born >= %[4]d)`, part, field, win, times.Warmup.Nanoseconds())
 		if times.Within > 0 {
-			fmt.Fprintf(&b, ",\nn AS (SELECT *, count() OVER (PARTITION BY %s ORDER BY ts RANGE BETWEEN %d PRECEDING AND CURRENT ROW) AS n FROM w)", part, times.Within.Nanoseconds())
+			fmt.Fprintf(&b, ",\nn AS (SELECT *, count() %s AS n FROM w)", sliding(times.Within))
 			fmt.Fprintf(&b, incidents, "n", fmt.Sprintf("n >= %d", limit))
 		} else {
 			fmt.Fprintf(&b, incidents, "w", "1")
@@ -272,18 +278,26 @@ w AS (SELECT * FROM v WHERE fresh_value AND ts - born >= %[4]d)`, part, field, w
 			fmt.Fprintf(&b, `,
 n AS (
   SELECT *, countIf(%[2]s) OVER (PARTITION BY %[1]s ORDER BY ts, sequence ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_all,
-    countIf(%[2]s) OVER (PARTITION BY %[1]s ORDER BY ts RANGE BETWEEN %[3]d PRECEDING AND CURRENT ROW) AS before_window
+    countIf(%[2]s) %[3]s AS before_window
   FROM m
 ),
-f AS (SELECT * FROM n WHERE (%[4]s))`, part, steps[0], win, steps[1])
+f AS (SELECT * FROM n WHERE (%[4]s))`, part, steps[0], window, steps[1])
 			fmt.Fprintf(&b, incidents, "f", fmt.Sprintf("least(before_all, before_window) >= %d", t.counts[0]))
-			t.rough("matches of the first step that an earlier incident used count again")
 		} else {
 			fmt.Fprintf(&b, "\nSELECT %smin(ts) AS alert_ns, fromUnixTimestamp64Nano(min(ts)) AS alert_time, count() AS matches\nFROM m GROUP BY %sintDiv(ts, 86400000000000)\nHAVING windowFunnel(%d)(toDateTime(intDiv(ts, 1000000000)), %s) = %d ORDER BY alert_ns\n",
 				keyed, keyed, seconds(times.Window), strings.Join(steps, ", "), len(steps))
 		}
 	}
-	return ".sql", b.String()
+	return ".sql", t.header("--", true) + b.String()
+}
+
+// frame is a sliding window. Its offset must fit 32 bits: milliseconds, which is
+// what the wire resolves, and seconds for windows of more than 24 days.
+func frame(d time.Duration) string {
+	if ms := d.Milliseconds(); ms < 1<<31 {
+		return fmt.Sprintf("ORDER BY intDiv(ts, 1000000) RANGE BETWEEN %d PRECEDING AND CURRENT ROW", ms)
+	}
+	return fmt.Sprintf("ORDER BY intDiv(ts, 1000000000) RANGE BETWEEN %d PRECEDING AND CURRENT ROW", seconds(d))
 }
 
 func (clickhouse) notes() string {

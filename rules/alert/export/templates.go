@@ -385,9 +385,10 @@ func (honeycomb) rule(t *translated) (string, string) {
 	for _, k := range co.Key {
 		breakdowns = append(breakdowns, common(fieldOf(k.Value)))
 	}
+	expression := d.write(t, t.when)
 	doc := map[string]any{"name": "Cowork " + r.ID.Value, "description": t.header("", false), "disabled": true, "frequency": frequency, "alert_type": "on_change",
 		"threshold": map[string]any{"op": op, "value": limit}, "recipients": []string{},
-		"calculated_field": map[string]any{"alias": "sandtable_" + slug(r.ID.Value), "expression": d.write(t, t.when)},
+		"calculated_field": map[string]any{"alias": "sandtable_" + slug(r.ID.Value), "expression": expression},
 		"query": map[string]any{"time_range": window, "calculations": []any{calc}, "breakdowns": breakdowns, "filter_combination": "AND",
 			"filters": []any{map[string]any{"column": "sandtable_" + slug(r.ID.Value), "op": "=", "value": true}}}}
 	data, err := json.MarshalIndent(doc, "", "  ")

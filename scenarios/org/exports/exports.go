@@ -53,7 +53,6 @@ type Draft struct {
 	scim     bool
 	admin    bool // Admin API records were seen
 	usersAll bool // a complete list of users was seen
-	folders  map[string]bool
 }
 
 // cowork is the organisation's switch as the Activity Feed saw it turned.
