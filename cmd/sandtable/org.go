@@ -398,8 +398,18 @@ func matrixFrom(c *cli.Context, name string, s *scenarios.Scenario, t time.Time)
 	for _, l := range ed.Lines {
 		fmt.Fprintln(out, l)
 	}
-	after := s.Config
-	after.Roles, after.Groups = ed.Roles, ed.Groups
+	after := *s.At(t)
+	after.Roles, after.Groups, after.Changes = ed.Roles, ed.Groups, nil
+	for _, ch := range s.Changes {
+		// What was changed by then is in the sheet; who came and went is not.
+		if !ch.When.After(t) && ch.Policy() {
+			if ch.Group == nil || ch.Group.Add == nil && ch.Group.Remove == nil {
+				continue
+			}
+			ch.Group = &org.GroupChange{Name: ch.Group.Name, Add: ch.Group.Add, Remove: ch.Group.Remove}
+		}
+		after.Changes = append(after.Changes, ch)
+	}
 	if len(ed.Lines) > 0 {
 		if err := printReach(out, s, &after, t); err != nil {
 			return err
