@@ -18,6 +18,7 @@ type Input struct {
 	Spend       []SpendLine
 	MemberSpend []SpendGroup // each member and month against the limit that bound it
 	Fans        []SpendFan
+	Rolling     []RollingDay
 	Rules       []assess.RuleRow
 	Quality     []QualityLine
 	Measured    string // how and where the quality was measured
@@ -1181,7 +1182,11 @@ func (b *builder) adoption() {
 	if f == nil {
 		return
 	}
-	b.add(Section{ID: "adoption", Title: "Rollout and adoption", Level: 2, Blocks: []Block{*f}})
+	blocks := []Block{*f}
+	if f := rollingFigure(b.in.Rolling); f != nil {
+		blocks = append(blocks, *f)
+	}
+	b.add(Section{ID: "adoption", Title: "Rollout and adoption", Level: 2, Blocks: blocks})
 }
 
 // --- evidence ----------------------------------------------------------------
