@@ -95,6 +95,24 @@ limits.json:11:1: the row has no scope
 	}
 }
 
+// Increase requests beside limits are demand, and configure nothing.
+func TestReadIncreaseRequests(t *testing.T) {
+	request := func(user, status string) string {
+		return fmt.Sprintf(`{"type":"spend_limit_increase_request","id":"slir_1","actor":{"type":"user_actor","user_id":%q},"period":"monthly","status":%q}`, user, status)
+	}
+	rows, err := ReadLimits("x", strings.NewReader("["+request("a", "pending")+","+request("b", "denied")+","+request("a", "approved")+"]"), LimitOptions{})
+	if err != nil || len(rows) != 3 {
+		t.Fatal(rows, err)
+	}
+	if s, notes := Configure(rows, &org.Config{}); len(s.Users) != 0 || len(notes) != 1 || !strings.Contains(notes[0], "1 pending, 1 approved, 1 denied") {
+		t.Errorf("%+v %q", s, notes)
+	}
+	_, err = ReadLimits("x", strings.NewReader(request("a", "pending")+"\n"+request("a", "pending")+"\n"+request("b", "lost")), LimitOptions{})
+	if err == nil || !strings.Contains(err.Error(), "x:2:1: a second pending request of user a") || !strings.Contains(err.Error(), `x:3:1: the request has the status "lost"`) {
+		t.Error(err)
+	}
+}
+
 func FuzzReadLimits(f *testing.F) {
 	f.Add(`{"data":[` + limitRow(orgScope, `"1"`, "") + `]}`)
 	f.Add("[{}]")

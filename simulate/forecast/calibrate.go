@@ -18,6 +18,12 @@ import (
 // maxPool bounds the sessions a calibration keeps; later ones are counted only.
 const maxPool = 50_000
 
+// Below these a capture gives figures and no recommended limit.
+const (
+	thinDays     = 7
+	thinSessions = 50
+)
+
 // ErrNoCost is returned when a capture carries no cost on any Cowork request and
 // none could be recomputed: spend is then not evaluable, which is not zero.
 var ErrNoCost = errors.New("spend is not evaluable: no Cowork request of the capture carries a cost, and none could be recomputed from tokens")
@@ -244,8 +250,12 @@ func (c *Calibrator) Model(month time.Time, may func(member int, day time.Time) 
 	if c.dropped > 0 {
 		m.Notes = append(m.Notes, fmt.Sprintf("%d requests of further sessions, or without a session, are not in the pool", c.dropped))
 	}
+	if days < thinDays || len(c.sessions) < thinSessions {
+		m.Thin = fmt.Sprintf("%d %s in %d %s of capture cannot carry a limit: at least %d in %d days are asked for.",
+			len(c.sessions), plural(len(c.sessions), "session", "sessions"), days, plural(days, "day", "days"), thinSessions, thinDays)
+	}
 	if days < 28 {
-		m.Notes = append(m.Notes, fmt.Sprintf("%d days of capture say little about a month: four weeks are the least to rest a limit on", days))
+		m.Notes = append(m.Notes, fmt.Sprintf("%d day(s) of capture say little about a month: four weeks are the least to rest a limit on", days))
 	}
 	return m, nil
 }
