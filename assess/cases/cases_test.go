@@ -267,6 +267,9 @@ func TestTheBookPointsAtItself(t *testing.T) {
 	}
 	covered := map[string]int{}
 	for _, c := range b.Cases {
+		if len(c.Exhibits) == 0 {
+			t.Errorf("%s lays nothing of its run beside the question", c.Id)
+		}
 		covered[c.Topic.Value]++
 	}
 	for _, topic := range b.Topics {
