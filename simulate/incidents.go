@@ -135,7 +135,7 @@ func (w *world) placeStories() {
 	count := map[string]int{}
 	for _, inc := range w.o.Scenario.Incidents {
 		name := inc.Story.Value
-		t := taleNamed(name)
+		t := w.o.Stories.named(name)
 		i := slices.IndexFunc(stories, func(s story) bool { return s.name == name })
 		for range max(inc.Count, 1) {
 			n := count[name] + 1
@@ -165,10 +165,22 @@ func (w *world) placeStories() {
 	}
 }
 
-// taleNamed finds a story by name or a twin by number and letter.
-func taleNamed(name string) *tale {
-	for i := range tales() {
-		t := &tales()[i]
+// taleNamed finds a shipped story by name or a twin by number and letter.
+func taleNamed(name string) *tale { return find(tales(), name) }
+
+// named looks among these stories and then among the shipped ones.
+func (s *Stories) named(name string) *tale {
+	if s != nil {
+		if t := find(s.tales, name); t != nil {
+			return t
+		}
+	}
+	return taleNamed(name)
+}
+
+func find(list []tale, name string) *tale {
+	for i := range list {
+		t := &list[i]
 		if t.ID.Value == name {
 			return t
 		}

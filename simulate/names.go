@@ -33,9 +33,13 @@ type TaleInfo struct {
 
 // Tales lists stories and twins, each twin after its story.
 func Tales() []TaleInfo {
+	return infos(tales())
+}
+
+func infos(list []tale) []TaleInfo {
 	var out []TaleInfo
-	for i := range tales() {
-		t := &tales()[i]
+	for i := range list {
+		t := &list[i]
 		out = append(out, t.info())
 		for k := range t.Twins {
 			out = append(out, t.Twins[k].info())

@@ -67,6 +67,7 @@ type Options struct {
 	// LocalServers are the local servers the organisation has approved; without
 	// any every local server is alike.
 	LocalServers []string
+	Stories      *Stories // that the scenario may name besides the shipped ones
 }
 
 // KindCount is the number of events of one kind.

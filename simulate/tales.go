@@ -159,7 +159,6 @@ var tales = sync.OnceValue(func() []tale {
 // loadTales reads and checks story files.
 func loadTales(fsys fs.FS, dir string) ([]tale, error) {
 	var all []tale
-	var ps source.Problems
 	entries, err := fs.ReadDir(fsys, dir)
 	if err != nil {
 		return nil, err
@@ -170,19 +169,30 @@ func loadTales(fsys fs.FS, dir string) ([]tale, error) {
 		if err != nil {
 			return nil, err
 		}
-		f, err := source.Parse(name, data)
+		ts, err := readTales(name, data)
 		if err != nil {
 			return nil, err
 		}
-		var file struct {
-			Stories []tale `yaml:"stories,required"`
-		}
-		if err := f.Decode(&file); err != nil {
-			return nil, err
-		}
-		all = append(all, file.Stories...)
+		all = append(all, ts...)
 	}
 	slices.SortStableFunc(all, func(a, b tale) int { return a.Number - b.Number })
+	return all, checkTales(all)
+}
+
+func readTales(name string, data []byte) ([]tale, error) {
+	f, err := source.Parse(name, data)
+	if err != nil {
+		return nil, err
+	}
+	var file struct {
+		Stories []tale `yaml:"stories,required"`
+	}
+	err = f.Decode(&file)
+	return file.Stories, err
+}
+
+func checkTales(all []tale) error {
+	var ps source.Problems
 	for i := range all {
 		t := &all[i]
 		t.check(&ps)
@@ -201,7 +211,56 @@ func loadTales(fsys fs.FS, dir string) ([]tale, error) {
 			}
 		}
 	}
-	return all, ps.Err()
+	return ps.Err()
+}
+
+// Stories are stories of a user's own, beside the shipped ones.
+type Stories struct{ tales []tale }
+
+// ParseStories reads a story file in the form of the shipped ones. A story here
+// needs everything a measurement asks for, and steps of its own.
+func ParseStories(name string, data []byte) (*Stories, error) {
+	ts, err := readTales(name, data)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTales(ts); err != nil {
+		return nil, err
+	}
+	var ps source.Problems
+	seen := map[string]bool{}
+	for i := range ts {
+		list := []*tale{&ts[i]}
+		for k := range ts[i].Twins {
+			list = append(list, &ts[i].Twins[k])
+		}
+		for _, t := range list {
+			id := t.ID.Value
+			if taleNamed(id) != nil || seen[id] {
+				ps.Add(t.ID.At, "give it a name of its own", "%q is taken", id)
+			}
+			seen[id] = true
+			if len(t.Parts)+len(t.Changes) == 0 {
+				ps.Add(t.At, "add parts with steps", "%s tells nothing", id)
+			}
+			if t.Leaver {
+				ps.Add(t.At, "only shipped stories can ask for a leaver", "%s wants a member who leaves", id)
+			}
+		}
+		t := &ts[i]
+		if t.Capture == "" || t.Severity == "" || t.Main == "" || len(t.Topics) == 0 && !t.Hidden {
+			ps.Add(t.At, "state capture, severity, main and topics (T1 to T24)", "story %s leaves out what a measurement needs", t.ID)
+		}
+	}
+	return &Stories{ts}, ps.Err()
+}
+
+// Tales lists them like the shipped ones; nil has none.
+func (s *Stories) Tales() []TaleInfo {
+	if s == nil {
+		return nil
+	}
+	return infos(s.tales)
 }
 
 // check tries every amount, so that a mistake in a file shows when it is loaded.

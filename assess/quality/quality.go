@@ -40,10 +40,11 @@ type Play func(ctx context.Context, o simulate.Options, emit func([]event.Event)
 
 // Options of a measurement. The zero value measures as the shipped table was.
 type Options struct {
-	Label     string // names the seed; "report" by default
-	Instances int    // of each story under each of its settings; 10
-	Twins     int    // of each twin; 11
-	Days      int    // of each world; 84
+	Label     string            // names the seed; "report" by default
+	Instances int               // of each story under each of its settings; 10
+	Twins     int               // of each twin; 11
+	Days      int               // of each world; 84
+	Stories   *simulate.Stories // played besides the shipped ones
 	Workers   int
 	Play      Play // simulate.Run by default
 	Progress  func(done, total int)
@@ -114,7 +115,7 @@ func plan(o Options, digest string) []world {
 	for _, setting := range settingNames {
 		for _, everybody := range []bool{false, true} {
 			var stories, twins []string
-			for _, t := range simulate.Tales() {
+			for _, t := range append(simulate.Tales(), o.Stories.Tales()...) {
 				if t.Everybody != everybody || t.Capture != setting && t.Capture != "any" {
 					continue
 				}
@@ -204,7 +205,7 @@ func (w world) play(ctx context.Context, rs []*alert.Rule, digest string, o Opti
 	simulate.SetLeavers(s, d, func(int, time.Time) bool { return true })
 	engine := alert.New(rs, declared(s, d))
 	rp := replay.New(replay.Options{From: s.Period.From.Time, Until: s.Period.To.Time.AddDate(0, 0, 1)}, engine)
-	out, err := o.Play(ctx, simulate.Options{Scenario: s, Directory: d, Gate: openDoor{d}, Prices: prices, Workers: 1, Study: true, LocalServers: localServers}, func(b []event.Event) error {
+	out, err := o.Play(ctx, simulate.Options{Scenario: s, Directory: d, Gate: openDoor{d}, Prices: prices, Workers: 1, Study: true, LocalServers: localServers, Stories: o.Stories}, func(b []event.Event) error {
 		for i := range b {
 			b[i].Derive()
 		}

@@ -1,10 +1,12 @@
 package quality
 
 import (
+	"bytes"
 	"embed"
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"sort"
 	"time"
@@ -295,7 +297,7 @@ func tabulate(rs []*alert.Rule, digest string, o Options, worlds []*played) *Tab
 		topic.Recall = NewShare(hits, of)
 		t.Topics = append(t.Topics, topic)
 	}
-	t.OutOfReach = unseen(worlds, luck)
+	t.OutOfReach = unseen(append(simulate.Tales(), o.Stories.Tales()...), worlds, luck)
 	if t.Stories > 0 {
 		t.MemberDaysPerStory = t.MemberDays / t.Stories
 		t.TwinsPerStory = t.Twins * 10 / t.Stories
@@ -309,10 +311,10 @@ func offWire(l *simulate.TruthLabel) bool {
 	return l.Fact == "X" || l.Fact == "C" && !slices.Contains(told, l.Story)
 }
 
-func unseen(worlds []*played, luck map[string]int) []Unseen {
+func unseen(tales []simulate.TaleInfo, worlds []*played, luck map[string]int) []Unseen {
 	titles := map[string]string{}
 	var order []string
-	for _, t := range simulate.Tales() {
+	for _, t := range tales {
 		if t.Of == "" {
 			titles[t.ID] = t.Title
 			order = append(order, t.ID)
@@ -388,4 +390,49 @@ func Shipped(digest string) (*Table, bool) {
 		return nil, false
 	}
 	return &t, true
+}
+
+// ShippedPack gives the measured rows of one shipped rule file by its bytes; nil
+// where the file is not as measured. Rules do not touch each other, so a run with
+// some of the packs may quote their rows.
+func ShippedPack(data []byte) []Row {
+	packs := alert.Packs()
+	digest, err := alert.Digest(packs)
+	if err != nil {
+		return nil
+	}
+	table, ok := Shipped(digest)
+	if !ok {
+		return nil
+	}
+	names, err := fs.Glob(packs, "*.yaml")
+	if err != nil {
+		return nil
+	}
+	for _, name := range names {
+		have, err := fs.ReadFile(packs, name)
+		if err != nil || !bytes.Equal(have, data) {
+			continue
+		}
+		rs, err := alert.Parse(name, have)
+		if err != nil {
+			return nil
+		}
+		var rows []Row
+		for _, r := range rs {
+			if row, ok := table.Row(r.ID.Value); ok {
+				rows = append(rows, *row)
+			}
+		}
+		return rows
+	}
+	return nil
+}
+
+// Sentence is a row in words.
+func (r *Row) Sentence() string {
+	if r.Status == "unproven" {
+		return "unproven: " + r.Why
+	}
+	return fmt.Sprintf("recall %s, precision %s, in half of the cases %s after it became evident, %d.%d alerts in 1,000 member-days", r.Recall, r.Precision, span(r.DetectHalf), r.AlertsPerThousand/10, r.AlertsPerThousand%10)
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
+	"github.com/sandtable-dev/sandtable/simulate"
 	"github.com/sandtable-dev/sandtable/simulate/otlp"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
 	"github.com/sandtable-dev/sandtable/simulate/stream"
@@ -53,6 +54,7 @@ func rulesCommand() *cli.Command {
 					&cli.IntFlag{Name: "instances", Usage: "`N` of each story under each setting", Value: 10},
 					&cli.IntFlag{Name: "twins", Usage: "`N` of each twin", Value: 11},
 					&cli.StringFlag{Name: "label", Usage: "draw other seeds by `NAME`", Value: "report"},
+					&cli.StringFlag{Name: "stories", Usage: "play the stories of a YAML `FILE` as well"},
 					asJSON,
 				}, Action: rulesScore},
 			{Name: "backtest", Usage: "what rules would have raised over a capture, and what a change would do", ArgsUsage: "STREAM...",
@@ -197,6 +199,22 @@ func rulesShow(c *cli.Context) error {
 	for _, x := range r.Exceptions {
 		para("Exception until "+x.Expires.String()+", owner "+x.Owner, x.Reason+" ("+x.Condition.Value+")")
 	}
+	measured := "not measured: sandtable rules score measures these rules"
+	if digest, err := alert.Digest(alert.Packs()); err == nil && c.String("rules") == "" {
+		if table, ok := quality.Shipped(digest); ok {
+			if row, ok := table.Row(r.ID.Value); ok {
+				measured = fmt.Sprintf("%s, on %d stories and %d benign twins, one story in %d member-days.", row.Sentence(), table.Stories, table.Twins, table.MemberDaysPerStory)
+				for _, s := range row.Stories {
+					measured += fmt.Sprintf(" %s: %d of %d caught", s.Story, s.Caught, s.Played)
+					if s.OutOfReach > 0 {
+						measured += fmt.Sprintf(", %d out of reach", s.OutOfReach)
+					}
+					measured += "."
+				}
+			}
+		}
+	}
+	para("Measured on simulated stories", measured)
 	fmt.Fprintf(w, "\n%d tests. sandtable rules test runs them.\n", len(r.Tests))
 	return nil
 }
@@ -487,7 +505,17 @@ func rulesScore(c *cli.Context) error {
 	if c.Int("instances") < 1 || c.Int("twins") < 1 {
 		return usage("--instances and --twins are 1 or more")
 	}
-	table, err := quality.Score(c.Context, rs, digest, quality.Options{Label: c.String("label"), Instances: c.Int("instances"), Twins: c.Int("twins"),
+	var stories *simulate.Stories
+	if file := c.String("stories"); file != "" {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if stories, err = simulate.ParseStories(file, data); err != nil {
+			return err
+		}
+	}
+	table, err := quality.Score(c.Context, rs, digest, quality.Options{Label: c.String("label"), Stories: stories, Instances: c.Int("instances"), Twins: c.Int("twins"),
 		Progress: measuring(c)})
 	if err != nil {
 		return err

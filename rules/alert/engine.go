@@ -38,7 +38,8 @@ type Engine struct {
 	subj      subject
 	states    []*state
 	byKind    [][]*state
-	buckets   map[sort]*bucket
+	buckets   map[nature]*bucket
+	latest    []latest // by kind
 	absence   []*state
 	now, seen int64
 	found     []rules.Finding
@@ -95,7 +96,7 @@ type slot struct{ n, value int64 }
 
 // New makes an engine. The configuration is copied.
 func New(rs []*Rule, cfg Config) *Engine {
-	e := &Engine{cfg: folded(cfg), byKind: make([][]*state, len(event.Kinds())+1), buckets: map[sort]*bucket{}}
+	e := &Engine{cfg: folded(cfg), byKind: make([][]*state, len(event.Kinds())+1), buckets: map[nature]*bucket{}, latest: make([]latest, len(event.Kinds())+1)}
 	e.subj.cfg = &e.cfg
 	for _, r := range rs {
 		s := &state{r: r, threshold: r.Correlation.threshold, reasons: make([]int64, len(r.reasons)+1), byKey: map[string]*list.Element{}, live: list.New()}
@@ -269,7 +270,19 @@ func (s *state) observe(e *Engine) {
 		}
 	}
 	s.report.Matched++
+	if c.Type == "sequence" && s.idle() && s.r.steps[0].Eval(subj) != condition.True {
+		return // nothing has begun for this key, and this event begins nothing
+	}
 	s.correlate(e, s.window(subj), en)
+}
+
+// idle reports that the key in s.buf has no live state.
+func (s *state) idle() bool {
+	if s.recent != nil && s.recent.Value.(*window).key == string(s.buf) {
+		return false
+	}
+	_, ok := s.byKey[string(s.buf)]
+	return !ok
 }
 
 // blame counts a record that could not be evaluated under the most telling

@@ -12,8 +12,8 @@ import (
 // often follows from the event's name and tool alone. The engine works this out
 // once for each such pair and afterwards only counts the events.
 
-// sort is what a condition can be settled by.
-type sort struct {
+// nature is what a condition can be settled by.
+type nature struct {
 	kind   event.Kind
 	tool   string
 	named  bool // the tool is on the wire
@@ -21,12 +21,19 @@ type sort struct {
 	cowork bool
 }
 
-// bucket are the rules that must look at events of one sort. The others would
+// bucket are the rules that must look at events of one nature. The others would
 // find them false; counted stands for that.
 type bucket struct {
+	nature  nature // with a tool name of its own
 	look    []*state
 	settled []*state
 	counted int64
+}
+
+// latest is the bucket of the last event of a kind.
+type latest struct {
+	nature nature
+	bucket *bucket
 }
 
 // maxBuckets bounds the memory that invented tool names can take. Beyond it,
@@ -34,12 +41,16 @@ type bucket struct {
 const maxBuckets = 2048
 
 func (e *Engine) bucketOf(ev *event.Event) *bucket {
-	s := sort{ev.Kind, ev.Tool, ev.Tool != "", ev.MCPKnown != event.NotApplicable, ev.Product == event.Cowork}
+	s := nature{ev.Kind, ev.Tool, ev.Tool != "", ev.MCPKnown != event.NotApplicable, ev.Product == event.Cowork}
+	if l := &e.latest[ev.Kind]; l.bucket != nil && l.nature == s { // events come in runs
+		return l.bucket
+	}
 	if b, ok := e.buckets[s]; ok {
+		e.latest[ev.Kind] = latest{b.nature, b}
 		return b
 	}
 	s.tool = strings.Clone(s.tool)
-	b := &bucket{}
+	b := &bucket{nature: s}
 	full := len(e.buckets) >= maxBuckets
 	for _, st := range e.byKind[ev.Kind] {
 		switch {
@@ -57,9 +68,9 @@ func (e *Engine) bucketOf(ev *event.Event) *bucket {
 	return b
 }
 
-// settled evaluates a condition with nothing known but the sort. False here is
-// false for every event of the sort, as unknown only ever turns into less.
-func settled(n *condition.Node, s *sort) condition.Tri {
+// settled evaluates a condition with nothing known but the nature. False here is
+// false for every event of that nature, as unknown only ever turns into less.
+func settled(n *condition.Node, s *nature) condition.Tri {
 	switch n.Op {
 	case "bool":
 		return condition.Of(n.Bool, true)
@@ -102,8 +113,8 @@ func settled(n *condition.Node, s *sort) condition.Tri {
 	return condition.Unknown
 }
 
-// fixed is the value of a word that follows from the sort.
-func fixed(n *condition.Node, s *sort) (string, bool) {
+// fixed is the value of a word that follows from the nature.
+func fixed(n *condition.Node, s *nature) (string, bool) {
 	if n.Op != "var" {
 		return "", false
 	}

@@ -210,7 +210,12 @@ func (b *builder) pick(field string, want, fold bool, values ...string) *pred {
 		}
 		return b.known(field)
 	}
-	return and(b.known(field), &pred{op: op, field: field, values: values, fold: fold})
+	p := &pred{op: op, field: field, values: values, fold: fold}
+	if want { // a missing field equals nothing
+		add(&b.fields, field)
+		return p
+	}
+	return and(b.known(field), p)
 }
 
 // prefixed is "the field begins with one of these, whatever the case".
@@ -219,8 +224,9 @@ func (b *builder) prefixed(field string, want bool, prefixes []string) *pred {
 	for _, p := range prefixes {
 		out = append(out, &pred{op: "starts", field: field, values: []string{p}, fold: true, not: !want})
 	}
-	if want {
-		return and(b.known(field), or(out...))
+	if want { // a missing field begins with nothing
+		add(&b.fields, field)
+		return or(out...)
 	}
 	return and(b.known(field), and(out...))
 }
@@ -231,7 +237,8 @@ func (b *builder) holding(field string, want bool, parts []string) *pred {
 		out = append(out, &pred{op: "contains", field: field, values: []string{p}, not: !want})
 	}
 	if want {
-		return and(b.known(field), or(out...))
+		add(&b.fields, field)
+		return or(out...)
 	}
 	return and(b.known(field), and(out...))
 }
@@ -280,7 +287,7 @@ func (b *builder) word(name string, want bool, at source.Pos) *pred {
 		if want {
 			return b.prefixed("mcp_tool", true, w.WritePrefixes)
 		}
-		return or(b.mcp(false), b.prefixed("mcp_tool", true, append(slices.Clone(w.ReadPrefixes), w.ListPrefixes...)))
+		return or(b.unknown("tool_name"), b.mcp(false), b.prefixed("mcp_tool", true, append(slices.Clone(w.ReadPrefixes), w.ListPrefixes...)))
 	case "sends":
 		shell := and(b.pick("tool_name", true, false, "Bash"), b.holding("command", true, w.Senders), b.holding("command", true, w.SendArguments))
 		if want {
@@ -302,7 +309,7 @@ func (b *builder) word(name string, want bool, at source.Pos) *pred {
 		if want {
 			return b.pick("mcp_server", true, true, b.cfg.ReadOnly...)
 		}
-		return or(b.mcp(false), b.pick("mcp_server", false, true, b.cfg.ReadOnly...))
+		return or(b.unknown("tool_name"), b.mcp(false), b.pick("mcp_server", false, true, b.cfg.ReadOnly...))
 	case "plugin_approved":
 		if b.cfg.Plugins == nil {
 			return b.undeclared("plugins")
