@@ -23,6 +23,7 @@ import (
 	"github.com/sandtable-dev/sandtable/rules/alert"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/rules/rbac"
+	"github.com/sandtable-dev/sandtable/rules/rbac/rollout"
 	"github.com/sandtable-dev/sandtable/rules/spend"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
@@ -167,6 +168,9 @@ func prepare(o Options) (*run, error) {
 		simulate.SetLeavers(s, r.dir, func(m int, t time.Time) bool { return may(before, m, rbac.Cowork, t) })
 	}
 	r.rbac = r.engine()
+	if _, err := rollout.New(s, r.rbac, r.dir, nil); err != nil {
+		return nil, err // a gate that cannot be read, before anything is played
+	}
 	r.enabled = make([]bool, len(r.dir.Members))
 	for i := range r.enabled {
 		for t := r.from; t.Before(r.to) && !r.enabled[i]; t = t.Add(12 * time.Hour) {
