@@ -6,6 +6,7 @@ import (
 
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
 	"github.com/sandtable-dev/sandtable/scenarios/platform"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
 // Request is what a run asks of the assessor beyond the inputs.
@@ -181,6 +182,9 @@ func (s *state) result(ev *obligationEval, findings map[string][]string) obligat
 			r.Reasons = append(r.Reasons, p.el.Name+": "+e.because+".")
 		}
 	}
+	if c := s.caveat(ev); c != "" {
+		r.Reasons = append(r.Reasons, c)
+	}
 	if ev.capped != "" {
 		r.Reasons = append(r.Reasons, "No better than partly supported, because the record that "+s.m.title(ev.capped)+" must create is missing or unproven.")
 	}
@@ -192,6 +196,23 @@ func (s *state) result(ev *obligationEval, findings map[string][]string) obligat
 	}
 	r.Remedy = unique(remedies)
 	return obligationOut{r, o}
+}
+
+// caveat is what an obligation says beside a verdict short of support, dated by
+// the facts that its elements cite.
+func (s *state) caveat(ev *obligationEval) string {
+	if ev.o.Caveat == "" || ev.verdict == Supported || ev.verdict == NotApplicable {
+		return ""
+	}
+	var read source.Date
+	for _, p := range ev.o.parts {
+		for _, f := range p.el.Facts {
+			if r := s.answer(f.Value, s.soleMode()).Record; r != nil && p.essential && r.LastVerified.After(read) {
+				read = r.LastVerified
+			}
+		}
+	}
+	return strings.ReplaceAll(ev.o.Caveat, "{read}", read.String())
 }
 
 // decides reports that a state is one that made the verdict what it is.
@@ -418,7 +439,20 @@ func (m *Model) answer(s *state, rq Request, posture string, fes []frameworkEval
 			}
 		}
 		if len(plat) > 0 {
-			an.Because = append(an.Because, fmt.Sprintf("%s: %s. No configuration closes %s.", fe.fw.Title, lowerFirst(PostureName(fe.posture)), strings.Join(plat, " and ")))
+			because := fmt.Sprintf("%s: %s. No configuration closes %s.", fe.fw.Title, lowerFirst(PostureName(fe.posture)), strings.Join(plat, " and "))
+			for i := range fe.obs {
+				ob := &fe.obs[i]
+				if ob.verdict != GapNoConfiguration || ob.o.Weight != "req" {
+					continue
+				}
+				if c := s.caveat(ob); c != "" {
+					because += " " + c
+				}
+				if ob.o.Dispute.Value != "" {
+					because += fmt.Sprintf(" Practitioners disagree on %s (%s); this is our reading.", ob.o.Citation, ob.o.Dispute.Value)
+				}
+			}
+			an.Because = append(an.Because, because)
 		} else {
 			an.Because = append(an.Because, fe.fw.Title+": "+lowerFirst(PostureName(fe.posture))+".")
 		}

@@ -347,7 +347,6 @@ func (d *Doctor) Close() *Diagnosis {
 // variables of elements.
 type touched struct {
 	everything bool // whole records: every rule misses what is not there
-	absence    bool // rules that watch for silence fire, or lie
 	words      []string
 	categories []string
 	variables  []string

@@ -207,8 +207,8 @@ func (s *state) answer(id, mode string) platform.Answer {
 // interval the gap stands; age never improves anything (platform.Answer has
 // done that already).
 func (s *state) fact(id, mode string) condition.Tri {
-	if mode == "" && len(s.get("exec_modes").Set) == 1 {
-		mode = s.get("exec_modes").Set[0]
+	if mode == "" {
+		mode = s.soleMode()
 	}
 	a := s.answer(id, mode)
 	gap := a.Fact != nil && a.Fact.YesIs == "gap"
@@ -244,12 +244,16 @@ func (s *state) fact(id, mode string) condition.Tri {
 	return condition.Unknown
 }
 
-func (s *state) factParam(id, name string) (int64, bool) {
-	mode := ""
+// soleMode is the execution mode where only one can be used, else "".
+func (s *state) soleMode() string {
 	if ms := s.get("exec_modes").Set; len(ms) == 1 {
-		mode = ms[0]
+		return ms[0]
 	}
-	v, ok := s.answer(id, mode).Param(name)
+	return ""
+}
+
+func (s *state) factParam(id, name string) (int64, bool) {
+	v, ok := s.answer(id, s.soleMode()).Param(name)
 	if !ok {
 		return 0, false
 	}
@@ -272,16 +276,37 @@ func (s *state) att(id string) condition.Tri {
 	return condition.Unknown
 }
 
-func (s *state) current(a Attested) bool {
-	expires := a.Expires
-	if !expires.Given() {
-		days := 365
-		if d := s.m.atts[a.ID]; d != nil {
-			days = d.ExpiresDays
-		}
-		expires = a.Date.Add(days)
+// expires is the last day an attestation holds: its own, else as long as its
+// kind does.
+func (s *state) expires(a Attested) source.Date {
+	if a.Expires.Given() {
+		return a.Expires
 	}
-	return !a.Date.After(s.asOf) && !expires.Before(s.asOf)
+	days := 365
+	if d := s.m.atts[a.ID]; d != nil {
+		days = d.ExpiresDays
+	}
+	return a.Date.Add(days)
+}
+
+func (s *state) current(a Attested) bool {
+	return !a.Date.After(s.asOf) && !s.expires(a).Before(s.asOf)
+}
+
+// whyUnattested tells an attestation that was never given from one that does not
+// hold on the day.
+func (s *state) whyUnattested(id string) string {
+	why := "no attestation in date and scope was given"
+	for _, a := range s.in.Attestations {
+		switch {
+		case a.ID != id || a.For != "":
+		case a.Date.After(s.asOf):
+			why = fmt.Sprintf("an attestation is dated %s, after %s", a.Date, s.asOf)
+		default:
+			return fmt.Sprintf("the attestation of %s ran out on %s", a.Date, s.expires(a))
+		}
+	}
+	return why
 }
 
 // element computes the state of one element, once per evaluation.
@@ -301,7 +326,7 @@ func (s *state) element(el *element) *elementEval {
 		case condition.False:
 			ev.state, ev.because = stateAbsentFixable, "the attestation was answered no"
 		default:
-			ev.state, ev.because = stateUnattested, "no attestation in date and scope was given"
+			ev.state, ev.because = stateUnattested, s.whyUnattested(el.att.Id)
 		}
 		ev.bare = ev.state
 		return ev

@@ -131,6 +131,7 @@ type Obligation struct {
 	Trail     bool          `yaml:"trail"`
 	Text      string        `yaml:"text,required,enum=seen|known|inferred"`
 	Dispute   source.Text   `yaml:"dispute"`
+	Caveat    string        `yaml:"caveat"` // what a verdict short of support says beside its reasons; {read} is the last day its facts were verified
 	Applies   source.Text   `yaml:"applies"`
 	Elements  []source.Text `yaml:"elements,required"`
 	CappedBy  []source.Text `yaml:"capped_by"`

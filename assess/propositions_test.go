@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sandtable-dev/sandtable/scenarios/platform"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
 // set gives a case with changes written as name=value; "name=" makes it unknown.
@@ -404,5 +405,40 @@ func TestEveryFactIsCited(t *testing.T) {
 	t.Logf("facts that no element, gap, claim, need, check or observation cites: %v", idle)
 	if len(idle) > 20 {
 		t.Errorf("%d facts are cited nowhere", len(idle))
+	}
+}
+
+// The "no" on health data rests on the agreement first, says when the sources
+// were read and that the contract has the last word, and owns the disputed
+// reading of 164.312(b) as ours.
+func TestTheNoSaysWhatItRestsOn(t *testing.T) {
+	m := model(t)
+	w := workedCases(t)
+	a := assessInputs(t, m, w.inputs(t, m, "S 04-09"))
+	because := strings.Join(a.Answer.Because, "\n")
+	for _, want := range []string{"Per the sources read, last on 2026-10-06", "confirm it", "Practitioners disagree on 45 CFR 164.312(b) (D2); this is our reading"} {
+		if !strings.Contains(because, want) {
+			t.Errorf("the answer does not say %q:\n%s", want, because)
+		}
+	}
+	if i, j := strings.Index(because, "164.308(b)"), strings.Index(because, "164.312(b)"); i < 0 || i > j {
+		t.Errorf("the agreement does not come first:\n%s", because)
+	}
+	for _, o := range a.Obligations {
+		if o.ID == "hipaa-164.308.b" && !strings.Contains(strings.Join(o.Reasons, " "), "Per the sources read") {
+			t.Errorf("reasons: %q", o.Reasons)
+		}
+	}
+	if a := assessInputs(t, m, w.inputs(t, m, "O 10-08 HC")); strings.Contains(strings.Join(a.Answer.Because, " "), "Per the sources read") {
+		t.Errorf("a supported agreement carries the caveat: %q", a.Answer.Because)
+	}
+	// An attestation that ran out is told from one never given.
+	in := w.inputs(t, m, "O 04-09")
+	in.Attestations = attest("risk_analysis", "baa_signed")
+	in.Attestations[0].Expires = source.Day(2026, 3, 1)
+	in.Attestations[1].Date = source.Day(2026, 5, 1)
+	notes := why(assessInputs(t, m, in), "hipaa-164.308.a.1.ii.A")
+	if !strings.Contains(notes, "ran out on 2026-03-01") {
+		t.Errorf("expired: %s", notes)
 	}
 }

@@ -107,24 +107,22 @@ func BuildTrace(prompt string, events []event.Event, o TraceOptions) (t *Trace, 
 }
 
 type traceBuilder struct {
-	t              *Trace
-	o              TraceOptions
-	prompted       bool
-	redacted       bool
-	noArguments    int
-	unnamed        int
-	noSource       int
-	auto, repeats  int
-	shell, subs    int
-	unfinished     int
-	inferred       int
-	unread         int // results without a decision
-	sequence       map[string][]int64
-	noSequence     bool
-	responses      bool
-	retries        int
-	unknownKinds   map[string]int
-	unknownKindsIn []string
+	t             *Trace
+	o             TraceOptions
+	prompted      bool
+	redacted      bool
+	noArguments   int
+	unnamed       int
+	noSource      int
+	auto, repeats int
+	shell, subs   int
+	unfinished    int
+	inferred      int
+	unread        int // results without a decision
+	sequence      map[string][]int64
+	noSequence    bool
+	responses     bool
+	retries       int
 }
 
 func (b *traceBuilder) step(e *event.Event, what string, a ...any) *TraceStep {

@@ -18,6 +18,7 @@ type Input struct {
 	Spend       []SpendLine
 	MemberSpend []SpendGroup // each member and month against the limit that bound it
 	Fans        []SpendFan
+	Rolling     []RollingDay
 	Rules       []assess.RuleRow
 	Quality     []QualityLine
 	Measured    string // how and where the quality was measured
@@ -517,7 +518,7 @@ func (b *builder) conditions() {
 		}
 		blocks = append(blocks, Heading{"What would change it"}, t)
 	} else if c := b.closes(); len(c) > 0 {
-		blocks = append(blocks, Heading{"What would change it"}, Bullets{c})
+		blocks = append(blocks, Heading{"What would change it" + oneOf(c)}, Bullets{alternatives(c)})
 	}
 	strip := b.changedStrip()
 	if len(a.ChangedSince) > 0 {
@@ -665,7 +666,7 @@ func (b *builder) gap(g assess.Gap) {
 		blocks = append(blocks, Heading{"Each surface apart"}, t)
 	}
 	if len(g.Closes) > 0 {
-		blocks = append(blocks, Heading{"What it would take to close it"}, Bullets{g.Closes})
+		blocks = append(blocks, Heading{"What it would take to close it" + oneOf(g.Closes)}, Bullets{alternatives(g.Closes)})
 	}
 	for _, f := range g.Footnotes {
 		blocks = append(blocks, Paragraph{Text: f, Small: true})
@@ -773,14 +774,14 @@ func (b *builder) causePages() {
 	for i, x := range b.themes {
 		lead := x.causes[0]
 		kv := []KeyValue{
-			{"Condition", join(". ", stateWords(x.state), x.condition())},
+			{"Condition", x.condition()},
 			{"Criterion", fmt.Sprintf("%s: %s.", title(count(len(x.obligations), "obligation")), b.named(x.obligations))},
 		}
 		why := ""
 		if x.state == "absent-unfixable" {
 			why = b.factsInWords(lead.element.Facts)
 		}
-		if why == "" && len(x.causes) == 1 && lead.element.Note != "" {
+		if why == "" && len(x.causes) == 1 && telltale(lead.element.Note) {
 			why = title(strings.TrimSuffix(lead.element.Note, ".")) + "."
 		}
 		if why == "" {
@@ -824,7 +825,7 @@ func (b *builder) causePages() {
 		}
 		// What no configuration closes gets a page of its own.
 		alone := x.worst == assess.GapNoConfiguration && i > 0 || i > 0 && b.themes[i-1].worst == assess.GapNoConfiguration
-		b.add(Section{ID: "cause-" + elementSlug(lead.element) + "-" + x.state, Title: fmt.Sprintf("Finding %d: %s", i+1, x.title), Level: 3, NewPage: alone, Blocks: blocks})
+		b.add(Section{ID: "cause-" + elementSlug(lead.element) + "-" + x.state, Title: fmt.Sprintf("Finding %d. %s", i+1, x.title), Level: 3, NewPage: alone, Blocks: blocks})
 	}
 	if len(b.capped) > 0 {
 		t := Table{Head: []string{"Obligation", "Verdict", "Why"}, Widths: []int{35, 25, 40}}
@@ -934,7 +935,7 @@ func (b *builder) propositions() {
 				why = join(" ", why, "Say instead: "+p.SayInstead)
 			}
 			if len(p.Remedies) > 0 {
-				why = join(" ", why, "Instead: "+strings.Join(p.Remedies, "; ")+".")
+				why = join(" ", why, "Instead: "+sentences(p.Remedies))
 			}
 			if len(p.Footnotes) > 0 {
 				why = join(" ", why, "Note: "+strings.Join(p.Footnotes, " "))
@@ -1135,6 +1136,36 @@ func (b *builder) findings() {
 	b.add(Section{ID: "findings", Title: "Findings of the run", Level: 2, Blocks: blocks})
 }
 
+// telltale notes say more than the state does.
+func telltale(note string) bool {
+	switch strings.TrimSpace(note) {
+	case "", "there in part", "not in place", "not known", "shown", "nothing on this plan, arrangement and date supplies it":
+		return false
+	}
+	return true
+}
+
+// oneOf says that a list is a choice, where its items were joined by "or".
+func oneOf(items []string) string {
+	if slices.ContainsFunc(items, func(s string) bool { return strings.HasSuffix(strings.TrimSpace(s), ", or") }) {
+		return ": one of"
+	}
+	return ""
+}
+
+// alternatives cleans a list whose items were written as one sentence.
+func alternatives(items []string) []string {
+	out := make([]string, len(items))
+	for i, s := range items {
+		s = strings.TrimSpace(s)
+		for _, tail := range []string{", or", ", and", ";", "."} {
+			s = strings.TrimSuffix(s, tail)
+		}
+		out[i] = title(s) + "."
+	}
+	return out
+}
+
 // telling drops a reason that only repeats that the rule fired.
 func telling(reason string) string {
 	if reason == "the condition holds" {
@@ -1151,7 +1182,11 @@ func (b *builder) adoption() {
 	if f == nil {
 		return
 	}
-	b.add(Section{ID: "adoption", Title: "Rollout and adoption", Level: 2, Blocks: []Block{*f}})
+	blocks := []Block{*f}
+	if f := rollingFigure(b.in.Rolling); f != nil {
+		blocks = append(blocks, *f)
+	}
+	b.add(Section{ID: "adoption", Title: "Rollout and adoption", Level: 2, Blocks: blocks})
 }
 
 // --- evidence ----------------------------------------------------------------

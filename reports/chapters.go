@@ -69,7 +69,7 @@ func (b *builder) riskRegister() {
 	if f := riskFigure(shown); f != nil {
 		blocks = append(blocks, *f)
 	}
-	blocks = append(blocks, t, Heading{"How the starting values are set"}, Bullets{riskRule})
+	blocks = append(blocks, t, Paragraph{Text: "How the starting values are set. " + strings.Join(riskRule, " "), Small: true})
 	b.add(Section{ID: "risks", Title: "Risk register", NewPage: true, Blocks: blocks})
 }
 
@@ -204,6 +204,9 @@ func (b *builder) partners() {
 	t := Table{Head: []string{"Control", "Here it", "What it does", "What it does not do"}, Widths: []int{19, 24, 28, 29}}
 	row := func(id, name, does, doesNot string) {
 		c := Cell{Status: Status{"Not shown", Ring}}
+		if len(a.Controls) > 0 {
+			c.Status = Status{"Not in place", Dash}
+		}
 		for _, x := range a.Controls {
 			if x.ID == id {
 				c = Cell{Status: effectStatus(x.Label)}
@@ -220,7 +223,7 @@ func (b *builder) partners() {
 	row("weekly-analytics", "Usage analytics", "Show who uses it, how often, and where a rollout stalls.", "Show content, approvals or files, or prove that use was in order.")
 	row("telemetry", "Telemetry", "Shows prompts, tools, approvals and cost near the moment, for monitoring and alerts.", "Serve as an audit log. It leaves the member's device, can fall silent, and is not the vendor's record.")
 	row("alert-rules", "Alert rules", "Call a person when something known to be bad is seen.", "Prove by their silence that nothing happened.")
-	row("meeting-connector", "Meeting connectors", "Bring summaries and transcripts of meetings into a task, once an owner has enabled them and a member has signed in.", "Add a record of who read them, or consent of those who spoke.")
+	row("zoom-connector", "Meeting connector (Zoom)", "Bring summaries and transcripts of meetings into a task, once an owner has enabled them and a member has signed in.", "Add a record of who read them, or consent of those who spoke.")
 	blocks := []Block{Paragraph{Text: "For security and compliance partners who ask what is in place. It may be quoted whole; a part of it says less than it seems to."}}
 	var body []Block
 	for _, g := range a.Gaps {

@@ -174,6 +174,9 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 	for _, w := range r.Analytics.Weeks {
 		in.Adoption = append(in.Adoption, AdoptionLine{Week: w.From, Sessions: w.Sessions, Active: w.Active, Enabled: w.Enabled})
 	}
+	for _, d := range r.Analytics.Days {
+		in.Rolling = append(in.Rolling, RollingDay{d.Date, d.Sessions, d.DAU, d.WAU, d.MAU})
+	}
 	for i, p := range r.Scenario.Rollout {
 		l := PhaseLine{Name: p.Name, From: p.From.String(), To: "Open"}
 		if i+1 < len(r.Scenario.Rollout) {
@@ -277,10 +280,8 @@ func Fans(p *forecast.Plan) []SpendFan {
 	return out
 }
 
-// memberSpend groups the months of members by the limit that bound them, each
-// group sorted.
-// outlook is the month in which the period ends against the organisation's ceiling, which is the
-// only limit that a sum can be held against.
+// outlook is the month in which the period ends against the organisation's
+// ceiling, which is the only limit that a sum can be held against.
 func outlook(r *rehearsal.Result) []SpendFan {
 	o := r.Spend.Outlook
 	if o == nil {
@@ -304,6 +305,8 @@ func outlook(r *rehearsal.Result) []SpendFan {
 	return []SpendFan{f}
 }
 
+// memberSpend groups the months of members by the limit that bound them, each
+// group sorted.
 func memberSpend(ms []spend.MemberSpend) []SpendGroup {
 	var out []SpendGroup
 	at := map[string]int{}

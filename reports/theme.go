@@ -58,7 +58,7 @@ func (b *builder) collectThemes() {
 	}
 	for _, x := range b.themes {
 		if len(x.causes) == 1 { // a group of one is better called by its name
-			x.title = x.causes[0].name
+			x.title = wanting[x.state] + ": " + strings.TrimSuffix(x.causes[0].statement(), ".")
 		}
 	}
 	slices.SortStableFunc(b.themes, func(x, y *theme) int {
@@ -67,6 +67,12 @@ func (b *builder) collectThemes() {
 		}
 		return len(y.obligations) - len(x.obligations)
 	})
+}
+
+// wanting turns the name of an element, which says what should be, into a finding.
+var wanting = map[string]string{
+	"absent-unfixable": "Cannot be had here", "absent-fixable": "Missing", "short": "Falls short",
+	"unattested": "Not signed", "unknown": "Not known",
 }
 
 // statement is what somebody would sign.
@@ -132,12 +138,12 @@ func (x *theme) otherwise() string {
 	return " The ways out are: " + strings.Join(said, ", or ") + "."
 }
 
-// condition is what was found, for findings that gather several elements.
+// condition is what was found.
 func (x *theme) condition() string {
 	if len(x.causes) == 1 {
-		return x.causes[0].name
+		return fmt.Sprintf("%s: %s.", strings.TrimSuffix(x.causes[0].statement(), "."), strings.ToLower(stateWords(x.state)))
 	}
-	return fmt.Sprintf("%d elements, listed below", len(x.causes))
+	return fmt.Sprintf("%s: %d elements, listed below.", stateWords(x.state), len(x.causes))
 }
 
 // reason stands in where neither facts nor the assessor name a cause.
@@ -159,7 +165,7 @@ func (x *theme) effect() string {
 	n := count(len(x.obligations), "obligation")
 	switch x.worst {
 	case assess.GapNoConfiguration:
-		return fmt.Sprintf("Decides %s. In-scope data placed here cannot be accounted for in a form those obligations accept.", n)
+		return fmt.Sprintf("Decides %s. In-scope data placed here cannot be accounted for in a form that %s.", n, plural(len(x.obligations), "it accepts", "they accept"))
 	case assess.NotAssessed:
 		return fmt.Sprintf("Keeps %s from being assessed.", n)
 	case assess.NeedsAttestation:

@@ -347,3 +347,12 @@ func answerShape(name string) Shape {
 	}
 	return shapeOfName(name)
 }
+
+// sentences ends each text with one full stop.
+func sentences(ss []string) string {
+	out := make([]string, len(ss))
+	for i, s := range ss {
+		out[i] = title(strings.TrimRight(strings.TrimSpace(s), ".;")) + "."
+	}
+	return strings.Join(out, " ")
+}

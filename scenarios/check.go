@@ -464,7 +464,9 @@ func (c *checker) spend() {
 	}
 	for _, ch := range c.Changes {
 		if l := ch.Limit; l != nil {
-			c.dangling(l.Group, "group", c.groups)
+			if l.Group.Value != "" {
+				c.dangling(l.Group, "group", c.groups)
+			}
 			cents(l.Limit, "a change")
 		}
 	}

@@ -19,8 +19,9 @@ type altered struct {
 
 // Gap is a time in which a member's events should have come and did not.
 type Gap struct {
-	Member   string
-	From, To time.Time
+	Member string    `json:"member"`
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
 }
 
 // placeChange lays a change over the members it concerns.

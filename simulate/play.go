@@ -126,6 +126,11 @@ func (p *player) play(ctx context.Context, order <-chan *future) error {
 			p.push(task{at: at, p: t.p})
 		} else {
 			t.p.ended = true
+			steps := t.p.sc.steps
+			t.p.sc.steps = nil
+			clear(steps)
+			steps = steps[:0]
+			stepMemory.Put(&steps)
 		}
 	}
 	if err := ctx.Err(); err != nil {

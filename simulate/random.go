@@ -63,18 +63,19 @@ func prose(r *rand.Rand, words []string, n int) string {
 	b := make([]byte, 0, n+16)
 	start, sentence := true, 0
 	for len(b) < n {
-		u := r.Float64()
-		w := words[int(u*u*float64(len(words)))]
-		if r.IntN(14) == 0 {
-			w = strconv.Itoa(r.IntN(5000))
-		}
+		x := r.Uint64() // one draw a word: its place in the list, a figure, a full stop
+		u := x & 0xffff
 		from := len(b)
-		b = append(b, w...)
+		if x>>16&15 == 0 {
+			b = strconv.AppendUint(b, x>>20&0xfff, 10)
+		} else {
+			b = append(b, words[u*u>>16*uint64(len(words))>>16]...)
+		}
 		if start && b[from] >= 'a' && b[from] <= 'z' {
 			b[from] -= 'a' - 'A'
 		}
 		start = false
-		if sentence++; sentence > 6 && r.IntN(7) == 0 {
+		if sentence++; sentence > 6 && x>>32&7 == 0 {
 			b = append(b, '.')
 			start, sentence = true, 0
 		}

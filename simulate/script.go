@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
@@ -93,11 +94,14 @@ type writer struct {
 // filler is a text of n bytes that nobody reads.
 func (wr *writer) filler(n int) string { return prose(wr.prose, wr.w.p.Words, n) }
 
+// stepMemory keeps the steps of sessions that have ended for those to come.
+var stepMemory = sync.Pool{New: func() any { s := make([]step, 0, 96); return &s }}
+
 func (w *world) write(sp spec) *script {
 	s, n := sp.staff, &w.p.N
 	r := org.Stream(w.seed, "session", s.ID, sp.day, strconv.Itoa(sp.n))
 	day, _ := time.Parse(time.DateOnly, sp.day)
-	wr := &writer{w: w, s: s, r: r, day: day, prose: w.stream("prose", sp), sc: &script{session: uuid(r)}}
+	wr := &writer{w: w, s: s, r: r, day: day, prose: w.stream("prose", sp), sc: &script{session: uuid(r), steps: *stepMemory.Get().(*[]step)}}
 	sc := wr.sc
 	if sc.cloud = w.inCloud(sp); sc.cloud { // the container's own folders
 		c := *s

@@ -1,4 +1,4 @@
 # An expired attestation still counts.
 # file: assess/eval.go
 # test: ./assess TestUnknownIsNeverSupport
-s/return !a\.Date\.After\(s\.asOf\) \&\& !expires\.Before\(s\.asOf\)/return !a.Date.After(s.asOf)/
+s/ \&\& !s\.expires\(a\)\.Before\(s\.asOf\)//

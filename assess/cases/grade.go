@@ -195,7 +195,7 @@ func (w *World) fact(path string) (any, bool) {
 	if !ok || !known {
 		return nil, false
 	}
-	a := w.facts.At(id, w.query())
+	a := w.ask(id)
 	if what == "value" {
 		return a.Value.String(), true
 	}
@@ -222,15 +222,21 @@ func (w *World) fact(path string) (any, bool) {
 	return nil, false
 }
 
-// query asks for the scenario's own plan, mode and day. With more than one mode
-// the local one is asked for: it is where Cowork began.
-func (w *World) query() platform.Query {
+// ask asks a fact for the scenario's own plan, arrangements and day. Where more
+// than one mode can be used, the local one comes first: it is where Cowork began.
+func (w *World) ask(id string) platform.Answer {
 	o := &w.Scenario.Organisation
 	q := platform.Query{AsOf: w.Scenario.AsOf, Plan: o.Plan.Value, Mode: "local", Arrangements: o.Arrangements, Exam: w.Scenario.Exam()}
 	if len(o.Modes) == 1 {
 		q.Mode = o.Modes[0]
+		return w.facts.At(id, q)
 	}
-	return q
+	a := w.facts.At(id, q)
+	if a.Record == nil {
+		q.Mode = "cloud"
+		a = w.facts.At(id, q)
+	}
+	return a
 }
 
 // Lookup walks a decoded JSON document.
@@ -273,7 +279,7 @@ func walk(v any, path []string) (any, bool) {
 
 // names reports that a list member goes by a name: its first naming key decides.
 func names(o map[string]any, id string) bool {
-	for _, k := range [...]string{"id", "ID", "group", "name", "Story"} {
+	for _, k := range [...]string{"id", "ID", "group", "name", "story"} {
 		if v, ok := o[k]; ok && v != nil && v != "" {
 			return v == id
 		}

@@ -46,6 +46,7 @@ type LabFile struct {
 	Name    string     `yaml:"name,required"`
 	Edit    bool       `yaml:"edit"`
 	Content string     `yaml:"content"`
+	World   bool       `yaml:"world"`   // the lab's scenario as it is written, without Set
 	Answers bool       `yaml:"answers"` // the answer sheet, made of the lab's answers
 	Capture bool       `yaml:"capture"` // the stream of the lab's scenario
 	At      source.Pos `yaml:"-"`
@@ -135,6 +136,13 @@ func (l *Lab) LayOut(ctx context.Context, dir string, capture func(context.Conte
 					return err
 				}
 				return capture(ctx, s, w)
+			case lf.World:
+				s, err := l.load(l.Scenario.Value)
+				if err != nil {
+					return err
+				}
+				_, err = w.Write(s.File.Data)
+				return err
 			case lf.Answers:
 				_, err := io.WriteString(w, l.sheet())
 				return err
@@ -276,19 +284,7 @@ func (l *Lab) Grade(ctx context.Context, b *Bench, dir string) ([]Mark, error) {
 	for _, a := range l.Answers {
 		aw := w
 		if a.On.Given() || len(a.Set) > 0 {
-			set := slices.Clone(a.Set)
-			if a.On.Given() {
-				set = append(set, "as_of="+a.On.String())
-			}
-			if l.Play == "" {
-				aw, err = b.world(ctx, l.load, l.file.Name, l.Scenario.Value, append(slices.Clone(l.Set), set...))
-			} else {
-				var as *scenarios.Scenario
-				if as, err = l.scenario(dir, set...); err == nil {
-					aw, err = b.Play(ctx, as)
-				}
-			}
-			if err != nil {
+			if aw, err = l.world(ctx, b, dir, a); err != nil {
 				return nil, err
 			}
 		}
@@ -319,12 +315,7 @@ func (w *World) answered(a Ask, given string) (bool, error) {
 		if !strings.EqualFold(c.Word, strings.TrimSpace(given)) {
 			continue
 		}
-		for _, k := range c.Holds {
-			if f := w.Hold(k); !f.Met {
-				return false, nil
-			}
-		}
-		return true, nil
+		return w.all(c.Holds), nil
 	}
 	return false, nil
 }
@@ -400,4 +391,78 @@ func (l *Lab) answers(dir string) (map[string]string, error) {
 		}
 	}
 	return out, f.Explain(ps).Err()
+}
+
+// CheckLab lays a lab out and grades it untouched: it must not be done already,
+// and where the learner edits no scenario every path must lead somewhere.
+func (b *Bench) CheckLab(ctx context.Context, l *Lab, capture func(context.Context, *scenarios.Scenario, io.Writer) error) (source.Problems, error) {
+	dir, err := os.MkdirTemp("", "sandtable-lab-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	var ps source.Problems
+	if err := l.LayOut(ctx, dir, capture); err != nil {
+		ps.Add(l.Id.At, "a lab's scenario has to run as it is laid out", "%s: %v", l.Id, err)
+		return l.file.Explain(ps), ctx.Err()
+	}
+	marks, err := l.Grade(ctx, b, dir)
+	if err != nil {
+		// A file that does not load may be the exercise, if the learner can edit it.
+		if !slices.Contains(l.Edited(), l.Play) {
+			ps.Add(l.Id.At, "a lab's scenario has to run as it is laid out", "%s: %v", l.Id, err)
+		}
+		return l.file.Explain(ps), ctx.Err()
+	}
+	if !slices.ContainsFunc(marks, func(m Mark) bool { return !m.Met }) {
+		ps.Add(l.Id.At, "leave the learner something to do", "%s: everything is met as it is laid out", l.Id)
+	}
+	if slices.Contains(l.Edited(), l.Play) {
+		return l.file.Explain(ps), nil
+	}
+	for _, a := range l.Answers {
+		w, err := l.world(ctx, b, dir, a)
+		if err != nil {
+			ps.Add(a.Key.At, "a lab's scenario has to run on each of its days", "%s: %s: %v", l.Id, a.Key, err)
+			continue
+		}
+		if _, ok := w.Lookup(a.Path.Value); a.Path.Value != "" && !ok {
+			ps.Add(a.Path.At, "look at assessment.json of a run for the right path", "%s: %s leads nowhere", l.Id, a.Path)
+		}
+		right := 0
+		for _, c := range a.Choices {
+			if w.all(c.Holds) {
+				right++
+			}
+		}
+		if len(a.Choices) > 0 && right != 1 {
+			ps.Add(a.Key.At, "exactly one of the words has to hold", "%s: %s: %d of %d choices hold in the model", l.Id, a.Key, right, len(a.Choices))
+		}
+	}
+	return l.file.Explain(ps), nil
+}
+
+func (w *World) all(checks []Check) bool {
+	for _, k := range checks {
+		if !w.Hold(k).Met {
+			return false
+		}
+	}
+	return true
+}
+
+// world is the run that an answer is held against, on its day.
+func (l *Lab) world(ctx context.Context, b *Bench, dir string, a Ask) (*World, error) {
+	set := slices.Clone(a.Set)
+	if a.On.Given() {
+		set = append(set, "as_of="+a.On.String())
+	}
+	if l.Play == "" {
+		return b.world(ctx, l.load, l.file.Name, l.Scenario.Value, append(slices.Clone(l.Set), set...))
+	}
+	s, err := l.scenario(dir, set...)
+	if err != nil {
+		return nil, err
+	}
+	return b.Play(ctx, s)
 }

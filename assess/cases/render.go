@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
@@ -34,8 +35,24 @@ func (s Style) Bad(t string) string  { return s.wrap("31", t) }
 func Wrap(text string, width int, indent string) string {
 	var out []string
 	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
-		if line == "" || line[0] == ' ' {
+		if line == "" || line[0] == ' ' && len([]rune(line)) <= width {
 			out = append(out, strings.TrimRight(line, " "))
+			continue
+		}
+		if line[0] == ' ' { // too long to stand as written: it hangs by where its words begin
+			words := strings.TrimLeft(line, " ")
+			lead := line[:len(line)-len(words)]
+			if i := strings.Index(words, ". "); i > 0 && i < 3 {
+				lead += strings.Repeat(" ", i+2)
+			}
+			wrapped := strings.Split(Wrap(words, width-len(lead), ""), "\n")
+			for i, w := range wrapped {
+				if i == 0 {
+					out = append(out, line[:len(line)-len(words)]+w)
+				} else {
+					out = append(out, lead+w)
+				}
+			}
 			continue
 		}
 		cur := ""
@@ -153,7 +170,7 @@ func (g *Grading) Answered(given string, later []Later, st Style) string {
 	for _, o := range g.Options {
 		if o.Right {
 			s.WriteString("\n" + st.Good(hang(o.Letter+"  holds    ", o.Option.Because)))
-			s.WriteString(g.cited(o, nil, stated))
+			s.WriteString(g.cited(o, nil, true, stated))
 		}
 	}
 	for _, o := range g.Options {
@@ -164,19 +181,17 @@ func (g *Grading) Answered(given string, later []Later, st Style) string {
 		if o.Option.Tempts != "" {
 			s.WriteString(hang("   tempts  ", o.Option.Tempts))
 		}
-		s.WriteString(g.cited(o, o.Refuted(), stated))
+		s.WriteString(g.cited(o, o.Refuted(), strings.EqualFold(o.Letter, given), stated))
 	}
 	if g.Case.Next != "" {
 		s.WriteString("\n" + hang("And then: ", g.Case.Next))
 	}
-	if len(g.Case.Chain) > 0 {
-		s.WriteString("\nThe chain, in this run:\n")
-		for _, l := range g.Case.Chain {
-			v, _ := g.World.Lookup(l.Path.Value)
-			s.WriteString(hang("  ", l.name()+": "+cut(Plain(v), 220)))
-		}
-		fmt.Fprintf(&s, "  Follow it: %s\n", g.Case.command(g.Case.Date.String()))
+	s.WriteString("\nThe chain, in this run:\n")
+	for _, l := range g.chain() {
+		v, _ := g.World.Lookup(l.Path.Value)
+		s.WriteString(hang("  ", l.name()+": "+words(Plain(v))))
 	}
+	fmt.Fprintf(&s, "  Any fact: sandtable learn why FACT\n  Follow it: %s\n", g.Case.command(g.Case.Date.String()))
 	for _, l := range later {
 		fmt.Fprintf(&s, "\n%s\n", st.Bold("Ask it again on "+l.On))
 		switch {
@@ -199,17 +214,39 @@ func (g *Grading) Answered(given string, later []Later, st Style) string {
 	return s.String()
 }
 
-// words is a value without the underscores it has in JSON.
+// chain is what the case lists to look at, else what the right option rests on.
+func (g *Grading) chain() []Link {
+	if len(g.Case.Chain) > 0 {
+		return g.Case.Chain
+	}
+	var out []Link
+	for _, o := range g.Options {
+		if !o.Right || len(o.Option.Set) > 0 || o.Option.Scenario.Value != "" {
+			continue
+		}
+		for _, k := range o.Option.Holds {
+			out = append(out, Link{Path: k.Path})
+		}
+	}
+	return out
+}
+
+// words is a value as people say it: without the underscores it has in JSON, and
+// a verdict by its name.
 func words(v string) string {
 	if v == "" {
 		return "nothing"
 	}
-	return strings.ReplaceAll(cut(v, 160), "_", " ")
+	var code assess.Verdict
+	if code.UnmarshalText([]byte(v)) == nil {
+		return strings.ToLower(code.String())
+	}
+	return strings.ReplaceAll(cut(v, 220), "_", " ")
 }
 
-// cited prints the finding and the facts behind an option. A fact that was
-// stated above is only named again.
-func (g *Grading) cited(o OptionResult, f *Finding, stated map[string]bool) string {
+// cited prints the finding and the facts behind an option. Facts are stated for
+// the option that holds and the one that was chosen, once, and named for the rest.
+func (g *Grading) cited(o OptionResult, f *Finding, full bool, stated map[string]bool) string {
 	var s strings.Builder
 	if f == nil && len(o.Findings) > 0 {
 		f = &o.Findings[0]
@@ -221,14 +258,14 @@ func (g *Grading) cited(o OptionResult, f *Finding, stated map[string]bool) stri
 		}
 		s.WriteString(hang("   model   ", text))
 	}
-	var again []string
+	var named []string
 	for _, id := range o.Option.Facts {
 		statement, _ := g.World.Lookup("facts." + id + ".statement")
 		if Plain(statement) == "" {
 			continue // no record on this day: the finding above says what follows
 		}
-		if stated[id] {
-			again = append(again, id)
+		if stated[id] || !full {
+			named = append(named, id)
 			continue
 		}
 		stated[id] = true
@@ -239,8 +276,8 @@ func (g *Grading) cited(o OptionResult, f *Finding, stated map[string]bool) stri
 		}
 		s.WriteString(hang("   fact    ", fmt.Sprintf("%s%s: %s (verified %s)", id, contested, strings.TrimSpace(Plain(statement)), Plain(verified))))
 	}
-	if len(again) > 0 {
-		s.WriteString(hang("   fact    ", strings.Join(again, ", ")+", as above"))
+	if len(named) > 0 {
+		s.WriteString(hang("   fact    ", strings.Join(named, ", ")))
 	}
 	return s.String()
 }
@@ -272,6 +309,29 @@ func (c *Case) World() ([]byte, error) {
 		return nil, err
 	}
 	return s.File.Data, nil
+}
+
+// Source is the case as its author wrote it, to write another from.
+func (c *Case) Source() string { return excerpt(c.file, c.At) }
+
+// Source is the lab as its author wrote it.
+func (l *Lab) Source() string { return excerpt(l.file, l.At) }
+
+// excerpt is one item of a list in a file: its first line, and those below that
+// stand further in.
+func excerpt(f *source.File, at source.Pos) string {
+	lines := strings.Split(string(f.Data), "\n")
+	if at.Line < 1 || at.Line > len(lines) {
+		return ""
+	}
+	out := []string{lines[at.Line-1]}
+	for _, l := range lines[at.Line:] {
+		if strings.TrimSpace(l) != "" && len(l)-len(strings.TrimLeft(l, " ")) < at.Col-1 {
+			break
+		}
+		out = append(out, l)
+	}
+	return strings.TrimRight(strings.Join(out, "\n"), "\n ") + "\n"
 }
 
 // Review is the short explanation of a missed question: what holds, and what

@@ -351,7 +351,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	if r.observed {
 		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
 	}
-	r.calibration, r.perDay = forecast.NewCalibrator(r.dir, r.prices), daily{}
+	r.calibration, r.perDay = forecast.NewCalibrator(r.dir, nil), daily{}
 	r.drivers = spend.NewDrivers(r.prices, r.prices.WebSearchPer1000/1000)
 	rp := replay.New(opts, r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage, r.calibration, r.perDay, r.drivers)
 	var n, total int64

@@ -192,7 +192,12 @@ func (r *run) result() (*Result, error) {
 	if r.outcome != nil {
 		res.Unplaced = r.outcome.Unplaced
 		for _, t := range r.outcome.Truth {
-			t.Members = slices.Clone(t.Members)
+			t.Members, t.Gaps = slices.Clone(t.Members), slices.Clone(t.Gaps)
+			for i := range t.Gaps {
+				if t.Gaps[i].Member, err = r.name(t.Gaps[i].Member); err != nil {
+					return nil, err
+				}
+			}
 			for i := range t.Members {
 				if t.Members[i], err = r.name(t.Members[i]); err != nil {
 					return nil, err

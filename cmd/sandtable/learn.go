@@ -47,7 +47,10 @@ func learnCommand() *cli.Command {
 				&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "put it in `DIR` (default: the lab's name)"})},
 			{Name: "check", Usage: "grade the lab you are at", ArgsUsage: "[FILE]", Action: learnCheck, Flags: with(
 				&cli.BoolFlag{Name: "hint", Usage: "show a hint for the first thing that is not met"})},
-			{Name: "world", Usage: "print the scenario that a case or lab plays in", ArgsUsage: "CASE", Flags: common, Action: learnWorld},
+			{Name: "show", Usage: "print a case or lab as written, to write your own from", ArgsUsage: "CASE|LAB", Flags: common, Action: learnShow,
+				Description: "This shows how an answer is graded, so it gives a case away. Put your own beside your scenario, as\n" +
+					"my.cases.yaml beside my.yaml, check it with sandtable scenarios check my.yaml, and hand it out with --from."},
+			{Name: "world", Usage: "print the scenario that a case plays in", ArgsUsage: "CASE", Flags: common, Action: learnWorld},
 			{Name: "reset", Usage: "forget all progress", Flags: common, Action: func(c *cli.Context) error {
 				l, err := newLearner(c)
 				if err != nil {
@@ -72,7 +75,7 @@ type learner struct {
 	book     *cases.Book
 	bench    *cases.Bench
 	progress *cases.Progress
-	in       *bufio.Scanner
+	lines    <-chan string
 	out      io.Writer
 	style    cases.Style
 	json     bool
@@ -103,7 +106,7 @@ func newLearner(c *cli.Context) (*learner, error) {
 	if notice != "" {
 		fmt.Fprintln(c.App.ErrWriter, notice)
 	}
-	l := &learner{c: c, book: book, bench: cases.NewBench(studied), progress: p, in: bufio.NewScanner(c.App.Reader), out: c.App.Writer, json: c.Bool("json")}
+	l := &learner{c: c, book: book, bench: cases.NewBench(studied), progress: p, out: c.App.Writer, json: c.Bool("json")}
 	l.bench.Foresee = foreseen
 	if f, ok := l.out.(*os.File); ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
 		if st, err := f.Stat(); err == nil {
@@ -113,14 +116,36 @@ func newLearner(c *cli.Context) (*learner, error) {
 	return l, nil
 }
 
-// ask prompts for a line; ok is false at the end of the input.
-func (l *learner) ask(prompt string) (string, bool) {
-	fmt.Fprint(l.out, prompt)
-	if !l.in.Scan() {
-		fmt.Fprintln(l.out)
+// line reads a line; ok is false at the end of the input and when the learner
+// presses Ctrl-C, which would otherwise wait for the reading to end.
+func (l *learner) line() (text string, ok bool) {
+	if l.lines == nil {
+		lines := make(chan string)
+		in := bufio.NewScanner(l.c.App.Reader)
+		go func() {
+			defer close(lines)
+			for in.Scan() {
+				lines <- in.Text()
+			}
+		}()
+		l.lines = lines
+	}
+	select {
+	case text, ok = <-l.lines:
+		return strings.TrimSpace(text), ok
+	case <-l.c.Context.Done():
 		return "", false
 	}
-	return strings.TrimSpace(l.in.Text()), true
+}
+
+// ask prompts for a line.
+func (l *learner) ask(prompt string) (string, bool) {
+	fmt.Fprint(l.out, prompt)
+	text, ok := l.line()
+	if !ok {
+		fmt.Fprintln(l.out)
+	}
+	return text, ok
 }
 
 // say prints one JSON value in a line.
@@ -658,12 +683,12 @@ func (l *learner) examQuestion(s *cases.Sitting, id string) (on bool, err error)
 		if err := l.say(q); err != nil {
 			return false, err
 		}
-		for l.in.Scan() {
-			if o := g.Option(l.in.Text()); o != nil {
+		for text, ok := l.line(); ok; text, ok = l.line() {
+			if o := g.Option(text); o != nil {
 				s.Given[id] = o.Letter
 				return true, nil
 			}
-			if err := l.say(map[string]string{"case": id, "again": fmt.Sprintf("%q is none of the options %s", l.in.Text(), letters(g))}); err != nil {
+			if err := l.say(map[string]string{"case": id, "again": fmt.Sprintf("%q is none of the options %s", text, letters(g))}); err != nil {
 				return false, err
 			}
 		}
@@ -843,6 +868,26 @@ func learnCheck(c *cli.Context) error {
 		return quiet(exitFailure)
 	}
 	return nil
+}
+
+func learnShow(c *cli.Context) error {
+	l, err := newLearner(c)
+	if err != nil {
+		return err
+	}
+	id, err := argument(c, "CASE|LAB")
+	if err != nil {
+		return err
+	}
+	if lab := l.book.Lab(id); lab != nil {
+		fmt.Fprint(l.out, "labs:\n"+lab.Source())
+		return nil
+	}
+	k, err := l.find(id)
+	if err == nil {
+		fmt.Fprint(l.out, "cases:\n"+k.Source())
+	}
+	return err
 }
 
 func learnWorld(c *cli.Context) error {

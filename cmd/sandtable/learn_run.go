@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -134,8 +135,12 @@ func caught(res *rehearsal.Result) []story {
 	return out
 }
 
-// maxOrdinary bounds the prompts looked at for an ordinary one.
-const maxOrdinary = 400
+// maxOrdinary bounds the prompts looked at for an ordinary one; the first of so
+// many are whole.
+const maxOrdinary = 100
+
+// errEnough ends the reading of a stream.
+var errEnough = errors.New("enough was read")
 
 // prompts reads the stream once more and keeps whole prompts worth showing: of
 // each story the one with most records, and one ordinary prompt in which a tool
@@ -156,7 +161,13 @@ func prompts(ctx context.Context, path string, truth []simulate.TruthLabel) (map
 	err = src.Each(ctx, func(b *otlp.Batch) error {
 		for i := range b.Events {
 			e := &b.Events[i]
-			if e.Prompt == "" || of[e.Prompt] == "" && kept[e.Prompt] == nil && len(order) >= maxOrdinary {
+			if e.Prompt == "" {
+				continue
+			}
+			if of[e.Prompt] == "" && kept[e.Prompt] == nil && len(order) >= maxOrdinary {
+				if len(of) == 0 {
+					return errEnough
+				}
 				continue
 			}
 			e.Derive()
@@ -168,7 +179,7 @@ func prompts(ctx context.Context, path string, truth []simulate.TruthLabel) (map
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errEnough) {
 		return nil, err
 	}
 	out := map[string][]cases.Record{}

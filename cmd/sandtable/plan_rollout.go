@@ -31,10 +31,10 @@ func planRolloutCommand() *cli.Command {
 		Name: "rollout", Usage: "phases, the gates before each, and whether they pass", ArgsUsage: "SCENARIO [STREAM...]",
 		Description: "Without a STREAM the scenario is played. A gate passes, fails, or cannot be evaluated; it holds a phase back only if\n" +
 			"the scenario says hold_on_fail. Words of a gate's condition:" + words.String(),
-		Flags: []cli.Flag{
+		Flags: append(planDocumentFlags(),
 			&cli.BoolFlag{Name: "no-play", Usage: "do not play the scenario: gates that need a stream are not evaluable"},
 			&cli.BoolFlag{Name: "json", Usage: "print JSON"}, setFlag(),
-		},
+		),
 		Action: planRollout,
 	}
 }
@@ -134,7 +134,7 @@ func planRollout(c *cli.Context) error {
 		return printJSON(c.App.Writer, out)
 	}
 	printRollout(c.App.Writer, s, out)
-	return nil
+	return writePlanDocument(c, s, out.Phases, len(streams) > 0)
 }
 
 // observeRollout runs the rehearsal for its findings, and passes the same stream

@@ -2,12 +2,16 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sandtable-dev/sandtable/assess/cases"
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
 	"github.com/sandtable-dev/sandtable/scenarios"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
 func scenariosCommand() *cli.Command {
@@ -34,9 +38,11 @@ func scenariosCommand() *cli.Command {
 			}},
 			{
 				Name: "check", Usage: "run scenarios and hold them against what they expect", ArgsUsage: "[SCENARIO...]",
-				Description: "Without an argument every shipped scenario is checked. Exit 1 when an expectation is not met.",
-				Flags:       []cli.Flag{setFlag(), &cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show the expectations that are met, too"}},
-				Action:      checkScenarios,
+				Description: "Without an argument every shipped scenario is checked. Exit 1 when an expectation is not met.\n" +
+					"Learning cases and labs beside a file (my.cases.yaml beside my.yaml, or named themselves) are held against the model, too.",
+				Flags: []cli.Flag{setFlag(), &cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show the expectations that are met, too"},
+					&cli.BoolFlag{Name: "cases", Usage: "check the shipped learning cases and labs, too"}},
+				Action: checkScenarios,
 			},
 		},
 	}
@@ -52,8 +58,30 @@ func checkScenarios(c *cli.Context) error {
 	// Every file is loaded before the first one is played, so that all mistakes
 	// show at once.
 	var loaded []*scenarios.Scenario
+	var books []caseBook
 	var broken []string
+	book := func(name string, load func() (*cases.Book, error)) {
+		b, err := load()
+		if err != nil {
+			broken = append(broken, err.Error())
+			return
+		}
+		books = append(books, caseBook{name, b})
+	}
+	if c.Bool("cases") {
+		book("shipped cases", cases.Shipped)
+	}
 	for _, n := range names {
+		own := cases.Beside(n)
+		if strings.HasSuffix(n, ".cases.yaml") {
+			own = n
+		}
+		if _, err := os.Stat(own); err == nil && (own == n || !slices.Contains(names, own)) {
+			book(own, func() (*cases.Book, error) { return cases.LoadFile(own) })
+		}
+		if own == n {
+			continue
+		}
 		s, err := scenarios.Load(n, c.StringSlice("set")...)
 		if err != nil {
 			broken = append(broken, err.Error())
@@ -92,8 +120,48 @@ func checkScenarios(c *cli.Context) error {
 		failed += bad
 		fmt.Fprintf(c.App.Writer, "%-20s %d of %d expectations met\n", s.Name.Value, len(all)-bad, len(all))
 	}
+	for _, b := range books {
+		bad, err := checkCases(c, b)
+		if err != nil {
+			return err
+		}
+		failed += bad
+	}
 	if failed > 0 {
 		return quiet(exitFailure)
 	}
 	return nil
+}
+
+// caseBook is a file of learning cases and labs under the name to print.
+type caseBook struct {
+	name string
+	*cases.Book
+}
+
+// checkCases holds cases and labs against the model and prints every
+// disagreement; it returns how many cases and labs have one.
+func checkCases(c *cli.Context, b caseBook) (bad int, err error) {
+	bench := cases.NewBench(studied)
+	bench.Foresee = foreseen
+	show := func(ps source.Problems, err error) error {
+		if len(ps) > 0 {
+			bad++
+			fmt.Fprintln(c.App.Writer, ps)
+		}
+		return err
+	}
+	for _, k := range b.Cases {
+		if err := show(bench.Check(c.Context, k)); err != nil {
+			return bad, err
+		}
+	}
+	for _, l := range b.Labs {
+		if err := show(bench.CheckLab(c.Context, l, captured)); err != nil {
+			return bad, err
+		}
+	}
+	n := len(b.Cases) + len(b.Labs)
+	fmt.Fprintf(c.App.Writer, "%s: %d of %d cases and labs agree with the model\n", b.name, n-bad, n)
+	return bad, nil
 }

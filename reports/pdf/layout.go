@@ -156,14 +156,8 @@ func (c *composer) document(d *reports.Document) []box {
 		}
 	}
 	all := board
-	chapters := 0
-	for _, m := range c.marks {
-		if m.level == 0 && !m.board {
-			chapters++
-		}
-	}
 	c.scale = 1
-	if chapters > 4 { // a short document is its own contents
+	if len(board) > 0 && len(rest) > 0 { // a document without a board copy is short enough to do without
 		all = append(all, c.contents()...)
 	}
 	all = append(all, rest...)

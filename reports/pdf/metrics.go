@@ -3,6 +3,8 @@ package pdf
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"unicode"
 
@@ -102,6 +104,50 @@ func (f *face) width(s string, size float64) float64 {
 		}
 	}
 	return float64(w) / 1000 * size * mmPerPoint
+}
+
+// rtl reports letters that are written from right to left.
+func rtl(r rune) bool {
+	return r >= 0x0590 && r <= 0x08FF || r >= 0xFB1D && r <= 0xFDFF || r >= 0xFE70 && r <= 0xFEFC
+}
+
+// visual puts the letters of a line in the order in which they stand on paper:
+// runs from right to left are turned round, with the spaces and marks inside
+// them; numbers keep their own order. It is the simple half of what Unicode asks
+// for. Arabic letters stay unjoined, since gofpdf shapes nothing.
+func visual(s string) string {
+	first := strings.IndexFunc(s, rtl)
+	if first < 0 {
+		return s
+	}
+	r := []rune(s)
+	for i := 0; i < len(r); i++ {
+		if !rtl(r[i]) {
+			continue
+		}
+		end := i + 1
+		for j := i; j < len(r); j++ {
+			if rtl(r[j]) {
+				end = j + 1
+			} else if unicode.IsLetter(r[j]) {
+				break
+			}
+		}
+		run := r[i:end]
+		slices.Reverse(run)
+		for a := 0; a < len(run); a++ {
+			b := a
+			for b < len(run) && unicode.IsDigit(run[b]) {
+				b++
+			}
+			slices.Reverse(run[a:b])
+			if b > a {
+				a = b - 1
+			}
+		}
+		i = end - 1
+	}
+	return string(r)
 }
 
 // Clean makes any string safe to draw: gofpdf panics on characters above

@@ -158,7 +158,7 @@ func (p *painter) text(fc *face, size float64, c colour, x, y, h float64, s stri
 	}
 	p.f.SetFont(fc.family, fc.style, size)
 	p.f.SetTextColor(c.r, c.g, c.b)
-	p.f.Text(x, y+h/2+size*mmPerPoint*0.36, s)
+	p.f.Text(x, y+h/2+size*mmPerPoint*0.36, visual(s))
 }
 
 // shape draws the mark of a status in a square of the given size.

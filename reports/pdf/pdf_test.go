@@ -7,7 +7,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +154,35 @@ func noOverflow(t *testing.T, d *reports.Document) {
 	}
 }
 
+// Every PNG and JPEG that Go reads can stand on the cover, those that gofpdf
+// cannot embed included; anything else is refused with a reason.
+func TestLogo(t *testing.T) {
+	deep := image.NewNRGBA64(image.Rect(0, 0, 300, 40)) // 16 bits a channel
+	for x := range 300 {
+		deep.Set(x, 20, color.NRGBA64{R: 0xFFFF, A: 0x8000})
+	}
+	var p, j bytes.Buffer
+	if err := errors.Join(png.Encode(&p, deep), jpeg.Encode(&j, deep, nil)); err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{"16-bit PNG": p.Bytes(), "JPEG": j.Bytes()} {
+		in := sample(t)
+		in.Logo = data
+		raw := write(t, reports.Build(in))
+		if !bytes.Contains(raw, []byte("/Subtype /Image")) {
+			t.Errorf("%s: no image in the file", name)
+		}
+		if !bytes.Equal(raw, write(t, reports.Build(in))) {
+			t.Errorf("%s: other bytes the second time", name)
+		}
+	}
+	for _, bad := range [][]byte{nil, []byte("GIF89a"), p.Bytes()[:60]} {
+		if _, err := Logo(bad); err == nil {
+			t.Errorf("%.10q passed for a logo", bad)
+		}
+	}
+}
+
 func TestLetter(t *testing.T) {
 	in := sample(t)
 	in.Paper = "Letter"
@@ -273,6 +307,25 @@ func TestClean(t *testing.T) {
 			t.Errorf("Clean(%q) = %q, want %q", in, got, want)
 		}
 	}
+}
+
+func TestVisual(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain 12": "plain 12", "שלום": "םולש", "a שלום b": "a םולש b", "שלום עולם": "םלוע םולש", "צוות 12 כן": "ןכ 12 תווצ", "x (שלום)": "x (םולש)",
+	} {
+		if got := visual(in); got != want {
+			t.Errorf("visual(%q) = %q, want %q", in, got, want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.StringOf(rapid.RuneFrom([]rune("ab 12(שלוםم),"))).Draw(t, "s")
+		a, b := []rune(s), []rune(visual(s))
+		slices.Sort(a)
+		slices.Sort(b)
+		if !slices.Equal(a, b) {
+			t.Fatalf("visual(%q) lost or made up letters", s)
+		}
+	})
 }
 
 func TestCleanProperties(t *testing.T) {

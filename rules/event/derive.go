@@ -160,8 +160,9 @@ func (e *Event) deriveTool(s *Scratch) {
 	e.ToolKey = e.Tool
 	switch {
 	case server != "":
+		t := s.mcpTool(server, tool)
 		e.MCPServer, e.MCPTool, e.MCPKnown = server, tool, Known
-		e.ToolKey = s.toolKey(server, tool)
+		e.ToolKey, e.Verb = t.key, t.verb
 	case old, e.Tool == "mcp_tool", e.ToolSource == "mcp", e.ToolSource == "sdk_host_builtin_mcp":
 		e.MCPKnown = Unknown
 	}
@@ -217,8 +218,9 @@ func (e *Event) derivePath(s *Scratch) {
 	case e.Tool == "WebFetch" || e.Tool == "WebSearch":
 		e.Verb = VerbNetwork
 		return
-	case e.IsMCP():
-		e.Verb = verbOf(e.MCPTool)
+	case e.MCPKnown == Known: // its verb is known already
+	case e.MCPKnown == Unknown:
+		e.Verb = VerbUnknown
 	default:
 		return
 	}

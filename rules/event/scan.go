@@ -13,7 +13,13 @@ import (
 // ready; it is not for concurrent use.
 type Scratch struct {
 	text strings.Builder
-	keys map[[2]string]string
+	keys map[[2]string]mcpTool
+}
+
+// mcpTool is what is made of a server and a tool, once.
+type mcpTool struct {
+	key  string
+	verb Verb
 }
 
 const (
@@ -27,6 +33,20 @@ func (s *Scratch) room(n int) {
 		s.text = strings.Builder{}
 		s.text.Grow(max(n, scratchBlock))
 	}
+}
+
+// Clone is a copy of text that lives as long as it is needed.
+func (s *Scratch) Clone(text string) string {
+	if len(text) > scratchBlock/4 {
+		return strings.Clone(text)
+	}
+	if text == "" {
+		return ""
+	}
+	s.room(len(text))
+	from := s.text.Len()
+	s.text.WriteString(text)
+	return s.text.String()[from:]
 }
 
 // Unescape resolves the escapes of the inside of a JSON string. ok is false when
@@ -91,17 +111,18 @@ func hex4(s string) (rune, bool) {
 	return rune(u), err == nil
 }
 
-// toolKey names an MCP tool.
-func (s *Scratch) toolKey(server, tool string) string {
-	if k, ok := s.keys[[2]string{server, tool}]; ok {
-		return k
+// mcpTool names an MCP tool and says what it does.
+func (s *Scratch) mcpTool(server, tool string) mcpTool {
+	if t, ok := s.keys[[2]string{server, tool}]; ok {
+		return t
 	}
 	if s.keys == nil || len(s.keys) >= scratchKeys {
-		s.keys = map[[2]string]string{}
+		s.keys = map[[2]string]mcpTool{}
 	}
 	k := "mcp:" + server + "/" + tool
-	s.keys[[2]string{k[4 : 4+len(server)], k[5+len(server):]}] = k
-	return k
+	t := mcpTool{k, verbOf(tool)}
+	s.keys[[2]string{k[4 : 4+len(server)], k[5+len(server):]}] = t
+	return t
 }
 
 // arguments walks the members of a JSON object that stands inside a text and

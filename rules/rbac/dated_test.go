@@ -183,6 +183,20 @@ func TestLeaverLag(t *testing.T) {
 	if len(fs) != 2 || fs[0].Rule != "rbac-leaver" || !strings.Contains(fs[0].Reason, "the account was closed 8h0m0s later") || !strings.Contains(fs[1].Reason, "still worked 4h59m0s later") {
 		t.Errorf("%+v", fs)
 	}
+	// Records after the stated closing say that it was not closed.
+	e.Observe(record("slow", 9*time.Hour, nil))
+	if d := e.Departures(day.Add(24 * time.Hour))[0]; !strings.Contains(d.String(), "said to have been closed 8h0m0s later, and it still worked 1h0m0s after that") {
+		t.Errorf("%s", d)
+	}
+	c.Organisation.Directory = "jit"
+	flags := ""
+	late := New(org.NewDirectory(c, []org.Member{{ID: "slow", Left: day, Removed: day.Add(30 * time.Hour)}, {ID: "unsaid", Left: day}}), current())
+	for _, f := range late.Flags(day.Add(48 * time.Hour)) {
+		flags += f.ID + " "
+	}
+	if !strings.Contains(flags, "leavers-stay slow-removal ") {
+		t.Error(flags)
+	}
 	x := e.Explain(0, Question{Kind: "capability", Name: Cowork}, at)
 	if x.Outcome != Allow || len(x.Notes) != 1 || !strings.Contains(x.Notes[0], "any use is a finding") {
 		t.Errorf("%+v", x)

@@ -17,9 +17,7 @@ func TestExplainAgrees(t *testing.T) {
 		c.Plugins = append(c.Plugins, org.Plugin{Name: txt("hidden"), Level: "not_available"})
 	})
 	qs := []Question{{Kind: "server", Name: "box"}, {Kind: "model", Name: "claude-opus-5"}, {Kind: "connector", Name: "Zoom"}, {Kind: "capability", Name: "permission_billing"}}
-	for _, q := range questions(e) {
-		qs = append(qs, q)
-	}
+	qs = append(qs, questions(e)...)
 	for m := range 3 {
 		for _, q := range qs {
 			x := e.Explain(m, q, day)

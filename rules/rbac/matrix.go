@@ -37,7 +37,7 @@ type Row struct {
 
 // Flag is a weakness of the configuration. ID is no-reason, over-broad,
 // untouched-role, no-access, plain-user, toggle-before-roles, union,
-// too-many-groups or plan.
+// too-many-groups, leavers-stay, slow-removal or plan.
 // no-reason looks whether a reason is written, not whether it is any good.
 type Flag struct {
 	ID       string         `json:"id"`
@@ -206,6 +206,7 @@ func (e *Engine) Flags(t time.Time) []Flag {
 			add("untouched-role", rules.Low, name, 0, "role %q says nothing on connectors and stands at needs approval for all of them", name)
 		}
 	}
+	e.leaverFlags(t, add)
 	if !ep.enterprise() {
 		return out
 	}
@@ -324,6 +325,28 @@ func (e *Engine) DenyTest(t time.Time) (tested, failures int) {
 		}
 	}
 	return tested, failures
+}
+
+// leaverFlags flags accounts that outlive their members (1.8): by invitation and
+// at first sign-in nothing removes anybody, so somebody has to have done it.
+func (e *Engine) leaverFlags(t time.Time, add func(id string, sev rules.Severity, subject string, n int, format string, args ...any)) {
+	unsaid, slow, longest := 0, 0, time.Duration(0)
+	for _, d := range e.Departures(t) {
+		lag, exact := d.Lag()
+		switch {
+		case !exact:
+			unsaid++
+		case lag > 24*time.Hour:
+			slow++
+			longest = max(longest, lag)
+		}
+	}
+	if dir := e.epochAt(t).cfg.Organisation.Directory; unsaid > 0 && (dir == "invite" || dir == "jit") {
+		add("leavers-stay", rules.Medium, "members", unsaid, "%d members left, and with the directory on %s nothing removes an account by itself; when theirs were closed is not stated", unsaid, dir)
+	}
+	if slow > 0 {
+		add("slow-removal", rules.Medium, "members", slow, "%d accounts stayed open for more than a day after their members left, the longest for %s", slow, longest)
+	}
 }
 
 // keptByUnion flags members who keep something although the configuration means

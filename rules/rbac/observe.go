@@ -220,10 +220,11 @@ type Departure struct {
 }
 
 // Lag is how long the account was open after the member left. exact is false
-// when it is only known to be at least that long; then zero says nothing.
+// when it is only known to be at least that long, because nobody stated the
+// closing or the account worked after it; then zero says nothing.
 func (d Departure) Lag() (lag time.Duration, exact bool) {
 	switch {
-	case !d.Closed.IsZero():
+	case !d.Closed.IsZero() && !d.Last.After(d.Closed):
 		return d.Closed.Sub(d.Left), true
 	case !d.Last.IsZero():
 		return d.Last.Sub(d.Left), false
@@ -236,6 +237,8 @@ func (d Departure) String() string {
 	switch {
 	case exact:
 		return fmt.Sprintf("the account was closed %s later", lag)
+	case !d.Closed.IsZero():
+		return fmt.Sprintf("the account is said to have been closed %s later, and it still worked %s after that", d.Closed.Sub(d.Left), d.Last.Sub(d.Closed).Round(time.Minute))
 	case lag > 0:
 		return fmt.Sprintf("when the account was closed is not stated; it still worked %s later", lag)
 	}

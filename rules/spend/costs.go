@@ -350,16 +350,16 @@ func (e *CostExport) readCSV(data []byte, ps *source.Problems) {
 		if err == io.EOF {
 			return
 		}
-		line, _ := r.FieldPos(0)
 		if err != nil {
 			var pe *csv.ParseError
 			if errors.As(err, &pe) {
 				ps.Add(source.Pos{File: e.Name, Line: pe.Line, Col: pe.Column}, "", "%v", pe.Err)
 			} else {
-				ps.Add(source.Pos{File: e.Name, Line: line}, "", "%v", err)
+				ps.Add(source.Pos{File: e.Name}, "", "%v", err)
 			}
 			return // quotes are out of step from here on
 		}
+		line, _ := r.FieldPos(0)
 		if len(rec) != width {
 			ps.Add(source.Pos{File: e.Name, Line: line, Col: 1}, "", "the row has %d fields, the head %d", len(rec), width)
 			continue

@@ -44,7 +44,10 @@ type LimitRow struct {
 	Unlimited bool
 	Enabled   bool // false: extra usage is off, and the amount is kept
 	ToDate    Reading
-	At        source.Pos
+	// Status is set for an increase request (Type spend_limit_increase_request),
+	// which has no amount: a sign of demand, and no limit.
+	Status RequestStatus
+	At     source.Pos
 }
 
 // Reading is spend to date as the API gives it: informational, and "0" both for
@@ -126,6 +129,17 @@ func ReadLimits(name string, r io.Reader, o LimitOptions) ([]LimitRow, error) {
 	type key struct{ kind, scope, subject, period string }
 	first := map[key]source.Pos{}
 	eachObject(name, data, &ps, func(raw json.RawMessage, pos source.Pos) {
+		if row, ok := readRequest(raw, pos, &ps); ok {
+			k := key{"pending request", ScopeUser, row.Subject, ""}
+			if at, dup := first[k]; dup && row.Status == Pending {
+				ps.Add(pos, "a member has one pending request at most", "a second pending request of user %s (the first is at %s)", row.Subject, at)
+				return
+			} else if row.Status == Pending {
+				first[k] = pos
+			}
+			rows = append(rows, row)
+			return
+		}
 		row, ok := readLimit(raw, pos, o, &ps)
 		if !ok {
 			return
@@ -157,6 +171,27 @@ func ReadLimits(name string, r io.Reader, o LimitOptions) ([]LimitRow, error) {
 		return nil, err
 	}
 	return rows, nil
+}
+
+// readRequest reads an increase request; ok is false for rows of another type.
+func readRequest(raw json.RawMessage, pos source.Pos, ps *source.Problems) (LimitRow, bool) {
+	var in struct {
+		ID     string        `json:"id"`
+		Type   string        `json:"type"`
+		Period string        `json:"period"`
+		Status RequestStatus `json:"status"`
+		Actor  struct {
+			User string `json:"user_id"`
+		} `json:"actor"`
+	}
+	if json.Unmarshal(raw, &in) != nil || in.Type != "spend_limit_increase_request" {
+		return LimitRow{}, false
+	}
+	known := in.Status == Pending || in.Status == Approved || in.Status == Denied
+	if !known {
+		ps.Add(pos, "expected pending, approved or denied", "the request has the status %q", string(in.Status))
+	}
+	return LimitRow{ID: in.ID, Type: in.Type, Scope: ScopeUser, Subject: in.Actor.User, Period: in.Period, Known: known, Status: in.Status, At: pos}, true
 }
 
 func readLimit(raw json.RawMessage, pos source.Pos, o LimitOptions, ps *source.Problems) (LimitRow, bool) {
@@ -292,9 +327,12 @@ func Configure(rows []LimitRow, c *org.Config) (org.Spend, []string) {
 	var notes []string
 	money := func(r *LimitRow) source.Money { return source.Money{Micros: r.Amount, Given: true, At: r.At} }
 	effective := 0
+	requests := map[RequestStatus]int{}
 	for i := range rows {
 		r := &rows[i]
 		switch {
+		case r.Status != "":
+			requests[r.Status]++
 		case r.Source != "":
 			effective++
 		case !r.Known:
@@ -329,6 +367,10 @@ func Configure(rows []LimitRow, c *org.Config) (org.Spend, []string) {
 			}
 			s.Groups = append(s.Groups, l)
 		}
+	}
+	if n := requests[Pending] + requests[Approved] + requests[Denied]; n > 0 {
+		notes = append(notes, fmt.Sprintf("increase requests: %d pending, %d approved, %d denied; a request names no amount, but it says that a limit binds",
+			requests[Pending], requests[Approved], requests[Denied]))
 	}
 	if effective > 0 {
 		notes = append(notes, fmt.Sprintf("%d rows are effective limits: they tell what applies to whom, and configure nothing", effective))

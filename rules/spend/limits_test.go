@@ -95,6 +95,24 @@ limits.json:11:1: the row has no scope
 	}
 }
 
+// Increase requests beside limits are demand, and configure nothing.
+func TestReadIncreaseRequests(t *testing.T) {
+	request := func(user, status string) string {
+		return fmt.Sprintf(`{"type":"spend_limit_increase_request","id":"slir_1","actor":{"type":"user_actor","user_id":%q},"period":"monthly","status":%q}`, user, status)
+	}
+	rows, err := ReadLimits("x", strings.NewReader("["+request("a", "pending")+","+request("b", "denied")+","+request("a", "approved")+"]"), LimitOptions{})
+	if err != nil || len(rows) != 3 {
+		t.Fatal(rows, err)
+	}
+	if s, notes := Configure(rows, &org.Config{}); len(s.Users) != 0 || len(notes) != 1 || !strings.Contains(notes[0], "1 pending, 1 approved, 1 denied") {
+		t.Errorf("%+v %q", s, notes)
+	}
+	_, err = ReadLimits("x", strings.NewReader(request("a", "pending")+"\n"+request("a", "pending")+"\n"+request("b", "lost")), LimitOptions{})
+	if err == nil || !strings.Contains(err.Error(), "x:2:1: a second pending request of user a") || !strings.Contains(err.Error(), `x:3:1: the request has the status "lost"`) {
+		t.Error(err)
+	}
+}
+
 func FuzzReadLimits(f *testing.F) {
 	f.Add(`{"data":[` + limitRow(orgScope, `"1"`, "") + `]}`)
 	f.Add("[{}]")
@@ -147,8 +165,10 @@ func TestIncreaseRequests(t *testing.T) {
 	}
 	// A denial may be repeated, and hides the button for 30 days.
 	r, _ = q.Ask(1, day)
-	if q.Deny(r.ID, day) != nil || q.Deny(r.ID, day) != nil {
-		t.Error("a denial is not idempotent")
+	for range 2 {
+		if err := q.Deny(r.ID, day); err != nil {
+			t.Errorf("a denial is not idempotent: %v", err)
+		}
 	}
 	if _, err := q.Ask(1, day.Add(hiddenFor-time.Second)); err == nil {
 		t.Error("asked again within 30 days")
@@ -288,8 +308,50 @@ func TestDrivers(t *testing.T) {
 	}
 }
 
+// A stream that invents model names costs no more memory than any other.
+func TestDriversBounded(t *testing.T) {
+	d := NewDrivers(flat{}, 0)
+	for i := range 3 * maxModels {
+		ev := request("a0", day, 1)
+		if ev.Model = fmt.Sprint("m", i); i%100 == 0 {
+			ev.Model = ""
+		}
+		ev.InputTokens = 5
+		d.Observe(ev)
+	}
+	var sum, input int64
+	for _, r := range d.Report() {
+		if strings.HasPrefix(r.Driver, "model ") {
+			sum += r.Requests
+		} else if r.Driver == driverNames[inputTokens] {
+			input = r.Requests
+		}
+	}
+	if len(d.models) > maxModels+2 || len(d.rates) > maxModels || sum != 3*maxModels || input != 3*maxModels {
+		t.Errorf("%d models, %d rates, %d and %d requests", len(d.models), len(d.rates), sum, input)
+	}
+}
+
 type flat struct{}
 
 func (flat) Cost(_ string, _ time.Time, in, out, read, write int64) (int64, bool) {
 	return in + out + read + write, true
+}
+
+func BenchmarkDrivers(b *testing.B) {
+	d := NewDrivers(flat{}, 10_000)
+	evs := make([]*event.Event, 1000)
+	for i := range evs {
+		ev := request("a0", day, 1000)
+		ev.Session, ev.Prompt, ev.Model = fmt.Sprint("s", i%50), fmt.Sprint("p", i/5), []string{"opus", "sonnet"}[i%2]
+		ev.InputTokens, ev.OutputTokens, ev.CacheRead, ev.CacheWrite = 10, 300, 40_000, 2_000
+		evs[i] = ev
+	}
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		d.Observe(evs[n%1000])
+		n++
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 }

@@ -198,7 +198,7 @@ func TestReconcileConserves(t *testing.T) {
 }
 
 func FuzzReadCosts(f *testing.F) {
-	for _, s := range []string{userReport, "date,email,cost_usd\n2026-06-15,a,1.5\n", `[{"amount":1.5}]`, `{"data":[{"results":[{"results":[]}]}]}`, "{", "a\n\"", `{"data":{}}`} {
+	for _, s := range []string{userReport, "date,email,cost_usd\n2026-06-15,a,1.5\n", `[{"amount":1.5}]`, `{"data":[{"results":[{"results":[]}]}]}`, "{", "a\n\"", `{"data":{}}`, "dAte,,Costusd\n00000000\"00"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

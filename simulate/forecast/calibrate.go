@@ -18,6 +18,12 @@ import (
 // maxPool bounds the sessions a calibration keeps; later ones are counted only.
 const maxPool = 50_000
 
+// Below these a capture gives figures and no recommended limit.
+const (
+	thinDays     = 7
+	thinSessions = 50
+)
+
 // ErrNoCost is returned when a capture carries no cost on any Cowork request and
 // none could be recomputed: spend is then not evaluable, which is not zero.
 var ErrNoCost = errors.New("spend is not evaluable: no Cowork request of the capture carries a cost, and none could be recomputed from tokens")
@@ -47,14 +53,18 @@ type heard struct {
 }
 
 // NewCalibrator matches identities against the directory where they are on it.
-// Prices split the cost by its drivers.
+// Prices split the cost by its drivers; without prices it is not split.
 func NewCalibrator(d *org.Directory, prices *platform.PriceList) *Calibrator {
-	return &Calibrator{dir: d, sessions: map[string]*heard{}, drivers: spend.NewDrivers(prices, prices.WebSearchPer1000/1000)}
+	c := &Calibrator{dir: d, sessions: map[string]*heard{}}
+	if prices != nil {
+		c.drivers = spend.NewDrivers(prices, prices.WebSearchPer1000/1000)
+	}
+	return c
 }
 
 // Observe takes records in order of time.
 func (c *Calibrator) Observe(ev *event.Event) {
-	if ev.Product == event.Cowork {
+	if ev.Product == event.Cowork && c.drivers != nil {
 		c.drivers.Observe(ev)
 	}
 	if ev.Kind != event.APIRequest || ev.Has&event.FTime == 0 {
@@ -117,7 +127,9 @@ func (c *Calibrator) Model(month time.Time, may func(member int, day time.Time) 
 	m := &Model{From: month, Days: month.AddDate(0, 1, -1).Day(), Models: []simulate.Model{{Name: "as captured", Weight: 1}}, Captured: true,
 		Origin: fmt.Sprintf("a capture of %s to %s (%d days, %d sessions)", from.Format(time.DateOnly), from.AddDate(0, 0, days-1).Format(time.DateOnly), days, len(c.sessions))}
 
-	m.Drivers = c.drivers.Report()
+	if c.drivers != nil {
+		m.Drivers = c.drivers.Report()
+	}
 	names := make([]string, 0, len(c.sessions))
 	for id := range c.sessions {
 		names = append(names, id)
@@ -244,8 +256,12 @@ func (c *Calibrator) Model(month time.Time, may func(member int, day time.Time) 
 	if c.dropped > 0 {
 		m.Notes = append(m.Notes, fmt.Sprintf("%d requests of further sessions, or without a session, are not in the pool", c.dropped))
 	}
+	if days < thinDays || len(c.sessions) < thinSessions {
+		m.Thin = fmt.Sprintf("%d %s in %d %s of capture cannot carry a limit: at least %d in %d days are asked for.",
+			len(c.sessions), plural(len(c.sessions), "session", "sessions"), days, plural(days, "day", "days"), thinSessions, thinDays)
+	}
 	if days < 28 {
-		m.Notes = append(m.Notes, fmt.Sprintf("%d days of capture say little about a month: four weeks are the least to rest a limit on", days))
+		m.Notes = append(m.Notes, fmt.Sprintf("%d day(s) of capture say little about a month: four weeks are the least to rest a limit on", days))
 	}
 	return m, nil
 }

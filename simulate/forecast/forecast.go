@@ -91,8 +91,10 @@ type Model struct {
 	// Captured is set for a model calibrated from a capture, and Drivers are then
 	// what its spend was made of.
 	Captured bool
-	Drivers  []spend.DriverSpend
-	Notes    []string
+	// Thin says, in a sentence, why the capture cannot carry a limit; "" when it can.
+	Thin    string
+	Drivers []spend.DriverSpend
+	Notes   []string
 }
 
 // Month is the scenario's first whole month with every dated change of group

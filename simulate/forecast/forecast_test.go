@@ -87,6 +87,9 @@ func all(m *Model) []int {
 // event: P50, P90 and P99 of the group's spend agree within five percent, or
 // within what so few months can tell.
 func TestEventLevel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays months event by event")
+	}
 	o := company(t, 40)
 	m := model(t, 40)
 	runs, err := m.Run(context.Background(), Options{Trials: 1000, Seed: 5}, all(m))

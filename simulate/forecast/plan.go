@@ -216,6 +216,7 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Plan, error) {
 	m, c := o.Model, o.Directory.Config
 	p := &Plan{Month: m.From.Format("2006-01"), Days: m.Days, Origin: m.Origin, Captured: m.Captured, Trials: o.Trials, Seed: o.Seed, Chance: o.Chance,
 		Pool: len(m.Pool), Groups: []GroupPlan{}, Drivers: []Driver{}, Notes: append([]string{}, m.Notes...)}
+	p.Notes = append(p.Notes, "members vary independently of each other: a month in which everybody is busier at once lies outside these bands")
 	if !(o.Chance > 0 && o.Chance < 1) {
 		return nil, fmt.Errorf("forecast: the accepted chance is %v, expected between 0 and 1", o.Chance)
 	}
@@ -310,6 +311,12 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Plan, error) {
 		}
 		g.inputs(m, sp, s.formula, len(s.set))
 		g.Budget = spend.Formula(g.Inputs.SessionsPerWeek, g.Inputs.SessionCost, g.Inputs.Users)
+		if sp != nil && m.Thin != "" {
+			g.Spend, g.Member = amounts(sp.Quantiles()), amounts(sp.MemberQuantiles())
+			g.Because = fmt.Sprintf("No number is recommended. %s The formula's %s a member is what its own inputs give.", m.Thin, spend.Dollars(g.Budget.PerMemberMicros))
+			p.Groups = append(p.Groups, g)
+			continue
+		}
 		if sp == nil {
 			g.Because = fmt.Sprintf("Nobody in this group may use Cowork in %s, so there is nothing to forecast; the formula's %s a member is what its own inputs give, for what other products they use.",
 				p.Month, spend.Dollars(g.Budget.PerMemberMicros))

@@ -342,6 +342,27 @@ func TestCalibrate(t *testing.T) {
 	}
 }
 
+// Little evidence gives figures, and no number to enter.
+func TestCalibrateThin(t *testing.T) {
+	o := company(t, 24)
+	cal := NewCalibrator(o.Directory, priceList(t))
+	for i := range 3 {
+		ev := &event.Event{Kind: event.APIRequest, Product: event.Cowork, Time: may.AddDate(0, 0, i).UnixNano(), Session: string(rune('a' + i)),
+			Account: o.Directory.Members[i].Account, CostMicros: 500_000, Has: event.FTime | event.FCostMicros}
+		ev.Derive()
+		cal.Observe(ev)
+	}
+	m, err := cal.Model(may, always)
+	if err != nil || m.Thin == "" {
+		t.Fatal(m, err)
+	}
+	p := planned(t, func(po *PlanOptions, _ *org.Config) { po.Model = m })
+	if p.Groups[0].Recommended != nil {
+		t.Errorf("%+v", p.Groups[0].Recommended)
+	}
+	has(t, text(t, p), "No number is recommended. 3 sessions in 3 days of capture cannot carry a limit", "$24.19 a member is what its own inputs give")
+}
+
 // Identities that the roster does not know still say how habits spread.
 func TestCalibrateStrangers(t *testing.T) {
 	o := company(t, 24)

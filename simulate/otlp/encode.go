@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"math"
 	"strconv"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -294,8 +295,27 @@ func redact(s string, allowed bool) string {
 	return event.Redacted
 }
 
+// stamp is an instant as the product writes it.
 func stamp(ns int64) string {
-	return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000Z")
+	t := time.Unix(0, ns).UTC()
+	year, month, day := t.Date()
+	if year < 1000 || year > 9999 {
+		return t.Format("2006-01-02T15:04:05.000Z")
+	}
+	hour, minute, second := t.Clock()
+	ms := t.Nanosecond() / 1e6
+	var b [24]byte
+	two := func(i, v int) { b[i], b[i+1] = byte('0'+v/10), byte('0'+v%10) }
+	two(0, year/100)
+	two(2, year%100)
+	two(5, int(month))
+	two(8, day)
+	two(11, hour)
+	two(14, minute)
+	two(17, second)
+	two(20, ms/10)
+	b[4], b[7], b[10], b[13], b[16], b[19], b[22], b[23] = '-', '-', 'T', ':', ':', '.', byte('0'+ms%10), 'Z'
+	return string(b[:])
 }
 
 // body is what the product writes there; the desktop application leaves out the
@@ -307,8 +327,19 @@ func body(e *event.Event) string {
 	if e.Name == "" || e.Product == event.DesktopLogs {
 		return e.Name
 	}
+	if b := bodies[e.Kind]; b != "" && b[len(prefix):] == e.Name {
+		return b
+	}
 	return prefix + e.Name
 }
+
+// bodies are made once, by kind.
+var bodies = func() (b [64]string) {
+	for _, k := range event.Kinds() {
+		b[k] = prefix + k.String()
+	}
+	return b
+}()
 
 // AppendJSON appends one export request as one line, without the newline.
 // Consecutive events with the same resource share a block. Times are written as
@@ -569,9 +600,12 @@ func appendString(dst []byte, s string) []byte {
 	return append(append(dst, s[from:]...), '"')
 }
 
+var protoScratch = sync.Pool{New: func() any { return new([4][]byte) }}
+
 // AppendProto appends the same request as protobuf.
 func (p Profile) AppendProto(dst []byte, events []event.Event) []byte {
-	var scratch [4][]byte // record, scope block, resource block, value
+	scratch := protoScratch.Get().(*[4][]byte) // record, scope block, resource block, value
+	defer protoScratch.Put(scratch)
 	runs(events, sameResource, func(block []event.Event) {
 		res := protoSink{b: scratch[0][:0], field: 1, tmp: scratch[3]}
 		p.writeResource(&block[0], &res)
@@ -643,14 +677,19 @@ func appendText(dst []byte, field byte, v string) []byte {
 	return append(dst, v...)
 }
 
+// head writes an attribute up to its value, which will take n bytes.
+func (w *protoSink) head(key string, n int) {
+	k := len(key)
+	w.b = binary.AppendUvarint(append(w.b, w.field<<3|2), uint64(1+uvarintLen(uint64(k))+k+1+uvarintLen(uint64(n))+n))
+	w.b = binary.AppendUvarint(append(w.b, 1<<3|2), uint64(k))
+	w.b = append(append(w.b, key...), 2<<3|2)
+	w.b = binary.AppendUvarint(w.b, uint64(n))
+}
+
 // pair writes one attribute whose encoded value stands in w.tmp.
 func (w *protoSink) pair(key string) {
-	key = clean(key)
-	v := uint64(len(w.tmp))
-	n := 1 + uvarintLen(uint64(len(key))) + len(key) + 1 + uvarintLen(v) + len(w.tmp)
-	w.b = binary.AppendUvarint(append(w.b, w.field<<3|2), uint64(n))
-	w.b = appendText(w.b, 1, key)
-	w.b = appendBytes(w.b, 2, w.tmp)
+	w.head(clean(key), len(w.tmp))
+	w.b = append(w.b, w.tmp...)
 }
 
 func uvarintLen(x uint64) int {
@@ -662,26 +701,29 @@ func uvarintLen(x uint64) int {
 }
 
 func (w *protoSink) text(key, v string) {
-	w.tmp = appendText(w.tmp[:0], 1, v)
-	w.pair(key)
+	v = clean(v)
+	w.head(clean(key), 1+uvarintLen(uint64(len(v)))+len(v))
+	w.b = binary.AppendUvarint(append(w.b, 1<<3|2), uint64(len(v)))
+	w.b = append(w.b, v...)
 }
 
 func (w *protoSink) bool(key string, v bool) {
-	w.tmp = append(w.tmp[:0], 2<<3, 0)
+	w.head(clean(key), 2)
 	if v {
-		w.tmp[1] = 1
+		w.b = append(w.b, 2<<3, 1)
+	} else {
+		w.b = append(w.b, 2<<3, 0)
 	}
-	w.pair(key)
 }
 
 func (w *protoSink) int(key string, v int64) {
-	w.tmp = binary.AppendUvarint(append(w.tmp[:0], 3<<3), uint64(v))
-	w.pair(key)
+	w.head(clean(key), 1+uvarintLen(uint64(v)))
+	w.b = binary.AppendUvarint(append(w.b, 3<<3), uint64(v))
 }
 
 func (w *protoSink) double(key string, v float64) {
-	w.tmp = binary.LittleEndian.AppendUint64(append(w.tmp[:0], 4<<3|1), math.Float64bits(v))
-	w.pair(key)
+	w.head(clean(key), 9)
+	w.b = binary.LittleEndian.AppendUint64(append(w.b, 4<<3|1), math.Float64bits(v))
 }
 
 func (w *protoSink) list(key string, v []string) {

@@ -505,7 +505,9 @@ func (p *scanner) quick(r *record, last *key) bool {
 			return false
 		}
 		p.i = to + quoted + 2
-		r.attr(name, value{k: integer, i: n})
+		if !r.integer(k, n) {
+			r.attr(name, value{k: integer, i: n})
+		}
 	case strings.HasPrefix(s[i:], `doubleValue":`):
 		i += len(`doubleValue":`)
 		n := strings.IndexByte(s[i:], '}')

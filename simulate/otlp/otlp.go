@@ -40,6 +40,11 @@ type Batch struct {
 	head      headRun
 	tail      tailRun
 	resources int
+
+	// While view is set, texts are views into the caller's bytes, and keep copies
+	// what stays: a text that a key had last time is not copied again.
+	view bool
+	last [keyCount]string
 }
 
 // headRun is how the last record began: the attributes of who and in which
@@ -47,7 +52,6 @@ type Batch struct {
 type headRun struct {
 	raw                           string
 	n                             int // attributes
-	last                          key
 	has                           event.Field
 	userID, session, organisation string
 	email, account, accountID     string
@@ -131,9 +135,49 @@ func (b *Batch) grow(x []event.Attr, a event.Attr) []event.Attr {
 	return b.attrs[used : used+n+1 : used+n+1]
 }
 
+// keep returns a text that outlives the decoding, for the given key.
+func (b *Batch) keep(k key, s string) string {
+	if !b.view {
+		return s
+	}
+	if l := b.last[k]; l == s {
+		return l
+	}
+	s = b.scratch.Clone(s)
+	b.last[k] = s
+	return s
+}
+
+// stay is keep for a text that will not come again.
+func (b *Batch) stay(s string) string {
+	if !b.view {
+		return s
+	}
+	return b.scratch.Clone(s)
+}
+
+// name returns the name of an attribute that nobody reads, kept once.
+func (b *Batch) name(s string) string {
+	if !b.view {
+		return s
+	}
+	if x, ok := b.boxes[s]; ok {
+		if t, ok := x.(string); ok {
+			return t
+		}
+	}
+	t, _ := b.box(&value{k: text, s: s}).(string)
+	return t
+}
+
 // box is value.any with texts that repeat kept once.
 func (b *Batch) box(v *value) any {
-	if v.k != text || len(v.s) > 64 {
+	switch {
+	case v.k == text && len(v.s) > 64:
+		return b.stay(v.s)
+	case v.k == list && b.view:
+		return b.texts(v.ss)
+	case v.k != text:
 		return v.any()
 	}
 	if x, ok := b.boxes[v.s]; ok {
@@ -146,6 +190,18 @@ func (b *Batch) box(v *value) any {
 	var x any = s
 	b.boxes[s] = x
 	return x
+}
+
+// texts copies what stays of a list.
+func (b *Batch) texts(list []string) []string {
+	if !b.view {
+		return list
+	}
+	out := make([]string, len(list))
+	for i := range list {
+		out[i] = b.scratch.Clone(list[i])
+	}
+	return out
 }
 
 // isStamp reports that text is the instant as the product writes it.

@@ -9,6 +9,7 @@ import (
 	"math"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
 )
@@ -21,7 +22,9 @@ var ErrProto = errors.New("no usable OTLP protobuf")
 // events do not depend on data.
 func DecodeProto(data []byte, into *Batch) error {
 	before := into.Records
-	m := message{s: string(data)}
+	into.view = true
+	defer func() { into.view = false }()
+	m := message{s: unsafe.String(unsafe.SliceData(data), len(data))} // a view: what stays is copied
 	for m.next() {
 		if m.field == 1 && m.wire == 2 {
 			protoResourceLogs(m.bytes, into)
@@ -154,12 +157,12 @@ func protoScopeLogs(s string, b *Batch, of *resource) {
 			for a := (message{s: m.bytes}); a.next(); {
 				switch {
 				case a.field == 1 && a.wire == 2:
-					res.ev.Scope = clean(a.bytes)
+					res.ev.Scope = b.stay(clean(a.bytes))
 					if res.ev.Scope != "" {
 						res.ev.Has |= event.FScope
 					}
 				case a.field == 2 && a.wire == 2:
-					res.ev.ScopeVersion = clean(a.bytes)
+					res.ev.ScopeVersion = b.stay(clean(a.bytes))
 				}
 			}
 		}
@@ -201,7 +204,7 @@ func protoRecord(s string, cut bool, b *Batch, res *resource) {
 		case m.field == 2 && m.wire == 0:
 			r.ev.Severity = int32(m.n)
 		case m.field == 3 && m.wire == 2:
-			r.ev.SeverityText = clean(m.bytes)
+			r.ev.SeverityText = b.stay(clean(m.bytes))
 		case m.field == 9 && m.wire == 2:
 			r.ev.Trace = hex.EncodeToString([]byte(m.bytes))
 		case m.field == 10 && m.wire == 2:
@@ -303,7 +306,9 @@ func quickAttr(r *record, s string, i int, last *key) int {
 		if at != end || s[end-1] >= 0x80 {
 			return 0
 		}
-		r.attr(name, value{k: integer, i: int64(x)})
+		if !r.integer(k, int64(x)) {
+			r.attr(name, value{k: integer, i: int64(x)})
+		}
 	case 4<<3 | 1:
 		if end-at != 9 {
 			return 0
@@ -327,8 +332,9 @@ func quickAttr(r *record, s string, i int, last *key) int {
 		if v.k != list {
 			return 0
 		}
-		r.b.paths.raw, r.b.paths.list = s[at:end], v.ss
-		r.attr(name, v)
+		r.b.paths.raw, r.b.paths.list = r.b.stay(s[at:end]), r.b.texts(v.ss)
+		r.attrs++
+		r.hostPaths(r.b.paths.list)
 	default:
 		return 0
 	}

@@ -125,7 +125,7 @@ func (r *record) attr(name string, v value) {
 			r.keep(name, &v, "not a list of strings")
 			return
 		}
-		r.hostPaths(v.ss)
+		r.hostPaths(r.b.texts(v.ss))
 	case keySequence:
 		r.num(k, &e.Sequence, &v, event.FSequence)
 	case keyDuration:
@@ -183,6 +183,47 @@ func (r *record) attr(name string, v value) {
 	}
 }
 
+// integer takes a number for a field that is one on the wire; it reports false
+// for any other field, having taken nothing.
+func (r *record) integer(k key, i int64) bool {
+	if r.attrs >= maxAttributes {
+		return false
+	}
+	e := r.ev
+	var bit event.Field
+	switch k {
+	case keySequence:
+		e.Sequence, bit = i, event.FSequence
+	case keyDuration:
+		e.Duration, bit = i, event.FDuration
+	case keyInputTokens:
+		e.InputTokens, bit = i, event.FInputTokens
+	case keyOutputTokens:
+		e.OutputTokens, bit = i, event.FOutputTokens
+	case keyCacheRead:
+		e.CacheRead, bit = i, event.FCacheRead
+	case keyCacheWrite:
+		e.CacheWrite, bit = i, event.FCacheWrite
+	case keyStatusCode:
+		e.Status, bit = i, event.FStatus
+	case keyAttempt:
+		e.Attempt, bit = i, event.FAttempt
+	case keyResponseLength:
+		e.ResponseLength, bit = i, event.FResponseLength
+	case keyCostMicros:
+		if i <= -1e15 || i >= 1e15 {
+			return false
+		}
+		e.CostMicros, bit = i, event.FCostMicros
+	default:
+		return false
+	}
+	r.attrs++
+	e.Has |= bit
+	e.Retyped &^= bit
+	return true
+}
+
 // text takes an attribute that the decoder knows, given as a text.
 func (r *record) text(k key, s string) {
 	if k >= firstResource && r.own && r.repeats(k, s, "", -1, -1) {
@@ -197,8 +238,16 @@ func (r *record) text(k key, s string) {
 	switch k {
 	case keyEventName:
 		r.name = s
+		return
 	case keyStamp:
 		r.stamp = s
+		return
+	case keySequence, keySuccess, keyDuration, keyInputSize, keyResultSize, keyPromptLength, keyResponseLength, keyInputTokens, keyOutputTokens,
+		keyCacheRead, keyCacheWrite, keyCostUSD, keyCostMicros, keyStatusCode, keyAttempt:
+	default:
+		s = r.b.keep(k, s)
+	}
+	switch k {
 	case keyDecision:
 		r.hold(heldDecision, s)
 	case keyDecisionType:
@@ -420,7 +469,7 @@ func (r *record) keepHead(k key, i int, s string) {
 	if len(e.Extra) != r.shared || r.fault != "" {
 		return
 	}
-	r.b.head = headRun{raw: s[n.headFrom:n.headTo], n: r.attrs, has: e.Has & headKeys, userID: e.UserID, session: e.Session,
+	r.b.head = headRun{raw: r.b.stay(s[n.headFrom:n.headTo]), n: r.attrs, has: e.Has & headKeys, userID: e.UserID, session: e.Session,
 		organisation: e.Organisation, email: e.Email, account: e.Account, accountID: e.AccountID, terminal: e.Terminal}
 }
 
@@ -480,8 +529,8 @@ func (r *record) repeats(k key, v string, s string, i, end int) bool {
 // keepTail is called at the end of a record's attributes.
 func (r *record) keepTail(s string) {
 	n := &r.run
-	if n.tailN > 1 && n.tailFrom >= 0 && !n.off && r.attrs <= maxAttributes {
-		r.b.tail = tailRun{of: r.of, raw: s[n.tailFrom:n.tailTo], n: n.tailN, first: n.tailFirst, last: n.tailLast}
+	if n.tailN > 1 && n.tailFrom >= 0 && !n.off && r.attrs <= maxAttributes && !(r.b.tail.of == r.of && r.b.tail.raw == s[n.tailFrom:n.tailTo]) {
+		r.b.tail = tailRun{of: r.of, raw: r.b.stay(s[n.tailFrom:n.tailTo]), n: n.tailN, first: n.tailFirst, last: n.tailLast}
 	}
 }
 
@@ -614,7 +663,7 @@ func (r *record) extra(name string, v *value) {
 		r.ev.Extra = x
 		return
 	}
-	r.ev.Extra = r.b.grow(x, event.Attr{Key: name, Value: r.b.box(v)})
+	r.ev.Extra = r.b.grow(x, event.Attr{Key: r.b.name(name), Value: r.b.box(v)})
 }
 
 func (r *record) rest(i int) {
@@ -635,13 +684,17 @@ func (r *record) finish() {
 	}
 	e := r.ev
 	e.Name = eventName(r.name, r.body, r.eventName)
-	e.Kind = event.KindOf(e.Name)
+	if e.Kind = event.KindOf(e.Name); e.Kind != event.Other {
+		e.Name = e.Kind.String()
+	} else {
+		e.Name = b.keep(keyEventName, e.Name)
+	}
 	if e.Name == "" {
 		r.lose("no event name")
 	}
 	e.Product = product(e.Service, e.Scope)
 	if r.body != "" && !isBody(r.body, e) {
-		e.Body = r.body
+		e.Body = b.stay(r.body)
 	}
 	if r.timed {
 		e.Time = r.time

@@ -69,9 +69,7 @@ var played = sync.OnceValues(func() (*corpus, error) {
 		pending = pending[:0]
 	}
 	_, err = simulate.Run(context.Background(), simulate.Options{Scenario: s, Directory: g.Directory, Gate: g.Gate, Prices: g.Prices}, func(es []event.Event) error {
-		for _, e := range es {
-			pending = append(pending, e)
-		}
+		pending = append(pending, es...)
 		c.events += len(es)
 		if len(pending) >= 64 {
 			export()

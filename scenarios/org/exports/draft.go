@@ -304,6 +304,7 @@ func (d *Draft) messages(s *Sketch) {
 		s.Notes = append(s.Notes, fmt.Sprintf("%d SCIM messages carry no time; they are laid over the lists as if they had come before everything else", undated))
 	}
 	slices.SortStableFunc(s.Config.Changes, func(a, b org.Change) int { return a.When.Compare(b.When) })
+	d.fold(s, in)
 	for _, g := range d.groups { // undated messages may have moved somebody
 		g.members = g.members[:0]
 		for _, k := range sorted(in[g]) {
@@ -343,22 +344,22 @@ func (d *Draft) groupMessage(s *Sketch, p patch, in map[*group]map[string]bool) 
 		keys = append(keys, u.key())
 	}
 	// What is true of the group's members now, from the dated messages before.
-	now := d.state(s, g, in, p.when)
+	has := func(k string) bool { return d.isIn(g, k, in, p.when) }
 	var add, remove []string
 	switch {
 	case p.all:
-		remove = sorted(now)
+		remove = sorted(d.state(g, in, p.when))
 	case p.op == "add":
-		add = missing(keys, now)
+		add = missing(keys, has)
 	case p.op == "remove":
 		for _, k := range keys {
-			if now[k] {
+			if has(k) {
 				remove = append(remove, k)
 			}
 		}
 	case p.op == "replace":
-		add = missing(keys, now)
-		for _, k := range sorted(now) {
+		add = missing(keys, has)
+		for _, k := range sorted(d.state(g, in, p.when)) {
 			if !slices.Contains(keys, k) {
 				remove = append(remove, k)
 			}
@@ -399,6 +400,7 @@ func (d *Draft) groupMessage(s *Sketch, p patch, in map[*group]map[string]bool) 
 	if add == nil && remove == nil {
 		return
 	}
+	d.remember(g, p.when, add, remove)
 	// The product's own list says when an added member had arrived, which measures
 	// the lag of provisioning.
 	arrived := time.Time{}
@@ -415,40 +417,101 @@ func (d *Draft) groupMessage(s *Sketch, p patch, in map[*group]map[string]bool) 
 	s.change(p.when, org.Change{Group: &ch, Arrives: text(stamp(arrived))})
 }
 
-func missing(keys []string, now map[string]bool) (out []string) {
+func missing(keys []string, has func(string) bool) (out []string) {
 	for _, k := range keys {
-		if !now[k] && !slices.Contains(out, k) {
+		if !has(k) && !slices.Contains(out, k) {
 			out = append(out, k)
 		}
 	}
 	return out
 }
 
-// state is the membership after the changes drafted so far.
-func (d *Draft) state(s *Sketch, g *group, in map[*group]map[string]bool, when time.Time) map[string]bool {
+// isIn reports whether the lists and the messages so far have a member in a group
+// at a moment. A list taken later shows members who were not there yet.
+func (d *Draft) isIn(g *group, key string, in map[*group]map[string]bool, when time.Time) bool {
+	last, told := d.moved[g][key]
+	since := d.since[g.name+"\x00"+key]
+	listed := in[g][key] && (when.IsZero() || !since.After(when))
+	if told && (since.IsZero() || !since.After(last.at) || !listed) {
+		return last.in
+	}
+	return listed
+}
+
+// state is everybody in a group at a moment, see isIn.
+func (d *Draft) state(g *group, in map[*group]map[string]bool, when time.Time) map[string]bool {
 	now := map[string]bool{}
-	for k, v := range in[g] {
-		// A list taken later shows members who were not there yet.
-		if since := d.since[g.name+"\x00"+k]; v && (when.IsZero() || !since.After(when)) {
+	for k := range in[g] {
+		if d.isIn(g, k, in, when) {
 			now[k] = true
 		}
 	}
-	for _, ch := range s.Config.Changes {
-		if ch.Group == nil || ch.Group.Name.Value != g.name {
+	for k := range d.moved[g] {
+		if d.isIn(g, k, in, when) {
+			now[k] = true
+		}
+	}
+	return now
+}
+
+// moved is the last thing a dated message said of a member of a group.
+type moved struct {
+	at time.Time
+	in bool
+}
+
+func (d *Draft) remember(g *group, when time.Time, add, remove []string) {
+	if d.moved[g] == nil {
+		d.moved[g] = map[string]moved{}
+	}
+	for _, k := range add {
+		d.moved[g][k] = moved{when, true}
+	}
+	for _, k := range remove {
+		d.moved[g][k] = moved{when, false}
+	}
+}
+
+// maxChanges is how many dated changes a draft holds: a file of more is not read.
+const maxChanges = 5_000
+
+// fold lays the oldest changes of groups into the roster when there are more than
+// a file can hold. An addition keeps its date there; who was taken out before the
+// first change that is kept was never in, as far as the draft says.
+func (d *Draft) fold(s *Sketch, in map[*group]map[string]bool) {
+	n := len(s.Config.Changes) - maxChanges
+	if n <= 0 {
+		return
+	}
+	byName := map[string]*group{}
+	for _, g := range d.groups {
+		byName[g.name] = g
+	}
+	var kept []org.Change
+	for i, ch := range s.Config.Changes {
+		g := (*group)(nil)
+		if ch.Group != nil {
+			g = byName[ch.Group.Name.Value]
+		}
+		if i >= n || g == nil || ch.Group.Rename != "" || ch.Group.Delete {
+			kept = append(kept, ch)
 			continue
 		}
 		if ch.Group.Remove != nil {
 			for _, k := range ch.Group.Remove.Ids {
-				delete(now, k)
+				delete(in[g], k)
 			}
 		}
 		if ch.Group.Add != nil {
 			for _, k := range ch.Group.Add.Ids {
-				now[k] = true
+				in[g][k] = true
+				d.since[g.name+"\x00"+k] = ch.When
 			}
 		}
 	}
-	return now
+	s.Notes = append(s.Notes, fmt.Sprintf("%d of %d dated changes, those before %s, are folded into the roster: a file holds %d; who was taken out before that day is not shown as having been in",
+		len(s.Config.Changes)-len(kept), len(s.Config.Changes), stamp(s.Config.Changes[n].When), maxChanges))
+	s.Config.Changes = kept
 }
 
 func (s *Sketch) change(when time.Time, ch org.Change) {
@@ -490,10 +553,11 @@ func (d *Draft) userMessage(s *Sketch, p patch, in map[*group]map[string]bool) {
 		d.users = append(d.users, &next)
 		d.Warnings = append(d.Warnings, fmt.Sprintf("%s: the address of a member changes; under SCIM the old member is removed and a new one made, and its history is split", p.v.pos()))
 		for _, g := range d.groups {
-			if d.state(s, g, in, p.when)[u.key()] {
+			if d.isIn(g, u.key(), in, p.when) {
 				if p.when.IsZero() {
 					in[g][next.key()] = true
 				} else {
+					d.remember(g, p.when, []string{next.key()}, nil)
 					s.change(p.when, org.Change{Group: &org.GroupChange{Name: text(g.name), Add: &org.Selector{Ids: []string{next.key()}}}})
 				}
 			}

@@ -46,6 +46,7 @@ type Draft struct {
 	effect   int // rows of effective limits
 	patches  []patch
 	switches []cowork
+	moved    map[*group]map[string]moved
 	since    map[string]time.Time // group and member -> when the product had it
 	unplaced map[string]int       // things without an owner, by what they are
 	partial  []string             // lists of which only pages were given
@@ -53,7 +54,6 @@ type Draft struct {
 	scim     bool
 	admin    bool // Admin API records were seen
 	usersAll bool // a complete list of users was seen
-	folders  map[string]bool
 }
 
 // cowork is the organisation's switch as the Activity Feed saw it turned.
@@ -102,7 +102,7 @@ type limit struct {
 // New makes an empty draft.
 func New(capabilities []string) *Draft {
 	return &Draft{Ignored: map[string]int{}, Capabilities: capabilities, userBy: map[string]*user{}, groupBy: map[string]*group{},
-		roleBy: map[string]*role{}, unplaced: map[string]int{}, since: map[string]time.Time{}}
+		roleBy: map[string]*role{}, unplaced: map[string]int{}, since: map[string]time.Time{}, moved: map[*group]map[string]moved{}}
 }
 
 // Problems are the mistakes that make a file, or a part of it, unusable.

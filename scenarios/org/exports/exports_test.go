@@ -1,6 +1,7 @@
 package exports_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -237,6 +238,23 @@ func TestMeasuredLagAndFeed(t *testing.T) {
 	}
 	if d.Ignored["record of type something_else"] != 1 {
 		t.Errorf("%v", d.Ignored)
+	}
+}
+
+// A log longer than a file can hold keeps the newest changes dated, and loads.
+func TestLongLog(t *testing.T) {
+	var log strings.Builder
+	for i := range 6000 {
+		op := []string{"add", "remove"}[i%2]
+		fmt.Fprintf(&log, `{"time":"2026-05-%02dT%02d:%02d:%02dZ","method":"PATCH","path":"/Groups/g-1","body":{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"%s","path":"members","value":[{"value":"u-3"}]}]}}`+"\n",
+			1+i/1000, i/60%24, i%60, i/1440, op)
+	}
+	lists := strings.Replace(head, `{"id":"u-2"`, `{"id":"u-3","userName":"c@ex.test"},{"id":"u-2"`, 1)
+	d := add(exports.New(known), "lists", lists, "log", log.String())
+	s := d.Sketch()
+	c := load(t, s)
+	if len(c.Changes) != 5000 || !strings.Contains(strings.Join(s.Notes, " "), "1000 of 6000 dated changes") && len(c.Changes) == 5000 && len(s.Notes) == 0 {
+		t.Errorf("%d changes, %q", len(c.Changes), s.Notes)
 	}
 }
 

@@ -199,7 +199,6 @@ type patch struct {
 	text   string
 	on     bool
 	v      *value
-	made   *user // by a create
 }
 
 var memberFilter = regexp.MustCompile(`(?i)^members\s*\[\s*value\s+eq\s+"([^"]*)"\s*\]$`)
