@@ -53,6 +53,10 @@ type Options struct {
 	Key            []byte
 	IncludeContent bool // members keep their names
 	Workers        int  // of the simulation; below 1: one per processor
+	// Brief leaves out what only a report reads and what takes longer than the run
+	// of a small scenario: the outlook of the month, the timeline, and what would
+	// change the answer.
+	Brief bool
 	// Progress is told what goes on: a stage and how far it is. Total is 0 when
 	// nobody knows.
 	Progress func(stage string, done, total int64)
@@ -375,8 +379,10 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	r.counts, r.findings = rp.Close()
 	r.inputs = src.Report()
 	r.coverage, r.analytics = cover.Report(), usage.Report()
-	if r.month, err = r.outlook(ctx); err != nil {
-		return err
+	if !r.o.Brief {
+		if r.month, err = r.outlook(ctx); err != nil {
+			return err
+		}
 	}
 	if r.observed && r.counts.Received == 0 {
 		return fmt.Errorf("%w in %d input(s): %s", ErrNoRecords, len(r.inputs), lossesOf(r.inputs))

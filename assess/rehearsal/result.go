@@ -398,13 +398,15 @@ func (r *run) assessment(v *values, res *Result) (*assess.Assessment, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.WouldChange, err = r.model.WouldChange(rq.Inputs); err != nil {
-		return nil, err
+	if !r.o.Brief {
+		if a.WouldChange, err = r.model.WouldChange(rq.Inputs); err != nil {
+			return nil, err
+		}
 	}
 	if a.Controls, err = r.model.Controls(rq.Inputs); err != nil {
 		return nil, err
 	}
-	if last := r.facts.LastVerified(); last.After(r.s.AsOf) {
+	if last := r.facts.LastVerified(); !r.o.Brief && last.After(r.s.AsOf) {
 		if res.Timeline, err = r.model.Timeline(rq.Inputs, r.s.AsOf, last); err != nil {
 			return nil, err
 		}

@@ -38,7 +38,7 @@ func studied(ctx context.Context, s *scenarios.Scenario) (*cases.Evidence, error
 	if err != nil {
 		return nil, err
 	}
-	res, err := rehearsal.Run(ctx, rehearsal.Options{Scenario: s, StreamTo: f, StreamPath: path})
+	res, err := rehearsal.Run(ctx, rehearsal.Options{Scenario: s, StreamTo: f, StreamPath: path, Brief: true})
 	if err != nil {
 		return nil, err
 	}
@@ -333,7 +333,7 @@ func captured(ctx context.Context, s *scenarios.Scenario, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := rehearsal.Run(ctx, rehearsal.Options{Scenario: s, StreamTo: f, StreamPath: path}); err != nil {
+	if _, err := rehearsal.Run(ctx, rehearsal.Options{Scenario: s, StreamTo: f, StreamPath: path, Brief: true}); err != nil {
 		return err
 	}
 	packed, err := os.Open(path)
