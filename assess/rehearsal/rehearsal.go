@@ -152,15 +152,19 @@ func prepare(o Options) (*run, error) {
 	if err := r.checkNames(); err != nil {
 		return nil, err
 	}
+	overlay := s.Overlay
 	if len(o.Evidence) > 0 {
 		ev, err := r.readEvidence(0)
 		if err != nil {
 			return nil, err
 		}
-		if r.facts, err = r.facts.With(ev.Overlay); err != nil {
+		overlay = append(slices.Clip(overlay), ev.Overlay...)
+	}
+	if len(overlay) > 0 {
+		if r.facts, err = r.facts.With(overlay); err != nil {
 			return nil, err
 		}
-		if r.model, err = r.model.With(ev.Overlay); err != nil {
+		if r.model, err = r.model.With(overlay); err != nil {
 			return nil, err
 		}
 	}

@@ -50,6 +50,9 @@ type Result struct {
 	// Timeline is the answer on the days at which it, a posture, a verdict or a
 	// gap moves, from the as-of day to the last day any fact was verified.
 	Timeline []assess.Move
+
+	model  *assess.Model
+	inputs assess.Inputs
 }
 
 // Stream is the stream a simulated run wrote.
@@ -146,6 +149,12 @@ type StoppedMember struct {
 	Member   string    `json:"member"`
 	First    time.Time `json:"first"`
 	Requests int       `json:"requests"`
+}
+
+// Between reads the same inputs on every day of a range, both ends included, and
+// gives the days on which the answer, a posture, a verdict or a gap moves.
+func (r *Result) Between(from, to source.Date) ([]assess.Move, error) {
+	return r.model.Timeline(r.inputs, from, to)
 }
 
 func (r *run) name(member string) (string, error) {
@@ -406,6 +415,7 @@ func (r *run) assessment(v *values, res *Result) (*assess.Assessment, error) {
 	if a.Controls, err = r.model.Controls(rq.Inputs); err != nil {
 		return nil, err
 	}
+	res.model, res.inputs = r.model, rq.Inputs
 	if last := r.facts.LastVerified(); !r.o.Brief && last.After(r.s.AsOf) {
 		if res.Timeline, err = r.model.Timeline(rq.Inputs, r.s.AsOf, last); err != nil {
 			return nil, err
