@@ -50,7 +50,6 @@ func learnCommand() *cli.Command {
 			{Name: "show", Usage: "print a case or lab as written, to write your own from", ArgsUsage: "CASE|LAB", Flags: common, Action: learnShow,
 				Description: "This shows how an answer is graded, so it gives a case away. Put your own beside your scenario, as\n" +
 					"my.cases.yaml beside my.yaml, check it with sandtable scenarios check my.yaml, and hand it out with --from."},
-			{Name: "world", Usage: "print the scenario that a case plays in", ArgsUsage: "CASE", Flags: common, Action: learnWorld},
 			{Name: "reset", Usage: "forget all progress", Flags: common, Action: func(c *cli.Context) error {
 				l, err := newLearner(c)
 				if err != nil {
@@ -886,26 +885,6 @@ func learnShow(c *cli.Context) error {
 	k, err := l.find(id)
 	if err == nil {
 		fmt.Fprint(l.out, "cases:\n"+k.Source())
-	}
-	return err
-}
-
-func learnWorld(c *cli.Context) error {
-	l, err := newLearner(c)
-	if err != nil {
-		return err
-	}
-	id, err := argument(c, "CASE")
-	if err != nil {
-		return err
-	}
-	k, err := l.find(id)
-	if err != nil {
-		return err
-	}
-	data, err := k.World()
-	if err == nil {
-		_, err = l.out.Write(data)
 	}
 	return err
 }
