@@ -163,7 +163,7 @@ func (d *Doctor) Add(batch []event.Event) {
 
 func (d *Doctor) observe(e *event.Event) {
 	d.records++
-	if e.Product != event.Cowork && e.Product != event.ClaudeCode {
+	if e.Product != event.Cowork { // other products on the endpoint are counted by coverage
 		return
 	}
 	d.cowork++
@@ -617,7 +617,11 @@ func (d *Doctor) egress() Complaint {
 		}
 	}
 	x.N, x.Of = int64(len(silent)), int64(len(work))
-	if len(silent) == 0 || usual < 20 {
+	if usual < 20 {
+		x.Evidence = fmt.Sprintf("%d records on the middle one of %d working days, too few to tell silence from rest", usual, len(work))
+		return x
+	}
+	if len(silent) == 0 {
 		x.State, x.Evidence = NotFound, fmt.Sprintf("records on every one of %d working days, %d on the middle one", len(work), usual)
 		return x
 	}
@@ -681,6 +685,22 @@ func (x *Diagnosis) Text() string {
 		fmt.Fprintf(&b, ", %s to %s", x.First.UTC().Format(time.DateOnly), x.Last.UTC().Format(time.DateOnly))
 	}
 	fmt.Fprintf(&b, ", %d sessions, %d prompts\n", x.Coverage.Sessions, x.Coverage.Prompts)
+	if x.Coverage.Records == 0 {
+		b.WriteString("None of the records is Cowork's, so there is nothing to judge.\n")
+		for _, p := range x.Coverage.Products {
+			fmt.Fprintf(&b, "  %d of %s\n", p.N, p.Name)
+		}
+		return b.String()
+	}
+	if len(x.Coverage.Products) > 1 {
+		b.WriteString("Other products on the endpoint:")
+		for _, p := range x.Coverage.Products {
+			if p.Name != event.Cowork.String() {
+				fmt.Fprintf(&b, " %d of %s", p.N, p.Name)
+			}
+		}
+		b.WriteString("\n")
+	}
 	for _, s := range []State{Found, Suspected, CannotTell, NotFound} {
 		head := false
 		for _, c := range x.Complaints {

@@ -517,7 +517,10 @@ func (m *Model) breaks(in Inputs, base Judgement, t tried) []string {
 	for _, fw := range m.Frameworks {
 		for _, o := range fw.Obligations {
 			id := o.Id.Value
-			if a, b := base.Verdicts[id], t.j.Verdicts[id]; verdictRank(b) > verdictRank(a) {
+			switch a, b := base.Verdicts[id], t.j.Verdicts[id]; {
+			case a == NotApplicable && b != NotApplicable:
+				out = append(out, fmt.Sprintf("%s: comes into scope, %s", o.Citation, lowerFirst(b.String())))
+			case verdictRank(b) > verdictRank(a):
 				out = append(out, fmt.Sprintf("%s: %s becomes %s", o.Citation, lowerFirst(a.String()), lowerFirst(b.String())))
 			}
 		}

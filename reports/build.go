@@ -825,7 +825,7 @@ func (b *builder) causePages() {
 		}
 		// What no configuration closes gets a page of its own.
 		alone := x.worst == assess.GapNoConfiguration && i > 0 || i > 0 && b.themes[i-1].worst == assess.GapNoConfiguration
-		b.add(Section{ID: "cause-" + elementSlug(lead.element) + "-" + x.state, Title: fmt.Sprintf("Finding %d: %s", i+1, x.title), Level: 3, NewPage: alone, Blocks: blocks})
+		b.add(Section{ID: "cause-" + elementSlug(lead.element) + "-" + x.state, Title: fmt.Sprintf("Finding %d. %s", i+1, x.title), Level: 3, NewPage: alone, Blocks: blocks})
 	}
 	if len(b.capped) > 0 {
 		t := Table{Head: []string{"Obligation", "Verdict", "Why"}, Widths: []int{35, 25, 40}}

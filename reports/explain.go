@@ -53,8 +53,8 @@ func ReadFindings(r io.Reader) ([]Finding, error) {
 const shownFindings = 5
 
 // Explain gives the chain behind one id of an assessment: an obligation, a
-// framework, a headline gap, a claim, a need, a check, an observation, a fact or
-// a finding, down to facts with their sources and findings with their events.
+// framework, a headline gap, a claim, a need, a check, a control, an observation,
+// a fact or a finding, down to facts with their sources and findings with their events.
 // An id that is none is an error that names the nearest.
 func Explain(a *assess.Assessment, findings []Finding, id string) (*Document, error) {
 	x := &explainer{a: a, facts: map[string]assess.FactUse{}, vars: map[string]assess.VariableUse{}, preds: map[string]assess.PredicateUse{}, findings: map[string]Finding{}}
@@ -109,6 +109,17 @@ func Explain(a *assess.Assessment, findings []Finding, id string) (*Document, er
 		if strings.EqualFold(c.ID, id) {
 			x.cite(c.Facts)
 			return doc(c.ID+", "+c.Title, append([]Block{Lead{Text: checkStatus(c.Result).Word + "."}}, bullets(c.Reasons)...)), nil
+		}
+	}
+	for _, c := range a.Controls {
+		known = append(known, c.ID)
+		if c.ID == id {
+			x.cite(c.Facts)
+			bs := []Block{Lead{Text: title(c.Label) + ". " + c.Reason}, Paragraph{Text: "Found by taking the control away in the model.", Small: true}}
+			if len(c.Elements) > 0 {
+				bs = append(bs, Paragraph{Text: "Elements that depend on it: " + strings.Join(c.Elements, ", ") + "."})
+			}
+			return doc(c.Title, bs), nil
 		}
 	}
 	for _, o := range a.Observations {

@@ -165,7 +165,7 @@ func (x *theme) effect() string {
 	n := count(len(x.obligations), "obligation")
 	switch x.worst {
 	case assess.GapNoConfiguration:
-		return fmt.Sprintf("Decides %s. In-scope data placed here cannot be accounted for in a form those obligations accept.", n)
+		return fmt.Sprintf("Decides %s. In-scope data placed here cannot be accounted for in a form that %s.", n, plural(len(x.obligations), "it accepts", "they accept"))
 	case assess.NotAssessed:
 		return fmt.Sprintf("Keeps %s from being assessed.", n)
 	case assess.NeedsAttestation:

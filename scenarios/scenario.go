@@ -9,6 +9,7 @@ package scenarios
 
 import (
 	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
@@ -33,10 +34,13 @@ type Scenario struct {
 	Claims       []Claim       `yaml:"claims"`
 	Attestations []Attestation `yaml:"attestations"`
 	Scope        Scope         `yaml:"scope"`
-	Behaviour    Behaviour     `yaml:"behaviour"`
-	Incidents    []Incident    `yaml:"incidents"`
-	Rollout      []Phase       `yaml:"rollout"`
-	Expect       []Expect      `yaml:"expect"`
+	// Overlay is what the customer's own contract or tenant test says against a
+	// shipped fact, with who, date and evidence; it is printed as the customer's.
+	Overlay   platform.Overlay `yaml:"overlay"`
+	Behaviour Behaviour        `yaml:"behaviour"`
+	Incidents []Incident       `yaml:"incidents"`
+	Rollout   []Phase          `yaml:"rollout"`
+	Expect    []Expect         `yaml:"expect"`
 
 	// Shipped is set for scenarios of the library; File keeps the bytes as read
 	// and Bases those of the files it extends, for the bundle's inputs.

@@ -19,8 +19,9 @@ type altered struct {
 
 // Gap is a time in which a member's events should have come and did not.
 type Gap struct {
-	Member   string
-	From, To time.Time
+	Member string    `json:"member"`
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
 }
 
 // placeChange lays a change over the members it concerns.
@@ -69,14 +70,13 @@ func (pr *process) active(do string, at int64) *altered {
 
 // scaled is what a request costs in tokens where changes make work grow: by the
 // amount a week, compounded.
-func (pr *process) scaled(st *step, at int64) (in, out, read, create int64, model string) {
+func (pr *process) scaled(st *step, at int64) (in, out, read, create int64) {
 	f := 1.0
-	model = st.model
 	if a := pr.active("scale", at); a != nil {
 		f = math.Pow(1+a.amount, float64(at-a.from)/float64(7*24*time.Hour))
 	}
 	by := func(n int64) int64 { return int64(float64(n) * f) }
-	return by(st.in), by(st.out), by(st.read), by(st.create), model
+	return by(st.in), by(st.out), by(st.read), by(st.create)
 }
 
 // alter applies the changes in force to what a process exports, after the
@@ -133,7 +133,7 @@ func (p *player) alter(pr *process, out []event.Event) []event.Event {
 					e.CostMicros = 0
 					e.Has &^= event.FCostMicros | event.FCostUSD
 				}
-			case "scale", "dear":
+			case "scale":
 				hit = e.Kind == event.APIRequest
 			case "anonymous":
 				e.Email, e.Account, e.AccountID = "", "", ""

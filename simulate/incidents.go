@@ -18,54 +18,56 @@ import (
 // stream: nothing on the wire marks a story. Sessions, prompts and events are
 // those that were emitted; a story that a gate stopped has none.
 type TruthLabel struct {
-	Story    string
-	Instance int
-	Kind     string // story or twin
+	Story    string `json:"story"`
+	Instance int    `json:"instance"`
+	Kind     string `json:"kind"` // story or twin
 	// Of, InnocentOf and Fact say what a twin is the twin of, for which topics an
 	// alert on it is wrong, and where its innocence can be read: W on the wire, C
 	// in data the customer holds, X nowhere.
-	Of         string
-	InnocentOf []string
-	Fact       string
-	Intent     string // malicious insider, careless user, ...
-	Severity   string
-	Draws      []Draw
-	Main       string   // the draw that makes the story easy or hard to see
-	Quarter    int      // of the main draw's range, from 1; 0 without one
-	Capture    string   // the setting it was told under: full, names or meta
-	Gaps       []Gap    // absence stories: when events should have come
-	Members    []string // account ids, in the order they joined in
-	Sessions   []string
-	Prompts    []string
+	Of         string   `json:"of"`
+	InnocentOf []string `json:"innocent_of"`
+	Fact       string   `json:"fact"`
+	Intent     string   `json:"intent"` // malicious insider, careless user, ...
+	Severity   string   `json:"severity"`
+	Draws      []Draw   `json:"draws"`
+	Main       string   `json:"main"`    // the draw that makes the story easy or hard to see
+	Quarter    int      `json:"quarter"` // of the main draw's range, from 1; 0 without one
+	Capture    string   `json:"capture"` // the setting it was told under: full, names or meta
+	Gaps       []Gap    `json:"gaps"`    // absence stories: when events should have come
+	Members    []string `json:"members"` // account ids, in the order they joined in
+	Sessions   []string `json:"sessions"`
+	Prompts    []string `json:"prompts"`
 	// Start and End are the first and last event of the story, EvidentAt the
 	// first moment at which anybody could know under the capture setting. Zero
 	// means never.
-	Start, EvidentAt, End time.Time
-	Events                []LabelledEvent
-	Observable            string // full, partial or none
-	Topics                []string
+	Start      time.Time       `json:"start,omitzero"`
+	EvidentAt  time.Time       `json:"evident_at,omitzero"`
+	End        time.Time       `json:"end,omitzero"`
+	Events     []LabelledEvent `json:"events"`
+	Observable string          `json:"observable"` // full, partial or none
+	Topics     []string        `json:"topics"`
 }
 
 // Draw is one drawn value of a story.
 type Draw struct {
-	Name  string
-	Value float64
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
 }
 
 // LabelledEvent names an event by its session, number and time; the time tells
 // processes of a resumed session apart.
 type LabelledEvent struct {
-	Session  string
-	Sequence int64
-	Time     time.Time
-	Role     string // prepare, collect, act, bystander
+	Session  string    `json:"session"`
+	Sequence int64     `json:"sequence"`
+	Time     time.Time `json:"time"`
+	Role     string    `json:"role"` // prepare, collect, act, bystander
 }
 
 // Unplaced is a story that was asked for and had nobody to happen to.
 type Unplaced struct {
-	Story    string
-	Instance int
-	Why      string
+	Story    string `json:"story"`
+	Instance int    `json:"instance"`
+	Why      string `json:"why"`
 }
 
 // story is a tale that is told by a function; everything else about it stands in

@@ -368,13 +368,13 @@ func (p *player) response(pr *process, st *step, at int64) {
 		}
 		return
 	}
-	in, out, read, create, model := pr.scaled(st, at)
+	in, out, read, create := pr.scaled(st, at)
 	e := p.event(pr, event.APIRequest, at)
-	e.Model, e.QuerySource, e.Agent, e.Request, e.Speed = model, st.query, st.agent, st.id, "normal"
+	e.Model, e.QuerySource, e.Agent, e.Request, e.Speed = st.model, st.query, st.agent, st.id, "normal"
 	e.Duration, e.InputTokens, e.OutputTokens, e.CacheRead, e.CacheWrite = st.dur.Milliseconds(), in, out, read, create
 	e.Has |= event.FModel | event.FQuerySource | event.FRequest | event.FDuration | event.FInputTokens | event.FOutputTokens | event.FCacheRead | event.FCacheWrite
 	// Prices are those of as_of, like every other fact of a rehearsal.
-	if micros, ok := p.w.o.Prices.Cost(model, p.w.o.Scenario.AsOf.Time, in, out, read, create); ok {
+	if micros, ok := p.w.o.Prices.Cost(st.model, p.w.o.Scenario.AsOf.Time, in, out, read, create); ok {
 		e.CostMicros = micros
 		e.Has |= event.FCostUSD
 		if pr.s.logs.micros {

@@ -132,7 +132,7 @@ type stepSpec struct {
 // change is something that is different for members over a time, without a
 // session of its own.
 type change struct {
-	Do      string `yaml:"do,required,enum=silent|thin|redact|redact-prompts|third-party|older|version|scale|fewer|auto-accepts|no-cost|errors|anonymous|dear"`
+	Do      string `yaml:"do,required,enum=silent|thin|redact|redact-prompts|third-party|older|version|scale|fewer|auto-accepts|no-cost|errors|anonymous"`
 	Who     string `yaml:"who,enum=lead|second|team|all"`
 	Members string `yaml:"members"`
 	Spread  string `yaml:"spread"` // days over which it reaches the members

@@ -279,7 +279,7 @@ func walk(v any, path []string) (any, bool) {
 
 // names reports that a list member goes by a name: its first naming key decides.
 func names(o map[string]any, id string) bool {
-	for _, k := range [...]string{"id", "ID", "group", "name", "Story"} {
+	for _, k := range [...]string{"id", "ID", "group", "name", "story"} {
 		if v, ok := o[k]; ok && v != nil && v != "" {
 			return v == id
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/sandtable-dev/sandtable/rules/alert"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/rules/rbac"
+	"github.com/sandtable-dev/sandtable/rules/rbac/rollout"
 	"github.com/sandtable-dev/sandtable/rules/spend"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
@@ -151,15 +152,19 @@ func prepare(o Options) (*run, error) {
 	if err := r.checkNames(); err != nil {
 		return nil, err
 	}
+	overlay := s.Overlay
 	if len(o.Evidence) > 0 {
 		ev, err := r.readEvidence(0)
 		if err != nil {
 			return nil, err
 		}
-		if r.facts, err = r.facts.With(ev.Overlay); err != nil {
+		overlay = append(slices.Clip(overlay), ev.Overlay...)
+	}
+	if len(overlay) > 0 {
+		if r.facts, err = r.facts.With(overlay); err != nil {
 			return nil, err
 		}
-		if r.model, err = r.model.With(ev.Overlay); err != nil {
+		if r.model, err = r.model.With(overlay); err != nil {
 			return nil, err
 		}
 	}
@@ -171,6 +176,9 @@ func prepare(o Options) (*run, error) {
 		simulate.SetLeavers(s, r.dir, func(m int, t time.Time) bool { return may(before, m, rbac.Cowork, t) })
 	}
 	r.rbac = r.engine()
+	if _, err := rollout.New(s, r.rbac, r.dir, nil); err != nil {
+		return nil, err // a gate that cannot be read, before anything is played
+	}
 	r.enabled = make([]bool, len(r.dir.Members))
 	for i := range r.enabled {
 		for t := r.from; t.Before(r.to) && !r.enabled[i]; t = t.Add(12 * time.Hour) {
@@ -355,7 +363,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	if r.observed {
 		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
 	}
-	r.calibration, r.perDay = forecast.NewCalibrator(r.dir, r.prices), daily{}
+	r.calibration, r.perDay = forecast.NewCalibrator(r.dir, nil), daily{}
 	r.drivers = spend.NewDrivers(r.prices, r.prices.WebSearchPer1000/1000)
 	rp := replay.New(opts, r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage, r.calibration, r.perDay, r.drivers)
 	var n, total int64

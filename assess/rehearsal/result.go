@@ -50,6 +50,9 @@ type Result struct {
 	// Timeline is the answer on the days at which it, a posture, a verdict or a
 	// gap moves, from the as-of day to the last day any fact was verified.
 	Timeline []assess.Move
+
+	model  *assess.Model
+	inputs assess.Inputs
 }
 
 // Stream is the stream a simulated run wrote.
@@ -148,6 +151,12 @@ type StoppedMember struct {
 	Requests int       `json:"requests"`
 }
 
+// Between reads the same inputs on every day of a range, both ends included, and
+// gives the days on which the answer, a posture, a verdict or a gap moves.
+func (r *Result) Between(from, to source.Date) ([]assess.Move, error) {
+	return r.model.Timeline(r.inputs, from, to)
+}
+
 func (r *run) name(member string) (string, error) {
 	if r.o.IncludeContent || member == "" {
 		return member, nil
@@ -192,7 +201,12 @@ func (r *run) result() (*Result, error) {
 	if r.outcome != nil {
 		res.Unplaced = r.outcome.Unplaced
 		for _, t := range r.outcome.Truth {
-			t.Members = slices.Clone(t.Members)
+			t.Members, t.Gaps = slices.Clone(t.Members), slices.Clone(t.Gaps)
+			for i := range t.Gaps {
+				if t.Gaps[i].Member, err = r.name(t.Gaps[i].Member); err != nil {
+					return nil, err
+				}
+			}
 			for i := range t.Members {
 				if t.Members[i], err = r.name(t.Members[i]); err != nil {
 					return nil, err
@@ -401,6 +415,7 @@ func (r *run) assessment(v *values, res *Result) (*assess.Assessment, error) {
 	if a.Controls, err = r.model.Controls(rq.Inputs); err != nil {
 		return nil, err
 	}
+	res.model, res.inputs = r.model, rq.Inputs
 	if last := r.facts.LastVerified(); !r.o.Brief && last.After(r.s.AsOf) {
 		if res.Timeline, err = r.model.Timeline(rq.Inputs, r.s.AsOf, last); err != nil {
 			return nil, err

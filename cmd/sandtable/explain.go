@@ -19,7 +19,7 @@ func explainCommand() *cli.Command {
 		Name: "explain", Usage: "the chain from a verdict to its elements, their evidence, and the facts and events behind it",
 		ArgsUsage: "ID DIR",
 		Description: "DIR is a bundle that run or assess wrote. ID is an obligation, a framework, a gap (audit-log, computer-use,\n" +
-			"data-residency), a claim, a need, a check, an observation, a fact or a finding.\n\n" +
+			"data-residency), a claim, a need, a check, a control, an observation, a fact or a finding.\n\n" +
 			"   sandtable explain hipaa-164.312.b out/insurer-claims",
 		Action: explain,
 	}

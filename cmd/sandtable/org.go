@@ -398,8 +398,18 @@ func matrixFrom(c *cli.Context, name string, s *scenarios.Scenario, t time.Time)
 	for _, l := range ed.Lines {
 		fmt.Fprintln(out, l)
 	}
-	after := s.Config
-	after.Roles, after.Groups = ed.Roles, ed.Groups
+	after := *s.At(t)
+	after.Roles, after.Groups, after.Changes = ed.Roles, ed.Groups, nil
+	for _, ch := range s.Changes {
+		// What was changed by then is in the sheet; who came and went is not.
+		if !ch.When.After(t) && ch.Policy() {
+			if ch.Group == nil || ch.Group.Add == nil && ch.Group.Remove == nil {
+				continue
+			}
+			ch.Group = &org.GroupChange{Name: ch.Group.Name, Add: ch.Group.Add, Remove: ch.Group.Remove}
+		}
+		after.Changes = append(after.Changes, ch)
+	}
 	if len(ed.Lines) > 0 {
 		if err := printReach(out, s, &after, t); err != nil {
 			return err
@@ -408,6 +418,9 @@ func matrixFrom(c *cli.Context, name string, s *scenarios.Scenario, t time.Time)
 	file := c.String("output")
 	if file == "" || len(ed.Lines) == 0 {
 		return nil
+	}
+	if err := settled(s, t); err != nil {
+		return err
 	}
 	text := draftOver(name, s, "edited", fmt.Sprintf("The roles of %s as edited in %s.", s.Name.Value, filepath.Base(c.String("from"))),
 		"groups", ed.Groups, "roles", ed.Roles)
@@ -434,6 +447,19 @@ func printReach(out io.Writer, s *scenarios.Scenario, after *org.Config, t time.
 	}
 	if !any {
 		fmt.Fprintf(out, "  none of the %d\n", len(dir.Members))
+	}
+	return nil
+}
+
+// settled refuses to write roles over a scenario whose dated changes would be made
+// once more on top of them.
+func settled(s *scenarios.Scenario, t time.Time) error {
+	for i := range s.Changes {
+		ch := &s.Changes[i]
+		if (ch.Role != nil || ch.Group != nil && ch.Policy()) && !ch.When.After(t) {
+			return usage("the scenario changes roles or groups on %s (%s), so that rewriting them as of %s would make that change twice; write the difference above as a dated change of your own, or ask --at a time before it",
+				ch.On.Value, ch, t.Format(time.DateOnly))
+		}
 	}
 	return nil
 }
@@ -528,6 +554,9 @@ func suggest(c *cli.Context) error {
 		if len(sug.Lines) == 0 {
 			fmt.Fprintf(c.App.ErrWriter, "No row can be taken out, so %s is not written.\n", file)
 			return nil
+		}
+		if err := settled(s, counts.Last); err != nil {
+			return err
 		}
 		text := draftOver(c.String("org"), s, "trimmed", fmt.Sprintf("%s without the grants nobody used from %s to %s.", s.Name.Value,
 			sug.First.Format(time.DateOnly), sug.Last.Format(time.DateOnly)), "groups", sug.Edit.Groups, "roles", sug.Edit.Roles)

@@ -14,6 +14,7 @@ import (
 	"github.com/sandtable-dev/sandtable/reports"
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/scenarios"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
 func bundleFlags() []cli.Flag {
@@ -24,6 +25,8 @@ func bundleFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "json", Usage: "print the assessment as JSON instead of the summary"},
 		&cli.StringFlag{Name: "fail-on", Usage: "exit 3 when a finding has `SEVERITY` or worse (info, low, medium, high, critical)"},
 		&cli.StringFlag{Name: "as-of", Usage: "judge by the facts of `DATE` (short for --set as_of=DATE)"},
+		&cli.StringFlag{Name: "as-of-range", Usage: "print the timeline of the answer from one day to another, `FROM..TO`, for example 2026-04-09..2026-10-08"},
+		&cli.StringSliceFlag{Name: "evidence", Usage: "an export from outside the telemetry, in `FILE`: Activity Feed, sessions, Analytics, rosters, devices, tickets, statements; may be repeated"},
 		&cli.BoolFlag{Name: "timeline", Usage: "print when the answer, a posture or a verdict moves, up to the last verified fact, and which fact moved it"},
 		setFlag(),
 	}, lookFlags()...)
@@ -63,7 +66,6 @@ func assessCommand() *cli.Command {
 		Description: "Reads OTLP JSON or protobuf (plain, gzip or zstd): files, folders, globs or - for standard input.\nCaptures are never copied into the bundle; the manifest lists their hash, size and counts.",
 		Flags: append(bundleFlags(),
 			&cli.StringFlag{Name: "org", Usage: "the organisation: `SCENARIO`, a shipped name or a file (required)"},
-			&cli.StringSliceFlag{Name: "evidence", Usage: "an export from outside the telemetry, in `FILE`: Activity Feed, sessions, Analytics, rosters, devices, tickets, statements; may be repeated"},
 			&cli.StringFlag{Name: "key", Usage: "read the key of the pseudonyms from `FILE`; without it one is made beside the bundle"},
 		),
 		Action: func(c *cli.Context) error {
@@ -84,6 +86,14 @@ func assessCommand() *cli.Command {
 			return rehearse(c, s, c.Args().Slice(), key)
 		},
 	}
+}
+
+// days reads FROM..TO; ok is false when it is no range of days.
+func days(s string) (from, to source.Date, ok bool) {
+	a, b, cut := strings.Cut(s, "..")
+	from, err1 := source.ParseDate(a)
+	to, err2 := source.ParseDate(b)
+	return from, to, cut && err1 == nil && err2 == nil && !to.Before(from)
 }
 
 // asUsage gives an error of loading a file the code for invalid input.
@@ -131,6 +141,11 @@ func captureKey(c *cli.Context, dir string) ([]byte, error) {
 
 // rehearse runs the scenario, or the captures over it, into a bundle.
 func rehearse(c *cli.Context, s *scenarios.Scenario, streams []string, key []byte) (err error) {
+	if r := c.String("as-of-range"); r != "" {
+		if _, _, ok := days(r); !ok {
+			return usage("--as-of-range %q: write FROM..TO, the earlier day first, for example 2026-04-09..2026-10-08", r)
+		}
+	}
 	failOn, err := threshold(c.String("fail-on"))
 	if err != nil {
 		return err
@@ -164,6 +179,13 @@ func announce(c *cli.Context, res *rehearsal.Result, dir string) error {
 	}
 	out := c.App.Writer
 	fmt.Fprint(out, reports.Summary(res.Assessment))
+	if from, to, ok := days(c.String("as-of-range")); ok {
+		moves, err := res.Between(from, to)
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(out, "\n"+reports.TimelineText(moves))
+	}
 	if c.Bool("timeline") {
 		fmt.Fprint(out, "\n"+reports.TimelineText(res.Timeline))
 	}

@@ -171,7 +171,7 @@ func TestKeptByUnion(t *testing.T) {
 		c.Groups = append(c.Groups, group("second", []string{"in"}, "pilot"))
 		c.Changes = []org.Change{{When: day.AddDate(0, 0, -1), Group: &org.GroupChange{Name: txt("pilots"), Remove: &org.Selector{All: true}}}}
 	})
-	if !has(moved, "1 members taken out of group pilots keep Cowork by way of group second") {
+	if !has(moved, "members taken out of group pilots keep Cowork by way of group second") {
 		t.Errorf("%+v", moved.Flags(day))
 	}
 	hidden := office(func(c *org.Config) {

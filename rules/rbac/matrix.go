@@ -426,7 +426,7 @@ func (e *Engine) keptByUnion(t time.Time, add func(id string, sev rules.Severity
 		}
 	}
 	for _, k := range order {
-		add("union", rules.Medium, "members", counts[k], "%d %s by way of %s", counts[k], k.what, k.by)
+		add("union", rules.Medium, "members", counts[k], "%s by way of %s (%d)", k.what, k.by, counts[k])
 	}
 }
 

@@ -29,7 +29,18 @@ type Drivers struct {
 	total  DriverSpend
 	rows   [driverCount]DriverSpend
 	listed int64 // list price of the requests that have one, rounded by class
+	rates  map[string]*rate
 }
+
+// rate is what a million tokens of each class cost on a day, in micro-dollars.
+type rate struct {
+	day   int64
+	micro [4]int64
+	known bool
+}
+
+// maxModels bounds the model names kept; a stream may invent them.
+const maxModels = 256
 
 const (
 	inputTokens = iota
@@ -57,7 +68,7 @@ type DriverSpend struct {
 
 // NewDrivers makes an observer. SearchMicros is the price of one web search.
 func NewDrivers(p Pricer, searchMicros int64) *Drivers {
-	return &Drivers{prices: p, search: searchMicros, prompt: map[uint64]uint64{}, models: map[string]*DriverSpend{}}
+	return &Drivers{prices: p, search: searchMicros, prompt: map[uint64]uint64{}, models: map[string]*DriverSpend{}, rates: map[string]*rate{}}
 }
 
 // Observe takes records in order of time.
@@ -78,8 +89,17 @@ func (d *Drivers) Observe(ev *event.Event) {
 	book(&d.total)
 	m := d.models[ev.Model]
 	if m == nil {
-		m = &DriverSpend{Driver: "model " + cmp.Or(strings.Clone(ev.Model), "(unnamed)")}
-		d.models[strings.Clone(ev.Model)] = m
+		name := cmp.Or(strings.Clone(ev.Model), "(unnamed)")
+		if len(d.models) >= maxModels {
+			name = "(others)"
+		}
+		if m = d.models[name]; m == nil {
+			m = &DriverSpend{Driver: "model " + name}
+			d.models[name] = m
+			if name == "(unnamed)" {
+				d.models[""] = m
+			}
+		}
 	}
 	book(m)
 	if Subagent(ev) {
@@ -95,17 +115,49 @@ func (d *Drivers) Observe(ev *event.Event) {
 	if d.prices == nil {
 		return
 	}
-	day := ev.When()
-	for i, t := range [...][4]int64{{ev.InputTokens}, {0, ev.OutputTokens}, {0, 0, ev.CacheRead}, {0, 0, 0, ev.CacheWrite}} {
-		if t == [4]int64{} {
+	r := d.rate(ev)
+	if !r.known {
+		return
+	}
+	for i, tokens := range [...]int64{ev.InputTokens, ev.OutputTokens, ev.CacheRead, ev.CacheWrite} {
+		if tokens <= 0 || tokens > 1<<40 { // no request has so many
 			continue
 		}
-		if micros, ok := d.prices.Cost(ev.Model, day, t[0], t[1], t[2], t[3]); ok {
-			d.rows[i].Requests++
-			d.rows[i].Micros = add(d.rows[i].Micros, micros)
-			d.listed = add(d.listed, micros)
+		micros := nearestMillionth(tokens, r.micro[i])
+		d.rows[i].Requests++
+		d.rows[i].Micros = add(d.rows[i].Micros, micros)
+		d.listed = add(d.listed, micros)
+	}
+}
+
+// rate asks for prices once a model and day.
+func (d *Drivers) rate(ev *event.Event) *rate {
+	const million = 1_000_000
+	day := ev.Time / int64(24*time.Hour)
+	r := d.rates[ev.Model]
+	if r == nil {
+		r = &rate{day: day - 1}
+		if len(d.rates) < maxModels {
+			d.rates[strings.Clone(ev.Model)] = r
 		}
 	}
+	if r.day != day {
+		r.day = day
+		at := ev.When()
+		for i, t := range [...][4]int64{{million}, {0, million}, {0, 0, million}, {0, 0, 0, million}} {
+			r.micro[i], r.known = d.prices.Cost(ev.Model, at, t[0], t[1], t[2], t[3])
+		}
+	}
+	return r
+}
+
+// nearestMillionth is tokens times a price of a million, rounded half up.
+func nearestMillionth(tokens, price int64) int64 {
+	const million = 1_000_000
+	if price > (1<<63-1-million)/max(tokens, 1) {
+		return tokens / million * price
+	}
+	return (tokens*price + million/2) / million
 }
 
 // Subagent reports that a request was made by a subagent, as far as the wire says:
@@ -140,8 +192,10 @@ func (d *Drivers) Report() []DriverSpend {
 		out = append(out, r)
 	}
 	var models []DriverSpend
-	for _, m := range d.models {
-		models = append(models, *m)
+	for name, m := range d.models {
+		if name != "" { // the same as (unnamed)
+			models = append(models, *m)
+		}
 	}
 	slices.SortFunc(models, func(a, b DriverSpend) int {
 		return cmp.Or(cmp.Compare(b.Micros, a.Micros), cmp.Compare(a.Driver, b.Driver))

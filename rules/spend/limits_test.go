@@ -308,8 +308,50 @@ func TestDrivers(t *testing.T) {
 	}
 }
 
+// A stream that invents model names costs no more memory than any other.
+func TestDriversBounded(t *testing.T) {
+	d := NewDrivers(flat{}, 0)
+	for i := range 3 * maxModels {
+		ev := request("a0", day, 1)
+		if ev.Model = fmt.Sprint("m", i); i%100 == 0 {
+			ev.Model = ""
+		}
+		ev.InputTokens = 5
+		d.Observe(ev)
+	}
+	var sum, input int64
+	for _, r := range d.Report() {
+		if strings.HasPrefix(r.Driver, "model ") {
+			sum += r.Requests
+		} else if r.Driver == driverNames[inputTokens] {
+			input = r.Requests
+		}
+	}
+	if len(d.models) > maxModels+2 || len(d.rates) > maxModels || sum != 3*maxModels || input != 3*maxModels {
+		t.Errorf("%d models, %d rates, %d and %d requests", len(d.models), len(d.rates), sum, input)
+	}
+}
+
 type flat struct{}
 
 func (flat) Cost(_ string, _ time.Time, in, out, read, write int64) (int64, bool) {
 	return in + out + read + write, true
+}
+
+func BenchmarkDrivers(b *testing.B) {
+	d := NewDrivers(flat{}, 10_000)
+	evs := make([]*event.Event, 1000)
+	for i := range evs {
+		ev := request("a0", day, 1000)
+		ev.Session, ev.Prompt, ev.Model = fmt.Sprint("s", i%50), fmt.Sprint("p", i/5), []string{"opus", "sonnet"}[i%2]
+		ev.InputTokens, ev.OutputTokens, ev.CacheRead, ev.CacheWrite = 10, 300, 40_000, 2_000
+		evs[i] = ev
+	}
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		d.Observe(evs[n%1000])
+		n++
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 }

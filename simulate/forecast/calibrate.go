@@ -53,14 +53,18 @@ type heard struct {
 }
 
 // NewCalibrator matches identities against the directory where they are on it.
-// Prices split the cost by its drivers.
+// Prices split the cost by its drivers; without prices it is not split.
 func NewCalibrator(d *org.Directory, prices *platform.PriceList) *Calibrator {
-	return &Calibrator{dir: d, sessions: map[string]*heard{}, drivers: spend.NewDrivers(prices, prices.WebSearchPer1000/1000)}
+	c := &Calibrator{dir: d, sessions: map[string]*heard{}}
+	if prices != nil {
+		c.drivers = spend.NewDrivers(prices, prices.WebSearchPer1000/1000)
+	}
+	return c
 }
 
 // Observe takes records in order of time.
 func (c *Calibrator) Observe(ev *event.Event) {
-	if ev.Product == event.Cowork {
+	if ev.Product == event.Cowork && c.drivers != nil {
 		c.drivers.Observe(ev)
 	}
 	if ev.Kind != event.APIRequest || ev.Has&event.FTime == 0 {
@@ -123,7 +127,9 @@ func (c *Calibrator) Model(month time.Time, may func(member int, day time.Time) 
 	m := &Model{From: month, Days: month.AddDate(0, 1, -1).Day(), Models: []simulate.Model{{Name: "as captured", Weight: 1}}, Captured: true,
 		Origin: fmt.Sprintf("a capture of %s to %s (%d days, %d sessions)", from.Format(time.DateOnly), from.AddDate(0, 0, days-1).Format(time.DateOnly), days, len(c.sessions))}
 
-	m.Drivers = c.drivers.Report()
+	if c.drivers != nil {
+		m.Drivers = c.drivers.Report()
+	}
 	names := make([]string, 0, len(c.sessions))
 	for id := range c.sessions {
 		names = append(names, id)

@@ -371,3 +371,47 @@ func TestPatterns(t *testing.T) {
 		}
 	}
 }
+
+// Datadog's own client lets a wrong window pass in silence, so the form is held here.
+func TestDatadogForm(t *testing.T) {
+	files, _, err := Rules(shipped(t), "datadog", Options{Config: declared, Approximate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name, ".json") {
+			continue
+		}
+		n++
+		var doc struct {
+			Name, Message, Type string
+			IsEnabled           *bool
+			Queries             []struct {
+				Name, Query, Aggregation, Metric, DataSource string
+				GroupByFields                                []string
+			}
+			Cases   []struct{ Status, Condition string }
+			Options struct {
+				DetectionMethod                                string
+				EvaluationWindow, KeepAlive, MaxSignalDuration int64
+			}
+		}
+		if err := json.Unmarshal(f.Data, &doc); err != nil {
+			t.Fatal(err)
+		}
+		if doc.Name == "" || doc.Message == "" || doc.IsEnabled == nil || *doc.IsEnabled || doc.Type != "log_detection" || len(doc.Queries) != 1 || len(doc.Cases) != 1 {
+			t.Errorf("%s: %+v", f.Name, doc)
+			continue
+		}
+		if !slices.Contains(datadogWindows, doc.Options.EvaluationWindow) || !slices.Contains(datadogWindows, doc.Options.KeepAlive) || doc.Options.KeepAlive < doc.Options.EvaluationWindow {
+			t.Errorf("%s: windows %+v", f.Name, doc.Options)
+		}
+		if q := doc.Queries[0]; (q.Aggregation == "sum") != (q.Metric != "") || !strings.HasPrefix(doc.Cases[0].Condition, "a >") || !strings.HasPrefix(q.Query, "service:") {
+			t.Errorf("%s: %+v %+v", f.Name, q, doc.Cases)
+		}
+	}
+	if n < 10 {
+		t.Errorf("only %d documents", n)
+	}
+}

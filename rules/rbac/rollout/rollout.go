@@ -91,7 +91,12 @@ func New(s *scenarios.Scenario, access *rbac.Engine, dir *org.Directory, ledger 
 		}
 		for j, g := range gs {
 			prog, problems := env.Compile(g.When)
-			ps = append(ps, problems...)
+			for _, x := range problems {
+				if strings.Contains(x.Advice, "rules env") { // the words of rules are others
+					x.Advice = "sandtable plan rollout --help lists the words of a gate"
+				}
+				ps = append(ps, x)
+			}
 			p.gates = append(p.gates, gate{g, sources[j], prog})
 		}
 		o.phases = append(o.phases, p)

@@ -59,7 +59,7 @@ func (d *Draft) Sketch() *Sketch {
 	d.organisation(s)
 	d.ask(s)
 	for _, k := range sorted(d.unplaced) {
-		s.Notes = append(s.Notes, fmt.Sprintf("%d %s", d.unplaced[k], k))
+		s.Notes = append(s.Notes, fmt.Sprintf("%s: %d", k, d.unplaced[k]))
 	}
 	for _, p := range d.partial {
 		s.Notes = append(s.Notes, p+"; what is not on it is unknown, not absent")
@@ -267,7 +267,7 @@ func (d *Draft) limitsInto(s *Sketch) {
 func (d *Draft) messages(s *Sketch) {
 	for _, u := range d.users {
 		if u.inactive {
-			s.Notes = append(s.Notes, fmt.Sprintf("%d members are inactive in the identity provider and left out of the roster", d.countInactive()))
+			s.Notes = append(s.Notes, fmt.Sprintf("members inactive in the identity provider, left out of the roster: %d", d.countInactive()))
 			break
 		}
 	}
@@ -797,7 +797,7 @@ func (d *Draft) ask(s *Sketch) {
 		q("changes", "Were the lists exported before the first SCIM message?", "the draft takes them for the state before it", "edit the file", "yes")
 	}
 	if d.invites > 0 {
-		s.Notes = append(s.Notes, fmt.Sprintf("%d invitations are pending; they may hold seats and are not on the roster", d.invites))
+		s.Notes = append(s.Notes, fmt.Sprintf("pending invitations, which may hold seats and are not on the roster: %d", d.invites))
 	}
 }
 

@@ -258,6 +258,34 @@ func TestLongLog(t *testing.T) {
 	}
 }
 
+// What identity providers give besides SCIM.
+func TestOktaAndGraph(t *testing.T) {
+	d := add(exports.New(known), "okta-00gab12CD34ef56GH7i8.json", `[
+ {"id":"00u1","status":"ACTIVE","profile":{"login":"Ada@ex.test","email":"ada@ex.test","firstName":"Ada","lastName":"Lund","department":"Claims"}},
+ {"id":"00u2","status":"DEPROVISIONED","profile":{"login":"ben@ex.test"}}]`,
+		"graph.json", `{"value":[{"id":"6f","displayName":"cowork-pilot","members":[
+ {"@odata.type":"#microsoft.graph.user","id":"u","displayName":"Ada Lund","mail":"ada@ex.test","userPrincipalName":"ada@ex.test","accountEnabled":true,"jobTitle":"x"},
+ {"@odata.type":"#microsoft.graph.group","id":"n","displayName":"nested"}]}]}`)
+	s := d.Sketch()
+	if err := d.Problems().Err(); err != nil {
+		t.Fatal(err)
+	}
+	c := load(t, s)
+	if !strings.Contains(c.Roster.Value, "ada@ex.test,Ada Lund,Claims,") || strings.Contains(c.Roster.Value, "ben@ex.test") {
+		t.Errorf("%s", c.Roster.Value)
+	}
+	if !strings.Contains(c.Roster.Value, "00gab12CD34ef56GH7i8;cowork-pilot") {
+		t.Errorf("%s", c.Roster.Value)
+	}
+	if d.Ignored["graph member.jobTitle"] != 1 || !strings.Contains(strings.Join(d.Warnings, " "), "holds the group nested") || !strings.Contains(strings.Join(s.Notes, " "), "left out of the roster: 1") {
+		t.Errorf("%v %v %v", d.Ignored, d.Warnings, s.Notes)
+	}
+	// Groups of an identity provider say nothing about the plan.
+	if c.Organisation.Plan.Value != "enterprise" || !slices.ContainsFunc(s.Questions, func(q exports.Question) bool { return q.Key == "organisation.plan" }) {
+		t.Errorf("%s", c.Organisation.Plan.Value)
+	}
+}
+
 func TestCSV(t *testing.T) {
 	d := add(exports.New(known), "members.csv", "Name;Email;Role;Seat type;Groups;Shoe size\nAda;ADA@ex.test;Custom;Premium;pilot, legal;39\nBen;ben@ex.test;Owner;Standard;;44\n")
 	s := d.Sketch()
