@@ -20,26 +20,13 @@ func CaseFiles() fs.FS {
 	return sub
 }
 
-// LoadWorld reads a shipped scenario made for learning cases by name, else what
-// Load reads. Worlds are small on purpose and not listed with the scenarios.
-func LoadWorld(name string, overrides ...string) (*Scenario, error) {
+// worldFile is a small scenario made for learning cases, nil when there is none
+// of the name. Worlds load by name like every shipped scenario and are not listed.
+func worldFile(name string) (*source.File, error) {
 	file := "cases/worlds/" + name + ".yaml"
 	data, err := caseFiles.ReadFile(file)
 	if err != nil {
-		return Load(name, overrides...)
+		return nil, nil
 	}
-	f, err := source.Parse(file, data)
-	if err != nil {
-		return nil, err
-	}
-	return load(f, true, worldOrShipped, overrides)
-}
-
-// worldOrShipped finds a base among the worlds, else where any scenario finds it.
-func worldOrShipped(from *source.File, name string) (*source.File, error) {
-	file := "cases/worlds/" + name + ".yaml"
-	if data, err := caseFiles.ReadFile(file); err == nil {
-		return source.Parse(file, data)
-	}
-	return anywhere(from, name)
+	return source.Parse(file, data)
 }

@@ -109,7 +109,7 @@ func shippedFile(name string) (*source.File, error) {
 	}
 	data, err := library.ReadFile("library/" + name + ".yaml")
 	if err != nil {
-		return nil, nil
+		return worldFile(name)
 	}
 	return source.Parse("library/"+name+".yaml", data)
 }

@@ -153,7 +153,7 @@ var Shipped = sync.OnceValues(func() (*Book, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = b.add("cases/"+n, data, scenarios.LoadWorld)
+		err = b.add("cases/"+n, data, scenarios.Load)
 		if ps, ok := source.AsProblems(err); ok {
 			all = append(all, ps...)
 		} else if err != nil {
@@ -206,7 +206,7 @@ func LoadFile(path string) (*Book, error) {
 		if strings.ContainsAny(name, `/\.`) && !filepath.IsAbs(name) {
 			name = filepath.Join(filepath.Dir(path), name)
 		}
-		return scenarios.LoadWorld(name, overrides...)
+		return scenarios.Load(name, overrides...)
 	})
 	if err != nil {
 		return nil, err

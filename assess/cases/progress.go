@@ -56,7 +56,8 @@ func StatePath(env func(string) string) (string, error) {
 // LoadProgress reads the file. A missing one is a fresh start. A damaged one is
 // kept aside under another name and a new one begun; notice then says so, once.
 func LoadProgress(path string) (p *Progress, notice string, err error) {
-	p = &Progress{Version: progressVersion, Cases: map[string]Attempts{}, Labs: map[string]string{}, path: path}
+	p = Unkept()
+	p.path = path
 	st, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -104,8 +105,16 @@ func LoadProgress(path string) (p *Progress, notice string, err error) {
 	return p, fmt.Sprintf("Your progress could not be read (%s). It was kept as %s and a new one begun.", why, aside), nil
 }
 
+// Unkept is progress of this session alone: saving it is an error.
+func Unkept() *Progress {
+	return &Progress{Version: progressVersion, Cases: map[string]Attempts{}, Labs: map[string]string{}}
+}
+
 // Save writes progress; a crash leaves the old file or the new one.
 func (p *Progress) Save() error {
+	if p.path == "" {
+		return errors.New("there is no file to keep it in")
+	}
 	if err := os.MkdirAll(filepath.Dir(p.path), 0o700); err != nil {
 		return err
 	}
@@ -132,6 +141,9 @@ func (p *Progress) Save() error {
 
 // Reset forgets everything; the file is removed.
 func (p *Progress) Reset() error {
+	if p.path == "" {
+		return errors.New("there is no file that could be read")
+	}
 	err := os.Remove(p.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

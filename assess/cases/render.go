@@ -3,10 +3,10 @@ package cases
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sandtable-dev/sandtable/assess"
-	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
@@ -252,11 +252,7 @@ func (g *Grading) cited(o OptionResult, f *Finding, full bool, stated map[string
 		f = &o.Findings[0]
 	}
 	if f != nil {
-		text := fmt.Sprintf("%s is %s", f.Path, words(f.Got))
-		if !f.Met {
-			text += ", it would have to be " + words(f.Want)
-		}
-		s.WriteString(hang("   model   ", text))
+		s.WriteString(hang("   model   ", f.text()))
 	}
 	var named []string
 	for _, id := range o.Option.Facts {
@@ -282,6 +278,29 @@ func (g *Grading) cited(o OptionResult, f *Finding, full bool, stated map[string
 	return s.String()
 }
 
+// text is the finding in words.
+func (f *Finding) text() string {
+	value := words
+	if strings.Contains(f.Path, "_micros") {
+		value = func(v string) string {
+			if n, err := strconv.ParseInt(v, 10, 64); err == nil {
+				return dollars(n)
+			}
+			return words(v)
+		}
+	}
+	if fact, ok := strings.CutSuffix(f.Path, ".statement"); ok { // its text stands below, or a command away
+		if f.Met {
+			return fact + " says so"
+		}
+		return fact + " does not say so"
+	}
+	if f.Met {
+		return f.Path + " is " + value(f.Got)
+	}
+	return f.Path + " is " + value(f.Got) + ", it would have to be " + value(f.Want)
+}
+
 // command is how the learner runs the case's scenario alone.
 func (c *Case) command(day string) string {
 	set := ""
@@ -291,24 +310,7 @@ func (c *Case) command(day string) string {
 		}
 		set += " --set " + s
 	}
-	if !shippedScenario(c.Scenario.Value) {
-		return fmt.Sprintf("sandtable learn world %s > world.yaml && sandtable run world.yaml%s", c.Id, set)
-	}
 	return "sandtable run " + c.Scenario.Value + set
-}
-
-// shippedScenario reports that `sandtable run` knows a scenario by this name.
-func shippedScenario(name string) bool {
-	return slices.ContainsFunc(scenarios.List(), func(i scenarios.Info) bool { return i.Name == name })
-}
-
-// World is the scenario of the case as it is written.
-func (c *Case) World() ([]byte, error) {
-	s, err := c.load(c.Scenario.Value)
-	if err != nil {
-		return nil, err
-	}
-	return s.File.Data, nil
 }
 
 // Source is the case as its author wrote it, to write another from.

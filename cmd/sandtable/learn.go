@@ -50,7 +50,6 @@ func learnCommand() *cli.Command {
 			{Name: "show", Usage: "print a case or lab as written, to write your own from", ArgsUsage: "CASE|LAB", Flags: common, Action: learnShow,
 				Description: "This shows how an answer is graded, so it gives a case away. Put your own beside your scenario, as\n" +
 					"my.cases.yaml beside my.yaml, check it with sandtable scenarios check my.yaml, and hand it out with --from."},
-			{Name: "world", Usage: "print the scenario that a case plays in", ArgsUsage: "CASE", Flags: common, Action: learnWorld},
 			{Name: "reset", Usage: "forget all progress", Flags: common, Action: func(c *cli.Context) error {
 				l, err := newLearner(c)
 				if err != nil {
@@ -79,6 +78,7 @@ type learner struct {
 	out      io.Writer
 	style    cases.Style
 	json     bool
+	unsaved  bool // it was said that progress cannot be kept
 }
 
 func newLearner(c *cli.Context) (*learner, error) {
@@ -100,13 +100,14 @@ func newLearner(c *cli.Context) (*learner, error) {
 		}
 	}
 	p, notice, err := cases.LoadProgress(path)
-	if err != nil {
-		return nil, err
+	unsaved := err != nil
+	if unsaved { // what cannot be read must not be written over either
+		p, notice = cases.Unkept(), fmt.Sprintf("sandtable: progress is not kept: %v; --progress FILE names another place", err)
 	}
 	if notice != "" {
 		fmt.Fprintln(c.App.ErrWriter, notice)
 	}
-	l := &learner{c: c, book: book, bench: cases.NewBench(studied), progress: p, out: c.App.Writer, json: c.Bool("json")}
+	l := &learner{unsaved: unsaved, c: c, book: book, bench: cases.NewBench(studied), progress: p, out: c.App.Writer, json: c.Bool("json")}
 	l.bench.Foresee = foreseen
 	if f, ok := l.out.(*os.File); ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
 		if st, err := f.Stat(); err == nil {
@@ -146,6 +147,14 @@ func (l *learner) ask(prompt string) (string, bool) {
 		fmt.Fprintln(l.out)
 	}
 	return text, ok
+}
+
+// save keeps progress. Where it cannot be kept, learning goes on; it is said once.
+func (l *learner) save() {
+	if err := l.progress.Save(); err != nil && !l.unsaved {
+		l.unsaved = true
+		fmt.Fprintf(l.c.App.ErrWriter, "sandtable: progress is not kept: %v; --progress FILE names another place\n", err)
+	}
 }
 
 // say prints one JSON value in a line.
@@ -293,9 +302,7 @@ func (l *learner) one(k *cases.Case, answer string) (on, asked bool, err error) 
 		return true, true, usage("--answer %q is none of the options %s", answer, letters(g))
 	}
 	l.progress.Note(k.Id.Value, o.Right)
-	if err := l.progress.Save(); err != nil {
-		return true, true, err
-	}
+	l.save()
 	later, err := l.bench.Again(l.c.Context, g)
 	if err != nil {
 		return true, true, l.skip(err)
@@ -417,9 +424,7 @@ func (l *learner) oneJSON(g *cases.Grading, answer string) error {
 			return err
 		}
 		l.progress.Note(g.Case.Id.Value, o.Right)
-		if err := l.progress.Save(); err != nil {
-			return err
-		}
+		l.save()
 		q.Answered = &answeredJSON{Given: o.Letter, Right: g.Right(), Correct: o.Right, Next: g.Case.Next, Later: later}
 		for _, r := range g.Options {
 			q.Answered.Options = append(q.Answered.Options, explained{r, r.Option.Because, r.Option.Tempts, append([]string{}, r.Option.Facts...)})
@@ -651,9 +656,7 @@ func learnExam(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := l.progress.Save(); err != nil {
-			return err
-		}
+		l.save()
 		if !on {
 			if !l.json {
 				fmt.Fprintf(l.out, "Left at %d of %d; sandtable learn exam takes it up again.\n", s.Answered(), s.Asked())
@@ -725,9 +728,7 @@ func (l *learner) examReport(s *cases.Sitting) error {
 	r := l.book.Report(s, right)
 	l.progress.Exam = nil
 	l.progress.Exams++
-	if err := l.progress.Save(); err != nil {
-		return err
-	}
+	l.save()
 	if l.json {
 		return l.say(map[string]any{"report": r})
 	}
@@ -796,9 +797,7 @@ func learnLab(c *cli.Context) error {
 	if l.progress.Labs[id] != "done" {
 		l.progress.Labs[id] = "started"
 	}
-	if err := l.progress.Save(); err != nil {
-		return err
-	}
+	l.save()
 	if l.json {
 		return l.say(map[string]any{"lab": id, "directory": dir, "edit": lab.Edited(), "brief": lab.Brief})
 	}
@@ -853,9 +852,7 @@ func learnCheck(c *cli.Context) error {
 	}
 	if met == len(marks) {
 		l.progress.Labs[lab.Id.Value] = "done"
-		if err := l.progress.Save(); err != nil {
-			return err
-		}
+		l.save()
 	}
 	if l.json {
 		if err := l.say(map[string]any{"lab": lab.Id.Value, "met": met, "of": len(marks), "marks": marks}); err != nil {
@@ -886,26 +883,6 @@ func learnShow(c *cli.Context) error {
 	k, err := l.find(id)
 	if err == nil {
 		fmt.Fprint(l.out, "cases:\n"+k.Source())
-	}
-	return err
-}
-
-func learnWorld(c *cli.Context) error {
-	l, err := newLearner(c)
-	if err != nil {
-		return err
-	}
-	id, err := argument(c, "CASE")
-	if err != nil {
-		return err
-	}
-	k, err := l.find(id)
-	if err != nil {
-		return err
-	}
-	data, err := k.World()
-	if err == nil {
-		_, err = l.out.Write(data)
 	}
 	return err
 }
