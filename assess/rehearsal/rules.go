@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/rules/alert"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/simulate"
 )
 
 // File is one input as used, for the bundle.
@@ -98,7 +100,96 @@ func (r *run) alertConfig() alert.Config {
 		}
 	}
 	c.DesktopFloor, _ = r.floor()
+	r.inventory(&c)
 	return c
+}
+
+// inventory is the rest of what rules may know: which connectors only read, which
+// plugins are approved, whose work may hold which data, where members work, and
+// how long a removal may take. What the scenario does not list stays undeclared.
+func (r *run) inventory(c *alert.Config) {
+	st := &r.s.Organisation.Settings
+	if r.s.Connectors != nil {
+		c.ReadOnly = []string{}
+	}
+	for _, x := range r.s.Connectors {
+		writes := len(x.Tools) == 0
+		for _, t := range x.Tools {
+			writes = writes || t.Write || !t.ReadOnly
+		}
+		if !writes {
+			c.ReadOnly = append(c.ReadOnly, x.Name.Value)
+		}
+	}
+	if r.s.Plugins != nil || org.On(st.PluginsBounded) {
+		c.Plugins = []string{}
+		for _, p := range r.s.Plugins { // names may be held back on the wire, hashes are not
+			c.Plugins = append(c.Plugins, p.Name.Value, simulate.PluginHash(r.s.Seed, p.Name.Value))
+		}
+	}
+	if modes := r.s.Organisation.Modes; st.Cloud != nil || len(modes) > 0 {
+		c.RemoteOff = st.Cloud != nil && !*st.Cloud || len(modes) > 0 && !slices.Contains(modes, "cloud")
+	} else {
+		c.RemoteOff = !slices.Contains(r.defaultModes(), "cloud")
+	}
+	if max, ok := r.fact("role-change-lag-minutes", "max"); ok {
+		if n, err := strconv.Atoi(max); err == nil {
+			c.Propagation = time.Duration(n+r.s.Organisation.SCIMPush) * time.Minute
+		}
+	}
+	if !r.rostered() {
+		return
+	}
+	c.Zones = map[string]*time.Location{}
+	for i := range r.dir.Members {
+		m := &r.dir.Members[i]
+		if z, err := time.LoadLocation(m.TimeZone); err == nil && m.TimeZone != "" {
+			c.Zones[m.Account], c.Zones[m.Email] = z, z
+		}
+	}
+	if st.Browser != nil {
+		c.Forbidden = map[string][]string{}
+		for i := range r.dir.Members {
+			if m := &r.dir.Members[i]; !*st.Browser {
+				c.Forbidden[m.Account], c.Forbidden[m.Email] = []string{"browser"}, []string{"browser"}
+			}
+		}
+	}
+	if len(r.s.Workloads) == 0 {
+		return
+	}
+	class := map[string]string{"phi": "phi", "chd": "pan", "confidential": "confidential"}
+	c.Workloads = map[string][]string{}
+	for i := range r.dir.Members {
+		holds := []string{}
+		for _, w := range r.s.Workloads {
+			if len(w.Groups) > 0 && !slices.ContainsFunc(w.Groups, func(g sourceText) bool { return r.everIn(g.Value, i) }) {
+				continue
+			}
+			for _, d := range w.Data {
+				if k := class[d]; k != "" && !slices.Contains(holds, k) {
+					holds = append(holds, k)
+				}
+			}
+		}
+		m := &r.dir.Members[i]
+		c.Workloads[m.Account], c.Workloads[m.Email] = holds, holds
+	}
+}
+
+// everIn reports that a member is in a group at some day of the period.
+func (r *run) everIn(group string, member int) bool {
+	for g := range r.s.Groups {
+		if r.s.Groups[g].Name.Value != group {
+			continue
+		}
+		for t := r.from.Add(12 * time.Hour); t.Before(r.to); t = t.AddDate(0, 0, 1) {
+			if r.dir.InGroup(g, member, t) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // floor is the lowest desktop version whose telemetry can be relied on.
