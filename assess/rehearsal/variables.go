@@ -52,6 +52,14 @@ func (v *values) assume(format string, args ...any) {
 // nothing measured stays unknown.
 func (r *run) variables() *values {
 	v := &values{vars: assess.Vars{}, findings: map[string][]string{}}
+	if now := r.s.Config.At(r.end); now != &r.s.Config {
+		// Verdicts are about the organisation as it stands when the period ends,
+		// after every dated change of plan, settings or roles.
+		then, s := *r, *r.s
+		s.Config = *now
+		then.s, r = &s, &then
+		v.assume("The configuration is judged as it stands on %s, after the dated changes of the scenario.", r.s.Period.To)
+	}
 	r.scopeValues(v)
 	r.settingValues(v)
 	r.roleValues(v)
@@ -100,6 +108,9 @@ func (r *run) scopeValues(v *values) {
 		switch {
 		case classes[c.class]:
 			text = "yes"
+		case r.likely(c.class):
+			classes[c.class], text, from = true, "yes", "assumed: the role of a group with Cowork makes it likely"
+			v.assume("%s was not declared, but a group that may use Cowork works with it by its role: it counts as present until you say otherwise under workloads.", c.words)
 		case len(r.s.Workloads) == 0:
 			from = assumed
 			v.assume("No workload is declared, so %s is taken as absent.", strings.ToLower(c.words[:1])+c.words[1:])
@@ -144,6 +155,26 @@ func (r *run) scopeValues(v *values) {
 	v.set("committed_days", assess.Int(int64(sc.CommittedDays)), declared)
 	v.set("soc2_categories", assess.Set(sc.SOC2Categories...), declared)
 	v.set("phi_in_uncovered_path", assess.Bool(r.uncoveredPath(classes["phi"])), computed)
+}
+
+// likely reports that the role of members who may use Cowork makes a class of
+// data likely although no workload was declared at all: claims handling at a
+// covered entity, finance at an issuer.
+func (r *run) likely(class string) bool {
+	if len(r.s.Workloads) > 0 {
+		return false
+	}
+	kinds := map[string][]string{"phi": {"covered_entity", "business_associate"}, "icfr": {"issuer"}}[class]
+	persona := map[string]string{"phi": "claims", "icfr": "finance"}[class]
+	if persona == "" || !slices.ContainsFunc(kinds, func(k string) bool { return slices.Contains(r.s.Organisation.Kind, k) }) {
+		return false
+	}
+	for i := range r.dir.Members {
+		if r.enabled[i] && r.dir.Members[i].Persona == persona {
+			return true
+		}
+	}
+	return false
 }
 
 func relianceRank(s string) int { return slices.Index([]string{"none", "relied", "sole"}, s) }

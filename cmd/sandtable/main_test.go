@@ -40,6 +40,9 @@ func TestMain(m *testing.M) {
 // TestScripts runs every script of testdata/script, which read like a session
 // of a user with only the README.
 func TestScripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("what runs at the same time is tested in the packages; .ci/run plays the scripts without -short")
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("..", "..", "testdata", "script"),
 		UpdateScripts:       *update,
