@@ -115,6 +115,10 @@ type Report struct {
 	ToolTexts        Ratio `json:"tool_texts"`
 
 	LateLeaverEvents int64 `json:"late_leaver_events"`
+	// Silences counts spells of more than 24 hours, Saturdays and Sundays (UTC)
+	// not counted, in which a member heard before was not heard. It needs records
+	// in the order of their time.
+	Silences int64 `json:"silences"`
 
 	Content  []string       `json:"content"` // content categories seen on the wire
 	Versions []VersionCount `json:"versions"`
@@ -158,6 +162,7 @@ type Observer struct {
 	r        Report
 	enabled  []bool
 	heard    []bool
+	latest   []int64 // ns of a member's last record; 0 = none yet
 	left     []int64
 	products [8]int64
 	kinds    [64]int64
@@ -202,7 +207,7 @@ func New(cfg Config) *Observer {
 	}
 	if cfg.Directory != nil {
 		n := len(cfg.Directory.Members)
-		o.enabled, o.heard, o.left = make([]bool, n), make([]bool, n), make([]int64, n)
+		o.enabled, o.heard, o.left, o.latest = make([]bool, n), make([]bool, n), make([]int64, n), make([]int64, n)
 		for i := range o.enabled {
 			o.enabled[i] = cfg.Enabled == nil || cfg.Enabled(i)
 			o.left[i] = math.MaxInt64
@@ -303,9 +308,33 @@ func (o *Observer) who(ev *event.Event, timed bool) {
 		return
 	}
 	o.heard[member] = true
+	if timed && ev.Time > o.latest[member] {
+		if o.latest[member] > 0 && silent(o.latest[member], ev.Time) {
+			o.r.Silences++
+		}
+		o.latest[member] = ev.Time
+	}
 	if timed && ev.Time >= o.left[member] {
 		o.r.LateLeaverEvents++
 	}
+}
+
+// silent reports more than 24 hours between two instants, weekends left out.
+func silent(from, to int64) bool {
+	const day = int64(24 * time.Hour)
+	if to-from <= day {
+		return false
+	}
+	if to-from > 5*day { // a week's worth holds a working day whatever the weekend
+		return true
+	}
+	left := to - from
+	for t := from - from%day; t < to; t += day { // whole UTC days that overlap the spell
+		if d := time.Unix(0, t).UTC().Weekday(); d == time.Saturday || d == time.Sunday {
+			left -= min(t+day, to) - max(t, from)
+		}
+	}
+	return left > day
 }
 
 type identity uint8
@@ -522,6 +551,9 @@ func (o *Observer) Report() *Report {
 	r.Silent = []int{}
 	for i, on := range o.enabled {
 		if on {
+			if end := min(o.cfg.To.UnixNano(), o.left[i]); o.latest[i] > 0 && !o.cfg.To.IsZero() && silent(o.latest[i], end) {
+				r.Silences++ // it lasts to the end of the period, or of the job
+			}
 			r.SeatsHeard.add(o.heard[i])
 			if !o.heard[i] {
 				r.Silent = append(r.Silent, i)

@@ -351,3 +351,28 @@ func BenchmarkObserve(b *testing.B) {
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 }
+
+func TestSilent(t *testing.T) {
+	at := func(s string) int64 {
+		x, err := time.Parse("Mon 2006-01-02 15:04", s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x.UnixNano()
+	}
+	for _, c := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"Mon 2026-04-13 09:00", "Tue 2026-04-14 09:00", false},
+		{"Mon 2026-04-13 09:00", "Tue 2026-04-14 09:01", true},
+		{"Fri 2026-04-17 17:00", "Mon 2026-04-20 09:00", false}, // over a weekend
+		{"Fri 2026-04-17 17:00", "Mon 2026-04-20 18:00", true},
+		{"Sat 2026-04-18 10:00", "Mon 2026-04-20 09:00", false},
+		{"Mon 2026-04-13 09:00", "Wed 2026-04-22 09:00", true},
+	} {
+		if got := silent(at(c.from), at(c.to)); got != c.want {
+			t.Errorf("%s to %s: silent %v", c.from, c.to, got)
+		}
+	}
+}

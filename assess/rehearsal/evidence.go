@@ -12,8 +12,12 @@ import (
 // more when the alerts of the period are known.
 func (r *run) readEvidence(alerts int) (*assess.Evidence, error) {
 	floor, _ := r.floor()
+	silences := -1
+	if r.coverage != nil && r.rostered() {
+		silences = int(r.coverage.Silences)
+	}
 	return assess.ReadEvidence(assess.EvidenceFrame{
-		AsOf: r.s.AsOf, From: r.s.Period.From, To: source.Date{Time: r.s.Period.To.Time}, Alerts: alerts, Silences: -1, DesktopFloor: floor,
+		AsOf: r.s.AsOf, From: r.s.Period.From, To: source.Date{Time: r.s.Period.To.Time}, Alerts: alerts, Silences: silences, DesktopFloor: floor,
 	}, r.o.Evidence...)
 }
 
