@@ -260,7 +260,7 @@ func (o *Observer) Observe(ev *event.Event) {
 	}
 	o.who(ev, timed)
 	if ev.Prompt != "" {
-		k := hash(ev.Prompt)
+		k := ev.OfPrompt()
 		o.prompts[k] = o.prompts[k] || ev.Kind == event.UserPrompt
 	}
 	o.judge(ev, s)
@@ -294,17 +294,17 @@ func (o *Observer) name(ev *event.Event) {
 }
 
 func (o *Observer) who(ev *event.Event, timed bool) {
-	member, state := o.member(ev)
+	member, state := ev.Who(o.cfg.Directory)
 	switch state {
-	case missing:
+	case event.NoIdentity:
 		o.r.IdentityMissing++
-	case stranger:
+	case event.Stranger:
 		o.r.IdentityUnknown++
-	case torn:
+	case event.Torn:
 		o.r.IdentityTorn++
 	}
-	o.r.Identity.add(state == matched)
-	if state != matched {
+	o.r.Identity.add(state == event.Matched)
+	if state != event.Matched {
 		return
 	}
 	o.heard[member] = true
@@ -337,60 +337,22 @@ func silent(from, to int64) bool {
 	return left > day
 }
 
-type identity uint8
-
-const (
-	missing identity = iota
-	stranger
-	torn
-	matched
-)
-
-// member finds the one member that every key of the record names. A key nobody
-// has does not contradict one that somebody has: addresses change.
-func (o *Observer) member(ev *event.Event) (int, identity) {
-	found, state := -1, missing
-	for _, k := range [...]string{ev.Account, ev.Email, ev.AccountID} {
-		if k == "" {
-			continue
-		}
-		if state == missing {
-			state = stranger
-		}
-		if o.cfg.Directory == nil {
-			continue
-		}
-		m, ok := o.cfg.Directory.Lookup(k)
-		if !ok && k == ev.Email {
-			m, ok = o.cfg.Directory.Lookup(strings.ToLower(k))
-		}
-		switch {
-		case !ok:
-		case found >= 0 && found != m.Index:
-			return -1, torn
-		default:
-			found, state = m.Index, matched
-		}
-	}
-	return found, state
-}
-
 // judge looks at what a record of its kind could have shown.
 func (o *Observer) judge(ev *event.Event, s *session) {
 	r := &o.r
 	switch ev.Kind {
 	case event.UserPrompt:
 		r.Prompts++
-		o.text(&r.PromptTexts, 0, ev, ev.Has&event.FPromptText != 0 && ev.PromptText != event.Redacted, ev.PromptText, "", "")
+		o.text(&r.PromptTexts, 0, ev, ev.Has&event.FPromptText != 0 && ev.PromptText != event.Redacted, textPrompt, textPrompt)
 	case event.AssistantResponse:
-		o.text(&r.ResponseTexts, 1, ev, ev.Has&event.FResponseText != 0 && ev.ResponseText != event.Redacted, ev.ResponseText, "", "")
+		o.text(&r.ResponseTexts, 1, ev, ev.Has&event.FResponseText != 0 && ev.ResponseText != event.Redacted, textResponse, textResponse)
 	case event.ToolDecision:
 		r.Decisions++
 		if ev.Approval > event.ApprovalUnknown {
 			r.AutoAccept.add(ev.Approval == event.AutoAccept || ev.Approval == event.HookAccept)
 		}
 		if s != nil && ev.ToolUse != "" && ev.Decision == "accept" {
-			s.decided(hash(ev.ToolUse))
+			s.decided(event.Key(ev.ToolUse))
 		}
 	case event.ToolResult:
 		if ev.PathKnown != event.NotApplicable {
@@ -401,17 +363,26 @@ func (o *Observer) judge(ev *event.Event, s *session) {
 		}
 		r.ResultsWithoutSource.add(ev.Has&event.FSource == 0)
 		if s != nil && ev.ToolUse != "" {
-			s.ended(hash(ev.ToolUse))
+			s.ended(event.Key(ev.ToolUse))
 		}
 		there := ev.Has&(event.FInput|event.FParameters) != 0 && ev.Input != event.Redacted
-		o.text(&r.ToolTexts, 2, ev, there, ev.Input, ev.Parameters, "")
+		o.text(&r.ToolTexts, 2, ev, there, textInput, textParameters)
 	case event.APIRequest:
 		r.RequestsWithoutCost.add(ev.CostFrom == event.CostMissing || ev.CostFrom == event.NoCost)
 	}
 }
 
-// text counts a text that could be there and, if it is, looks into it.
-func (o *Observer) text(of *Ratio, category int, ev *event.Event, there bool, texts ...string) {
+// Positions in event.Texts.
+const (
+	textPrompt = iota
+	textResponse
+	textInput
+	textParameters
+)
+
+// text counts the texts first to last of an event, that could be there, and if
+// they are, looks into them.
+func (o *Observer) text(of *Ratio, category int, ev *event.Event, there bool, first, last int) {
 	of.add(there)
 	o.r.ContentEvaluable.add(there)
 	if !there {
@@ -419,13 +390,17 @@ func (o *Observer) text(of *Ratio, category int, ev *event.Event, there bool, te
 	}
 	o.content[category] = true
 	var pan, sad, phi bool
-	for _, t := range texts {
-		if t == "" || t == event.Redacted {
+	for i, t := range ev.Texts() {
+		if i < first || i > last || *t == "" || *t == event.Redacted {
 			continue
 		}
-		pan = pan || alert.Classify(t, "pan")
-		sad = sad || alert.Classify(t, "sad")
-		phi = phi || alert.Classify(t, "phi")
+		marks := ev.Marks[i]
+		if !ev.Looked {
+			marks = alert.Look(*t)
+		}
+		pan = pan || alert.ClassifyLooked(*t, "pan", marks)
+		sad = sad || alert.ClassifyLooked(*t, "sad", marks)
+		phi = phi || alert.ClassifyLooked(*t, "phi", marks)
 	}
 	o.r.PANHits += count(pan)
 	o.r.SADHits += count(sad)
@@ -475,22 +450,12 @@ func coarse(ns int64) int64 {
 	return (s + unit - 1) / unit * unit
 }
 
-// hash is FNV-1a, fixed so that a run repeats. Two ids that collide would count
-// as one; among a million ids the chance is below one in ten million.
-func hash(s string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
-	}
-	return h
-}
-
 func (o *Observer) session(ev *event.Event) *session {
 	if ev.Session == "" {
 		o.r.RecordsWithoutSession++
 		return nil
 	}
-	k := hash(ev.Session)
+	k := ev.OfSession()
 	if o.cur != nil && o.last == k {
 		return o.cur
 	}
