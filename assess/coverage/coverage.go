@@ -157,29 +157,31 @@ const (
 // Observer measures one stream. It keeps no text of any event. Not safe for
 // concurrent use.
 type Observer struct {
-	cfg      Config
-	from, to int64
-	r        Report
-	enabled  []bool
-	heard    []bool
-	latest   []int64 // ns of a member's last record; 0 = none yet
-	left     []int64
-	products [8]int64
-	kinds    [64]int64
-	others   map[string]int64
-	versions map[[2]string]int64
-	content  [len(categories)]bool
-	weeks    []bool
-	skew     map[int64]int64
-	skewed   int64
-	sessions map[uint64]struct{}
-	prompts  map[uint64]bool // true: its user_prompt was seen
-	live     map[uint64]*session
-	last     uint64 // key of cur
-	cur      *session
-	newest   int64
-	ticks    int
-	closed   tally
+	cfg         Config
+	from, to    int64
+	r           Report
+	enabled     []bool
+	heard       []bool
+	latest      []int64 // ns of a member's last record; 0 = none yet
+	left        []int64
+	products    [8]int64
+	kinds       [64]int64
+	others      map[string]*int64
+	versions    map[[2]string]*int64
+	lastVersion [2]string // made last, with its count
+	lastCount   *int64
+	content     [len(categories)]bool
+	weeks       []bool
+	skew        map[int64]int64
+	skewed      int64
+	sessions    map[uint64]struct{}
+	prompts     map[uint64]bool // true: its user_prompt was seen
+	live        map[uint64]*session
+	last        uint64 // key of cur
+	cur         *session
+	newest      int64
+	ticks       int
+	closed      tally
 }
 
 // tally sums what closed sessions showed.
@@ -193,7 +195,7 @@ type tally struct {
 func New(cfg Config) *Observer {
 	o := &Observer{
 		cfg: cfg, from: math.MinInt64, to: math.MaxInt64, newest: math.MinInt64,
-		others: map[string]int64{}, versions: map[[2]string]int64{}, skew: map[int64]int64{},
+		others: map[string]*int64{}, versions: map[[2]string]*int64{}, skew: map[int64]int64{},
 		sessions: map[uint64]struct{}{}, prompts: map[uint64]bool{}, live: map[uint64]*session{},
 	}
 	if !cfg.From.IsZero() {
@@ -245,15 +247,7 @@ func (o *Observer) Observe(ev *event.Event) {
 	} else {
 		o.r.Untimed++
 	}
-	if v := [2]string{ev.ServiceVersion, ev.ScopeVersion}; true {
-		if n, ok := o.versions[v]; ok {
-			o.versions[v] = n + 1
-		} else if len(o.versions) < maxNames {
-			o.versions[[2]string{strings.Clone(v[0]), strings.Clone(v[1])}] = 1
-		} else {
-			o.versions[[2]string{"other", ""}]++
-		}
-	}
+	o.version(ev)
 	if o.cfg.ObservedIsReceive && timed && ev.Has&event.FObserved != 0 {
 		o.skew[coarse(ev.Observed-ev.Time)]++
 		o.skewed++
@@ -276,18 +270,45 @@ func (o *Observer) Observe(ev *event.Event) {
 	}
 }
 
+// version counts the record under its versions. Counts stand behind pointers: to
+// assign to a map replaces the key, and keys here must not be views.
+func (o *Observer) version(ev *event.Event) {
+	v := [2]string{ev.ServiceVersion, ev.ScopeVersion}
+	if o.lastCount != nil && o.lastVersion == v {
+		*o.lastCount++
+		return
+	}
+	n := o.versions[v]
+	if n == nil {
+		if v = [2]string{strings.Clone(v[0]), strings.Clone(v[1])}; len(o.versions) >= maxNames {
+			v = [2]string{"other", ""}
+		}
+		if n = o.versions[v]; n == nil {
+			n = new(int64)
+			o.versions[v] = n
+		}
+		o.lastVersion, o.lastCount = v, n
+	}
+	*n++
+}
+
 func (o *Observer) name(ev *event.Event) {
 	if ev.Kind != event.Other {
 		o.kinds[ev.Kind]++
 		return
 	}
-	if n, ok := o.others[ev.Name]; ok {
-		o.others[ev.Name] = n + 1
-	} else if len(o.others) < maxNames {
-		o.others[strings.Clone(ev.Name)] = 1
-	} else {
-		o.others["other"]++
+	n := o.others[ev.Name]
+	if n == nil {
+		name := strings.Clone(ev.Name)
+		if len(o.others) >= maxNames {
+			name = "other"
+		}
+		if n = o.others[name]; n == nil {
+			n = new(int64)
+			o.others[name] = n
+		}
 	}
+	*n++
 	if ev.Name == "api_request_body" || ev.Name == "api_response_body" {
 		o.content[4] = true
 	}
@@ -417,18 +438,20 @@ func count(b bool) int64 {
 // comparable reports that every path of the call can be held against a folder:
 // absolute, and without steps upwards.
 func comparable(ev *event.Event) bool {
-	paths := ev.Paths
-	if paths == nil {
-		paths = []string{ev.Path}
+	if ev.Paths == nil {
+		return settled(ev.Path)
 	}
-	for _, p := range paths {
-		p = event.CleanPath(p)
-		absolute := strings.HasPrefix(p, "/") || len(p) > 2 && p[1] == ':' && p[2] == '/'
-		if !absolute || strings.Contains(p+"/", "/../") {
+	for _, p := range ev.Paths {
+		if !settled(p) {
 			return false
 		}
 	}
 	return true
+}
+
+func settled(p string) bool {
+	p = event.CleanPath(p)
+	return (strings.HasPrefix(p, "/") || len(p) > 2 && p[1] == ':' && p[2] == '/') && !event.Climbs(p)
 }
 
 // coarse is the absolute value in seconds, rounded up: to the second up to ten
@@ -491,13 +514,13 @@ func (o *Observer) Report() *Report {
 		}
 	}
 	for name, n := range o.others {
-		r.Kinds = append(r.Kinds, Count{name, n})
+		r.Kinds = append(r.Kinds, Count{name, *n})
 	}
 	byName := func(a, b Count) int { return strings.Compare(a.Name, b.Name) }
 	slices.SortFunc(r.Products, byName)
 	slices.SortFunc(r.Kinds, byName)
 	for v, n := range o.versions {
-		r.Versions = append(r.Versions, VersionCount{v[0], v[1], n})
+		r.Versions = append(r.Versions, VersionCount{v[0], v[1], *n})
 	}
 	slices.SortFunc(r.Versions, func(a, b VersionCount) int {
 		if c := dotted(a.Version, b.Version); c != 0 {

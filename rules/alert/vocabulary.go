@@ -494,7 +494,7 @@ func (s *subject) outside(p string) condition.Tri {
 	if form == relative {
 		return condition.Unknown
 	}
-	climbs := strings.Contains(p+"/", "/../")
+	climbs := event.Climbs(p)
 	if climbs {
 		p = path.Clean(p)
 		if form == network { // path.Clean joins the two leading slashes

@@ -8,6 +8,7 @@
 package event
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -310,6 +311,43 @@ func (e *Event) Who(dir *org.Directory) (member int32, id Identity) {
 		}
 	}
 	return member, id
+}
+
+// Clone is a copy whose texts depend on no other memory.
+func (e *Event) Clone() *Event {
+	x := *e
+	for _, s := range [...]*string{&x.Name, &x.Service, &x.ServiceVersion, &x.Scope, &x.ScopeVersion, &x.OS, &x.Surface, &x.Terminal, &x.DeploymentMode,
+		&x.Session, &x.Prompt, &x.UserID, &x.Email, &x.Account, &x.AccountID, &x.Organisation, &x.Tool, &x.ToolUse, &x.Decision, &x.Source,
+		&x.ToolSource, &x.ServerScope, &x.Parameters, &x.Input, &x.ErrorType, &x.Error, &x.PromptText, &x.ResponseText, &x.Command,
+		&x.Model, &x.Request, &x.QuerySource, &x.Speed, &x.Agent, &x.Plugin, &x.PluginHash, &x.Marketplace, &x.Skill, &x.MCPServerAttr, &x.MCPToolAttr,
+		&x.ConnStatus, &x.FromMode, &x.ToMode, &x.Body, &x.Trace, &x.Span, &x.SeverityText,
+		&x.MCPServer, &x.MCPTool, &x.Path, &x.CommandLine, &x.ToolKey, &x.SkillName} {
+		*s = strings.Clone(*s)
+	}
+	for _, list := range [...]*[]string{&x.HostPaths, &x.Paths} {
+		*list = slices.Clone(*list)
+		for i, s := range *list {
+			(*list)[i] = strings.Clone(s)
+		}
+	}
+	x.Extra = slices.Clone(x.Extra)
+	for i := range x.Extra {
+		a := &x.Extra[i]
+		a.Key = strings.Clone(a.Key)
+		switch v := a.Value.(type) {
+		case string:
+			a.Value = strings.Clone(v)
+		case Nested:
+			a.Value = Nested(strings.Clone(string(v)))
+		case []string:
+			list := slices.Clone(v)
+			for j, s := range list {
+				list[j] = strings.Clone(s)
+			}
+			a.Value = list
+		}
+	}
+	return &x
 }
 
 // When is Time as a time.Time in UTC.
