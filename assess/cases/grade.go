@@ -203,7 +203,7 @@ func (w *World) fact(path string) (any, bool) {
 		return f.Contested, true
 	}
 	if what == "reason" {
-		return a.Reason, true
+		return a.Reason(), true
 	}
 	if a.Record == nil {
 		return "", strings.HasPrefix(what, "params.") || what == "statement" || what == "since" || what == "verified"

@@ -420,13 +420,13 @@ func (t *Term) Text(asOf source.Date, plan string, st Style) (string, error) {
 func FactLine(facts *platform.Catalogue, id string, asOf source.Date, plan string) string {
 	a := facts.At(id, platform.Query{AsOf: asOf, Plan: plan, Mode: "local", Exam: true})
 	if a.Record == nil {
-		return hang("  ", id+": "+a.Reason)
+		return hang("  ", id+": "+a.Reason())
 	}
 	note := ""
 	if a.Contested {
 		note = " [contested: " + strings.TrimSpace(a.Fact.Footnote) + "]"
 	}
-	return hang("  ", fmt.Sprintf("%s = %s. %s %s%s", id, a.Value, strings.TrimSpace(a.Record.Statement), a.Reason, note))
+	return hang("  ", fmt.Sprintf("%s = %s. %s %s%s", id, a.Value, strings.TrimSpace(a.Record.Statement), a.Reason(), note))
 }
 
 // FactHistory is everything that is recorded of a fact, in order of time.
