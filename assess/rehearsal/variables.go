@@ -290,6 +290,9 @@ func (r *run) settingValues(v *values) {
 	if st.ComplianceAPI.Given() {
 		v.set("capi_on_since", assess.Text(st.ComplianceAPI.String()), declared)
 	}
+	if st.RetentionDays != nil {
+		v.set("own_retention_days", assess.Int(int64(*st.RetentionDays)), declared)
+	}
 	v.set("own_export_days", assess.Int(int64(st.ExportEveryDays)), declared)
 	v.set("own_store_days", assess.Int(int64(st.ExportKeepDays)), declared)
 	if st.PersonalSeats != nil {

@@ -110,6 +110,7 @@ type Settings struct {
 	SettingsBaseline  *bool       `yaml:"settings_baseline"`
 	HIPAAConfigProven *bool       `yaml:"hipaa_configuration_proven"`
 	ComplianceAPI     source.Date `yaml:"compliance_api_since"`
+	RetentionDays     *int        `yaml:"retention_days"` // the organisation's own finite period, where one is set
 	ExportEveryDays   int         `yaml:"own_export_every_days"`
 	ExportKeepDays    int         `yaml:"own_export_kept_days"`
 	PersonalSeats     *int        `yaml:"personal_seats"`
