@@ -375,7 +375,10 @@ func verdictRank(v Verdict) int {
 
 // workload judges one declared use by the frameworks its data classes switch on.
 func (m *Model) workload(s *state, w *WorkloadResult, fes []frameworkEval) {
-	by := map[string]string{"phi": "hipaa", "icfr": "sox", "chd": "pci-dss", "confidential": "soc2"}
+	by := map[string]string{}
+	for i := range m.classes {
+		by[m.classes[i].Id] = m.classes[i].Framework.Value
+	}
 	var sub []frameworkEval
 	var names []string
 	for _, d := range w.Data {

@@ -92,7 +92,7 @@ type state struct {
 	asOf      source.Date
 	plan      string
 	arr       []string
-	simulated bool // evidence that cannot show operation: simulated, or a period under 28 days
+	simulated bool // evidence that cannot show operation: simulated, or a period too short for that
 	sim       bool // evidence_kind is simulated
 	predDone  []bool
 	predVal   []condition.Tri
@@ -115,8 +115,6 @@ type elementEval struct {
 	because   string       // in words, where they were asked for
 	operating bool         // held back because simulated evidence shows no operation
 }
-
-const minOperatingDays = 28 // the lesson's four clean weeks; operating elements need at least as many
 
 func (m *Model) newState(in *Inputs) (*state, error) { return m.stateWith(in, nil, nil) }
 
@@ -167,7 +165,7 @@ func (m *Model) stateWith(in *Inputs, over Vars, base *state) (*state, error) {
 		s.outrank()
 	}
 	s.sim = s.get("evidence_kind").Text != "observed"
-	s.simulated = s.sim || s.get("period_days").Int < minOperatingDays
+	s.simulated = s.sim || s.get("period_days").Int < s.m.operating
 	if base != nil && base.asOf == s.asOf && base.plan == s.plan && slices.Equal(base.arr, s.arr) {
 		s.base = base
 	}
@@ -176,10 +174,12 @@ func (m *Model) stateWith(in *Inputs, over Vars, base *state) (*state, error) {
 
 // outrank sets the data classes that the stream was seen to hold.
 func (s *state) outrank() {
-	for _, d := range []struct{ hits, class string }{{"phi_hits", "phi_present"}, {"pan_hits", "chd_present"}, {"sad_hits", "chd_present"}} {
-		if h := s.get(d.hits); h.Known && h.Int > 0 {
-			if c := &s.vals[s.m.varIndex[d.class]]; !c.Known || !c.Bool {
-				*c = Bool(true).From("detected in the stream")
+	for i := range s.m.classes {
+		for _, t := range s.m.classes[i].Hits {
+			if h := s.get(t.Value); h.Known && h.Int > 0 {
+				if c := &s.vals[s.m.varIndex[s.m.classes[i].Variable.Value]]; !c.Known || !c.Bool {
+					*c = Bool(true).From("detected in the stream")
+				}
 			}
 		}
 	}
@@ -374,7 +374,7 @@ func (s *state) compute(el *element, words bool) (ev elementEval) {
 			case s.sim:
 				ev.because = "simulated evidence cannot show that a control operated (in the rehearsal: " + ev.because + ")"
 			default:
-				ev.because = fmt.Sprintf("the period is shorter than %d days (in it: %s)", minOperatingDays, ev.because)
+				ev.because = fmt.Sprintf("the period is shorter than %d days (in it: %s)", s.m.operating, ev.because)
 			}
 		}
 	}

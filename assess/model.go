@@ -27,6 +27,8 @@ type Model struct {
 	varIndex        map[string]int
 	preds           []predicate
 	predIndex       map[string]int
+	classes         []DataClass
+	operating       int64 // days
 	atts            map[string]*attestation
 	attOrder        []string
 	elements        map[string]*element
@@ -64,6 +66,24 @@ type variable struct {
 	Means   string `yaml:"means,required"`
 	Unknown string `yaml:"unknown"`
 }
+
+// DataClass is a class of data that decides what applies.
+type DataClass struct {
+	Id        string        `yaml:"id,required,enum=phi|icfr|chd|confidential"`
+	Title     string        `yaml:"title,required"`
+	Variable  source.Text   `yaml:"variable,required"`
+	Framework source.Text   `yaml:"framework,required"`
+	Hits      []source.Text `yaml:"hits"` // counts of the stream that show it
+	// Likely is what makes it likely where no work is declared: one of the kinds,
+	// with a member of one of the personas who has Cowork.
+	Likely struct {
+		Kinds    []string `yaml:"kinds"`
+		Personas []string `yaml:"personas"`
+	} `yaml:"likely"`
+}
+
+// DataClasses are the classes of data in the order reports name them.
+func (m *Model) DataClasses() []DataClass { return m.classes }
 
 type predicate struct {
 	Name    string        `yaml:"name,required"`
@@ -204,8 +224,10 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 		}
 	}
 	var vocab struct {
-		Version   int        `yaml:"version"`
-		Variables []variable `yaml:"variables,required"`
+		Version   int         `yaml:"version"`
+		Operating int64       `yaml:"operating_days,required"`
+		Classes   []DataClass `yaml:"classes,required"`
+		Variables []variable  `yaml:"variables,required"`
 	}
 	var preds struct {
 		Predicates []predicate `yaml:"predicates,required"`
@@ -258,6 +280,7 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 		m.disputes = append(m.disputes, DisputeNote{d.Id, d.Question, d.SideA, d.SideB, d.Ours})
 	}
 	m.vars, m.preds = vocab.Variables, preds.Predicates
+	m.classes, m.operating = vocab.Classes, vocab.Operating
 	for i := range atts.Attestations {
 		a := &atts.Attestations[i]
 		m.atts[a.Id] = a
@@ -268,6 +291,7 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 	m.compileFacts(&ps)
 	m.compileElements(elems.Elements, &ps)
 	m.compileFrameworks(&ps)
+	m.checkClasses(&ps)
 	verdictFacts := maps.Clone(m.readFacts)
 	m.compilePropositions(&props, &ps)
 	m.compileControls(&ctl, &ps)
@@ -552,6 +576,19 @@ func (m *Model) compileFrameworks(ps *source.Problems) {
 					o.cappers = append(o.cappers, slices.Index(fw.Obligations, capper))
 				}
 			}
+		}
+	}
+}
+
+func (m *Model) checkClasses(ps *source.Problems) {
+	for _, c := range m.classes {
+		for _, t := range append([]source.Text{c.Variable}, c.Hits...) {
+			if _, ok := m.varIndex[t.Value]; !ok {
+				ps.Add(t.At, adviceNearest(t.Value, m.variableNames()), "data class %s: %q is not a variable", c.Id, t.Value)
+			}
+		}
+		if !slices.ContainsFunc(m.Frameworks, func(fw *Framework) bool { return fw.Id.Value == c.Framework.Value }) {
+			ps.Add(c.Framework.At, "", "data class %s: %q is not a framework", c.Id, c.Framework.Value)
 		}
 	}
 }

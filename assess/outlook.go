@@ -228,8 +228,8 @@ func (s *state) elementStates() map[string]elementState {
 func (m *Model) Controls(in Inputs) ([]ControlResult, error) {
 	in.Vars = in.Vars.Clone()
 	in.Vars["evidence_kind"] = Text("observed")
-	if d := in.Vars["period_days"]; d.Int < minOperatingDays {
-		in.Vars["period_days"] = Int(minOperatingDays)
+	if d := in.Vars["period_days"]; d.Int < m.operating {
+		in.Vars["period_days"] = Int(m.operating)
 	}
 	s, err := m.newState(&in)
 	if err != nil {
