@@ -289,8 +289,8 @@ func (r *run) settingValues(v *values) {
 	if st.ComplianceAPI.Given() {
 		v.set("capi_on_since", assess.Text(st.ComplianceAPI.String()), declared)
 	}
-	if st.RetentionDays != nil {
-		v.set("own_retention_days", assess.Int(int64(*st.RetentionDays)), declared)
+	if o.Retention > 0 {
+		v.set("own_retention_days", assess.Int(int64(o.Retention)), declared)
 	}
 	v.set("own_export_days", assess.Int(int64(st.ExportEveryDays)), declared)
 	v.set("own_store_days", assess.Int(int64(st.ExportKeepDays)), declared)

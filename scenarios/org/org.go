@@ -32,7 +32,7 @@ type Organisation struct {
 	Client       string             `yaml:"client"`   // who the report is for
 	Preparer     string             `yaml:"preparer"` // who prepared it
 	Settings     Settings           `yaml:"settings"`
-	Retention    int                `yaml:"transcript_retention_days"` // custom Compliance API retention; 0 = default
+	Retention    int                `yaml:"transcript_retention_days"` // the organisation's own finite retention; 0 = the vendor's period
 
 	Turnover  *Turnover         `yaml:"turnover"`                         // synthetic joiners and leavers; nil: nobody comes or goes
 	Toggles   map[string]bool   `yaml:"toggles"`                          // organisation switch of a capability that Settings does not name
@@ -110,7 +110,6 @@ type Settings struct {
 	SettingsBaseline  *bool       `yaml:"settings_baseline"`
 	HIPAAConfigProven *bool       `yaml:"hipaa_configuration_proven"`
 	ComplianceAPI     source.Date `yaml:"compliance_api_since"`
-	RetentionDays     *int        `yaml:"retention_days"` // the organisation's own finite period, where one is set
 	ExportEveryDays   int         `yaml:"own_export_every_days"`
 	ExportKeepDays    int         `yaml:"own_export_kept_days"`
 	PersonalSeats     *int        `yaml:"personal_seats"`
