@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -300,7 +301,7 @@ func (g gate) Charge(m int, t time.Time, micros int64) { g.ledger.Charge(m, t, m
 // stream opens the captures, or plays the scenario and opens what it wrote.
 func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 	if r.observed {
-		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin})
+		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
 	}
 	to, path := r.o.StreamTo, r.o.StreamPath
 	if to == nil {
@@ -334,7 +335,7 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 		return nil, err
 	}
 	r.written = &Stream{Events: w.Events(), PlainBytes: w.PlainBytes(), PackedBytes: w.PackedBytes(), PlainSHA256: w.SHA256()}
-	return stream.Open([]string{path}, stream.Options{})
+	return stream.Open([]string{path}, stream.Options{Borrow: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
 }
 
 // discard removes the temporary stream, if it is ours.
@@ -359,7 +360,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		// Noon: a membership that starts today has spread by then.
 		Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day.Add(12*time.Hour)) },
 	})
-	opts := replay.Options{From: r.from, Until: r.to, Prices: r.prices}
+	opts := replay.Options{From: r.from, Until: r.to, Prices: r.prices, Directory: r.dir, SideBySide: runtime.GOMAXPROCS(0) > 1}
 	if r.observed {
 		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
 	}
@@ -370,12 +371,12 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	if r.written != nil {
 		total = r.written.Events
 	}
-	err := src.Each(ctx, func(b *otlp.Batch) error {
-		rp.Add(b.Events)
-		if n += int64(len(b.Events)); n%4096 < int64(len(b.Events)) {
+	err := src.EachBlock(ctx, func(b *otlp.Batch) error {
+		before := n
+		if n += int64(len(b.Events)); n/4096 > before/4096 {
 			r.o.Progress("replaying", n, total)
 		}
-		return nil
+		return rp.Take(b)
 	})
 	if err != nil {
 		return err

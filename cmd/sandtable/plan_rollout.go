@@ -17,7 +17,6 @@ import (
 	"github.com/sandtable-dev/sandtable/rules/rbac/rollout"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/platform"
-	"github.com/sandtable-dev/sandtable/simulate/otlp"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
 	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
@@ -173,7 +172,7 @@ func pass(ctx context.Context, s *scenarios.Scenario, streams []string, observer
 		return err
 	}
 	rp := replay.New(replay.Options{From: s.Period.From.Time, Until: s.Period.To.Time.AddDate(0, 0, 1)}, observers...)
-	if err := src.Each(ctx, func(b *otlp.Batch) error { rp.Add(b.Events); return nil }); err != nil {
+	if err := src.EachBlock(ctx, rp.Take); err != nil {
 		return err
 	}
 	rp.Close()

@@ -94,12 +94,8 @@ func (l *Ledger) Observe(ev *event.Event) {
 }
 
 func (l *Ledger) who(ev *event.Event) int {
-	for _, k := range [...]string{ev.Account, ev.Email, ev.AccountID} {
-		if i, ok := l.member(k); ok {
-			return i
-		}
-	}
-	return Unattributed
+	m, _ := ev.Who(l.dir)
+	return int(m) // -1 is Unattributed
 }
 
 func (l *Ledger) block(ev *event.Event, member int, t time.Time, v Verdict, micros int64) {
