@@ -149,6 +149,7 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 		in.Spend = append(in.Spend, l)
 	}
 	in.MemberSpend = memberSpend(r.Spend.Members)
+	in.SpendWeeks = r.Spend.Weeks
 	in.Fans = outlook(r)
 	in.Coverage = coverageLines(r.Coverage)
 	for _, f := range r.Matrix.Flags {

@@ -205,6 +205,9 @@ func (c *checker) organisation() {
 	case o.Seats > MaxSeats:
 		c.ps.Add(o.At, "play a part of the organisation", "organisation: %d seats, at most %d are played", o.Seats, MaxSeats)
 	}
+	if o.Retention < 0 {
+		c.ps.Add(o.At, "leave transcript_retention_days out where the vendor's own period holds", "organisation: transcript_retention_days: %d, expected at least 1", o.Retention)
+	}
 	if t := o.Turnover; t != nil {
 		if c.Roster.Value != "" {
 			c.ps.Add(t.At, "the roster has the columns joined, left and removed", "turnover is for synthetic members, and this scenario has a roster")

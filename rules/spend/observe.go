@@ -149,6 +149,7 @@ type Summary struct {
 	Unattributed Bucket        `json:"unattributed"`
 	Members      []MemberSpend `json:"members"`
 	Groups       []GroupSpend  `json:"groups"`
+	Weeks        []GroupWeek   `json:"weeks"`
 	Months       []MonthSpend  `json:"months"`
 	WouldBlock   []Blocked     `json:"would_have_blocked"`
 	Alerts       []Alert       `json:"alerts"`
@@ -227,6 +228,7 @@ func (l *Ledger) Summary() Summary {
 	if l.rules.SeatBased && l.rules.Included == 0 {
 		s.Notes = append(s.Notes, "included usage of seats is not stated; blocks may be shown too early")
 	}
+	s.Weeks = l.weeks()
 	group := map[[2]int]*GroupSpend{}
 	for i := range l.accounts {
 		for _, m := range l.accounts[i].months {
