@@ -179,7 +179,7 @@ func (s *state) result(ev *obligationEval, findings map[string][]string) obligat
 		}
 		r.Elements = append(r.Elements, er)
 		if p.essential && decides(ev.verdict, e.state) {
-			r.Reasons = append(r.Reasons, p.el.Name+": "+e.because+".")
+			r.Reasons = append(r.Reasons, s.reason(p.el, e))
 		}
 	}
 	if c := s.caveat(ev); c != "" {
@@ -213,6 +213,14 @@ func (s *state) caveat(ev *obligationEval) string {
 		}
 	}
 	return strings.ReplaceAll(ev.o.Caveat, "{read}", read.String())
+}
+
+// reason says in one sentence why an element is in its state.
+func (s *state) reason(el *element, e *elementEval) string {
+	if el.att != nil && e.because == neverAttested {
+		return "Not attested: " + strings.TrimSuffix(el.att.Says, ".") + "."
+	}
+	return el.Name + ": " + e.because + "."
 }
 
 // decides reports that a state is one that made the verdict what it is.
@@ -435,11 +443,11 @@ func (m *Model) answer(s *state, rq Request, posture string, fes []frameworkEval
 		var plat []string
 		for _, ob := range fe.obs {
 			if ob.verdict == GapNoConfiguration && ob.o.Weight == "req" {
-				plat = append(plat, ob.o.Citation+" ("+ob.o.Title+")")
+				plat = append(plat, ob.o.Title+" ("+ob.o.Citation+")")
 			}
 		}
 		if len(plat) > 0 {
-			because := fmt.Sprintf("%s: %s. No configuration closes %s.", fe.fw.Title, lowerFirst(PostureName(fe.posture)), strings.Join(plat, " and "))
+			because := fmt.Sprintf("%s: %s. No configuration closes: %s.", fe.fw.Title, lowerFirst(PostureName(fe.posture)), strings.Join(plat, "; "))
 			for i := range fe.obs {
 				ob := &fe.obs[i]
 				if ob.verdict != GapNoConfiguration || ob.o.Weight != "req" {
@@ -449,7 +457,7 @@ func (m *Model) answer(s *state, rq Request, posture string, fes []frameworkEval
 					because += " " + c
 				}
 				if ob.o.Dispute.Value != "" {
-					because += fmt.Sprintf(" Practitioners disagree on %s (%s); this is our reading.", ob.o.Citation, ob.o.Dispute.Value)
+					because += fmt.Sprintf(" Practitioners disagree on %s; this is our reading.", lowerFirst(ob.o.Title))
 				}
 			}
 			an.Because = append(an.Because, because)
@@ -521,7 +529,7 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 			if then[id] == now[id] {
 				continue
 			}
-			names = append(names, fmt.Sprintf("%s (%s to %s)", ob.o.Citation, lowerFirst(now[id].String()), lowerFirst(then[id].String())))
+			names = append(names, fmt.Sprintf("%s, from %q to %q", ob.o.Title, lowerFirst(now[id].String()), lowerFirst(then[id].String())))
 		}
 	}
 	all := m.facts.Changes(s.asOf, latest)
@@ -546,9 +554,9 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 	case len(names) == 0:
 		a.Answer.ChangedStrip += "; none moves a verdict for this configuration."
 	case len(names) > 6:
-		a.Answer.ChangedStrip += fmt.Sprintf(" and %d verdicts move, among them %s.", len(names), strings.Join(names[:6], ", "))
+		a.Answer.ChangedStrip += fmt.Sprintf(" and %d verdicts move, among them %s.", len(names), strings.Join(names[:6], "; "))
 	default:
-		a.Answer.ChangedStrip += "; verdicts that move: " + strings.Join(names, ", ") + "."
+		a.Answer.ChangedStrip += ". Verdicts that move: " + strings.Join(names, "; ") + "."
 	}
 	return nil
 }

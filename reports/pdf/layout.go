@@ -133,7 +133,7 @@ const (
 
 func (c *composer) document(d *reports.Document) []box {
 	var board, rest []box
-	for _, s := range d.Sections {
+	for at, s := range d.Sections {
 		c.scale = 1
 		if s.Small {
 			c.scale = 0.88
@@ -145,6 +145,15 @@ func (c *composer) document(d *reports.Document) []box {
 			c.scale -= 0.02
 			c.marks = c.marks[:n]
 			boxes = c.section(s)
+		}
+		// And a chapter that spills a few lines over is drawn together, so that no page
+		// stands nearly empty.
+		if alone := s.NewPage && !s.OnePage && !s.Small && (at+1 == len(d.Sections) || d.Sections[at+1].NewPage); alone {
+			for least := 0.9; spills(c.geo, boxes) && c.scale > least; {
+				c.scale -= 0.02
+				c.marks = c.marks[:n]
+				boxes = c.section(s)
+			}
 		}
 		if s.Board {
 			for i := range boxes {
@@ -201,6 +210,17 @@ func (c *composer) contents() []box {
 		}})
 	}
 	return c.out
+}
+
+// spills reports whether the last of several pages would hold little.
+func spills(g geometry, boxes []box) bool {
+	pages := paginate(g, boxes)
+	if len(pages) < 2 {
+		return false
+	}
+	last := pages[len(pages)-1].boxes
+	end := last[len(last)-1]
+	return end.y+end.box.h-g.top < 0.12*g.body()
 }
 
 func height(boxes []box) float64 {
@@ -654,6 +674,9 @@ func (c *composer) tally(t reports.Tally) {
 	}
 }
 
+// wholeTable is the share of a page below which a table is not broken.
+const wholeTable = 0.3
+
 func (c *composer) table(t reports.Table) {
 	n := len(t.Head)
 	if n == 0 {
@@ -717,11 +740,21 @@ func (c *composer) table(t reports.Table) {
 		}
 		c.row(cols, size, 1.34, pad, 0, func(p *painter, y, h float64) { p.rule(x0, y+h, full, line, 0.2) }, head)
 	}
+	last := len(c.out)
 	if t.Note != "" {
 		if len(t.Rows) > 0 {
 			c.out[len(c.out)-1].keep = true
 		}
 		c.lines(c.regular, sizeSmall, muted, c.x, c.w, t.Note, style{gap: 1.6, leading: 1.4})
+	}
+	// A short table stays whole. Of a long one the last rows go over together: a
+	// page with a single row reads as a mistake.
+	from := max(at, last-3)
+	if height(c.out[at:]) < wholeTable*c.geo.body() {
+		from = at
+	}
+	for i := from; i < last-1; i++ {
+		c.out[i].keep = true
 	}
 }
 
