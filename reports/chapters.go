@@ -179,7 +179,7 @@ func (b *builder) notice() {
 	rules = append(rules, "Keep such files out of every folder and connector that Cowork can reach, also when you work on something else.",
 		"Do not move the work to a personal account: there it is seen by nobody.",
 		"If it happened already, say so today. Nobody is blamed for asking.")
-	b.add(Section{ID: "notice", Title: "Interim notice for the teams concerned", Level: 2, NewPage: true, Blocks: []Block{
+	b.add(Section{ID: "notice", Title: "Interim notice for the teams concerned", Level: 2, NewPage: len(b.themes) > 0, Blocks: []Block{
 		Paragraph{Text: "Ready to be sent once its owner has read it."},
 		Notice{Title: "Use of Claude Cowork until further notice", Head: []KeyValue{{"To", or(strings.Join(to, ", "), "All teams with Cowork")}, {"From", "________________"}, {"Valid from", or(longDay(a.AsOf), "________________") + ", until it is withdrawn"}},
 			Blocks: []Block{Paragraph{Text: "We have looked at what Cowork can show an auditor, and where it cannot we hold back. From today:"}, Bullets{rules},

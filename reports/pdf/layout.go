@@ -55,7 +55,7 @@ func (g geometry) body() float64 { return g.h - g.top - g.bottom }
 
 var (
 	a4     = geometry{"A4", 210, 297, 20, 20, 24, 22, 104}
-	letter = geometry{"Letter", 215.9, 279.4, 22, 22, 23, 21, 96}
+	letter = geometry{"Letter", 215.9, 279.4, 22, 22, 23, 21, 100}
 )
 
 func paper(name string) geometry {
@@ -133,29 +133,41 @@ const (
 
 func (c *composer) document(d *reports.Document) []box {
 	var board, rest []box
-	for at, s := range d.Sections {
-		c.scale = 1
-		if s.Small {
-			c.scale = 0.88
+	for from := 0; from < len(d.Sections); {
+		// What stands between two page breaks is set together.
+		to := from + 1
+		for to < len(d.Sections) && !d.Sections[to].NewPage && d.Sections[to].Board == d.Sections[from].Board {
+			to++
 		}
+		chapter := d.Sections[from:to]
 		n := len(c.marks)
-		boxes := c.section(s)
-		// A page that is meant to be one page is set smaller before it is broken.
-		for s.OnePage && height(boxes) > c.geo.body() && c.scale > 0.72 {
-			c.scale -= 0.02
+		set := func(scale float64) []box {
 			c.marks = c.marks[:n]
-			boxes = c.section(s)
+			var out []box
+			for _, s := range chapter {
+				c.scale = scale
+				if s.Small {
+					c.scale *= 0.88
+				}
+				out = append(out, c.section(s)...)
+			}
+			return out
 		}
-		// And a chapter that spills a few lines over is drawn together, so that no page
-		// stands nearly empty.
-		if alone := s.NewPage && !s.OnePage && !s.Small && (at+1 == len(d.Sections) || d.Sections[at+1].NewPage); alone {
-			for least := 0.9; spills(c.geo, boxes) && c.scale > least; {
-				c.scale -= 0.02
-				c.marks = c.marks[:n]
-				boxes = c.section(s)
+		boxes := set(1)
+		switch scale := 1.0; {
+		case chapter[0].OnePage: // smaller before it is broken
+			for ; height(boxes) > c.geo.body() && scale > 0.72; boxes = set(scale) {
+				scale -= 0.02
+			}
+		case spills(c.geo, boxes): // a few lines over are drawn together, so that no page stands nearly empty
+			for ; spills(c.geo, boxes) && scale > 0.9; boxes = set(scale) {
+				scale -= 0.02
+			}
+			if spills(c.geo, boxes) { // it did not help
+				boxes = set(1)
 			}
 		}
-		if s.Board {
+		if chapter[0].Board {
 			for i := range boxes {
 				boxes[i].board = true
 			}
@@ -163,6 +175,7 @@ func (c *composer) document(d *reports.Document) []box {
 		} else {
 			rest = append(rest, boxes...)
 		}
+		from = to
 	}
 	all := board
 	c.scale = 1
@@ -185,6 +198,16 @@ func (c *composer) contents() []box {
 	c.underline()
 	c.out[0].mark, c.out[0].newPage = m, true
 	const pageW, indent = 12.0, 10.0
+	tight := 1.0 // a list of a few lines more than a page is drawn together
+	entries := 0
+	for _, t := range marks {
+		if t.level <= 1 {
+			entries++
+		}
+	}
+	if full := float64(entries) * 5.6; full > c.geo.body()-18 {
+		tight = max(0.8, (c.geo.body()-18)/full)
+	}
 	for _, t := range marks {
 		if t.level > 1 || t.title == "" || t.board && t.no == "" { // the cover needs no entry
 			continue
@@ -193,7 +216,8 @@ func (c *composer) contents() []box {
 		if t.level == 0 {
 			fc, size, gap, col = c.bold, sizeBody, 2.4, navy
 		}
-		lh := size * mmPerPoint * 1.38
+		gap *= tight * tight
+		lh := size * mmPerPoint * 1.38 * tight
 		x := c.x + indent*float64(t.level)
 		noW := indent
 		title := fit(fc, size, t.title, c.w-indent*float64(t.level)-noW-pageW)
