@@ -96,6 +96,9 @@ func jsonOrErr(v any, err error) ([]byte, error) {
 	return JSON(v)
 }
 
+// RosterScenario is the format of a scenario that names members.
+const RosterScenario = "scenario with a roster"
+
 // ResultManifest is the manifest of a result's bundle; Commit adds the files.
 func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 	a := r.Assessment
@@ -107,7 +110,7 @@ func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 	if r.Scenario.Roster.Value != "" { // the scenario names members: it is told, not copied
 		sum := sha256.Sum256(r.Scenario.File.Data)
 		m.InputsNotCopied = append(m.InputsNotCopied, InputInfo{Name: filepath.Base(r.Scenario.File.Name), SHA256: hex.EncodeToString(sum[:]),
-			Size: int64(len(r.Scenario.File.Data)), Format: "scenario with a roster", Records: int64(r.Assessment.Counters.Members)})
+			Size: int64(len(r.Scenario.File.Data)), Format: RosterScenario, Records: int64(r.Assessment.Counters.Members)})
 	}
 	for _, e := range r.Evidence {
 		m.InputsNotCopied = append(m.InputsNotCopied, InputInfo{Name: e.What, SHA256: e.SHA256, Size: e.Size, Format: e.Class})

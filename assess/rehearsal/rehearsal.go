@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"slices"
@@ -49,6 +50,9 @@ type Options struct {
 	// again once StreamTo is closed. Both left out means a temporary file.
 	StreamTo   io.WriteCloser
 	StreamPath string
+	// Data are facts, prices, frameworks and rule packs in a folder laid out as the
+	// inputs of a bundle; nil means those shipped with this version.
+	Data fs.FS
 	// Key of the pseudonyms. A simulated run without one derives it from the
 	// seed; a capture needs one.
 	Key            []byte
@@ -138,16 +142,10 @@ func prepare(o Options) (*run, error) {
 		from: s.Period.From.Time, to: s.Period.To.Time.AddDate(0, 0, 1)}
 	r.end = r.to.Add(-time.Second)
 	var err error
-	if r.model, err = assess.Default(); err != nil {
+	if err = r.loadData(); err != nil {
 		return nil, err
 	}
-	if r.facts, err = platform.Facts(); err != nil {
-		return nil, err
-	}
-	if r.prices, err = platform.Prices(); err != nil {
-		return nil, err
-	}
-	if r.rules, r.packs, err = loadRules(s); err != nil {
+	if r.rules, r.packs, err = loadRules(s, o.Data); err != nil {
 		return nil, err
 	}
 	if err := r.checkNames(); err != nil {
@@ -187,6 +185,28 @@ func prepare(o Options) (*run, error) {
 		}
 	}
 	return r, nil
+}
+
+// loadData takes facts, prices and the model as shipped, or from the folder given.
+func (r *run) loadData() (err error) {
+	if r.o.Data == nil {
+		if r.model, err = assess.Default(); err != nil {
+			return err
+		}
+		if r.facts, err = platform.Facts(); err != nil {
+			return err
+		}
+		r.prices, err = platform.Prices()
+		return err
+	}
+	if r.facts, err = platform.LoadFacts(r.o.Data); err != nil {
+		return err
+	}
+	if r.prices, err = platform.LoadPrices(r.o.Data); err != nil {
+		return err
+	}
+	r.model, err = assess.Load(r.o.Data, r.facts)
+	return err
 }
 
 // fact asks for a fact, or one of its parameters, on the as-of day.

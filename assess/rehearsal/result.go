@@ -174,7 +174,7 @@ func (r *run) result() (*Result, error) {
 		row := assess.RuleRow{ID: p.ID, Title: p.Title, Catches: strings.TrimSpace(rule.Catches), Severity: rule.Severity,
 			Reached: p.Reached, Evaluable: p.Evaluable, Matched: p.Matched, Alerts: int(p.Alerts)}
 		if len(p.NotEvaluable) > 0 {
-			row.WhyNot = fmt.Sprintf("%s (%d)", p.NotEvaluable[0].Text, p.NotEvaluable[0].Count)
+			row.WhyNot = fmt.Sprintf("%s in %d of the records", p.NotEvaluable[0].Text, p.NotEvaluable[0].Count)
 		}
 		res.Rules = append(res.Rules, row)
 	}
