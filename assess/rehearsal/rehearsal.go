@@ -62,6 +62,9 @@ type Options struct {
 	// of a small scenario: the outlook of the month, the timeline, and what would
 	// change the answer.
 	Brief bool
+	// Settled says that the phases of the rollout start as the scenario has them: it
+	// comes from Schedule, or gates are only to report.
+	Settled bool
 	// Progress is told what goes on: a stage and how far it is. Total is 0 when
 	// nobody knows.
 	Progress func(stage string, done, total int64)
@@ -75,10 +78,15 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if len(o.Key) == 0 && len(o.Streams) > 0 {
 		return nil, fmt.Errorf("rehearsal: a capture needs a key for its pseudonyms")
 	}
+	o, held, err := o.schedule(ctx)
+	if err != nil {
+		return nil, err
+	}
 	r, err := prepare(o.withKey())
 	if err != nil {
 		return nil, err
 	}
+	r.held = held
 	src, err := r.stream(ctx)
 	if err != nil {
 		return nil, err
@@ -128,6 +136,9 @@ type run struct {
 	alerts    *alert.Engine
 	coverage  *coverage.Report
 	analytics *analytics.Report
+
+	held  []rollout.Held  // phases that their gates kept back
+	gates replay.Observer // nil, or what counts for the gates of phases
 
 	calibration  *forecast.Calibrator
 	perDay       daily
@@ -386,7 +397,11 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	}
 	r.calibration, r.perDay = forecast.NewCalibrator(r.dir, nil), daily{}
 	r.drivers = spend.NewDrivers(r.prices, r.prices.WebSearchPer1000/1000)
-	rp := replay.New(opts, r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage, r.calibration, r.perDay, r.drivers)
+	observers := []replay.Observer{r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage, r.calibration, r.perDay, r.drivers}
+	if r.gates != nil {
+		observers = append(observers, r.gates)
+	}
+	rp := replay.New(opts, observers...)
 	var n, total int64
 	if r.written != nil {
 		total = r.written.Events
