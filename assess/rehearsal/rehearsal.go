@@ -53,7 +53,10 @@ type Options struct {
 	// seed; a capture needs one.
 	Key            []byte
 	IncludeContent bool // members keep their names
-	Workers        int  // of the simulation; below 1: one per processor
+	// Prices are laid over the shipped list: what is played is priced by both, and
+	// what was captured as if it had been.
+	Prices  *platform.PriceList
+	Workers int // of the simulation; below 1: one per processor
 	// Brief leaves out what only a report reads and what takes longer than the run
 	// of a small scenario: the outlook of the month, the timeline, and what would
 	// change the answer.
@@ -103,7 +106,8 @@ type run struct {
 	s        *scenarios.Scenario
 	model    *assess.Model
 	facts    *platform.Catalogue
-	prices   *platform.PriceList
+	shipped  *platform.PriceList
+	prices   *platform.PriceList // shipped, with those asked for laid over
 	dir      *org.Directory
 	rbac     *rbac.Engine
 	rules    []*alert.Rule
@@ -144,8 +148,11 @@ func prepare(o Options) (*run, error) {
 	if r.facts, err = platform.Facts(); err != nil {
 		return nil, err
 	}
-	if r.prices, err = platform.Prices(); err != nil {
+	if r.shipped, err = platform.Prices(); err != nil {
 		return nil, err
+	}
+	if r.prices = r.shipped; o.Prices != nil {
+		r.prices = r.shipped.With(o.Prices)
 	}
 	if r.rules, r.packs, err = loadRules(s); err != nil {
 		return nil, err
@@ -301,7 +308,15 @@ func (g gate) Charge(m int, t time.Time, micros int64) { g.ledger.Charge(m, t, m
 // stream opens the captures, or plays the scenario and opens what it wrote.
 func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 	if r.observed {
-		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
+		also := []func(*event.Event){alert.Mark}
+		if r.o.Prices != nil {
+			also = append(also, func(e *event.Event) {
+				if e.Kind == event.APIRequest && e.CostMicros > 0 {
+					e.CostMicros, _ = spend.Repriced(e, r.shipped, r.prices)
+				}
+			})
+		}
+		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Prepare: replay.Prepare(r.dir, also...)})
 	}
 	to, path := r.o.StreamTo, r.o.StreamPath
 	if to == nil {
