@@ -74,22 +74,25 @@ func planSpend(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	ground, err := rehearsal.Prepare(s)
+	if err != nil {
+		return err
+	}
 	var notes []string
 	if path := c.String("limits"); path != "" {
 		f, err := os.Open(path)
 		if err != nil {
 			return usage("--limits: %v", err)
 		}
-		rows, err := spend.ReadLimits(path, f, spend.LimitOptions{AsOf: s.AsOf})
+		rows, err := spend.ReadLimits(path, f, spend.LimitOptions{AsOf: s.AsOf, Periods: ground.Periods})
 		f.Close()
 		if err != nil {
 			return err
 		}
 		s.Config.Spend, notes = spend.Configure(rows, &s.Config)
-	}
-	ground, err := rehearsal.Prepare(s)
-	if err != nil {
-		return err
+		if ground, err = rehearsal.Prepare(s); err != nil {
+			return err
+		}
 	}
 	if list != nil {
 		changed.Base, changed.List = ground.Prices, ground.Prices.With(list)
@@ -107,7 +110,7 @@ func planSpend(c *cli.Context) error {
 	}
 	o := forecast.PlanOptions{
 		Directory: ground.Directory, Limits: ground.Limits, Prices: ground.Prices, AsOf: s.AsOf.Time,
-		Trials: c.Int("trials"), Seed: s.Seed, Chance: c.Float64("chance"), Others: -1, Asked: asked,
+		Rules: ground.Rules, Trials: c.Int("trials"), Seed: s.Seed, Chance: c.Float64("chance"), Others: -1, Asked: asked,
 		Cloud: s.Organisation.Settings.Cloud != nil && *s.Organisation.Settings.Cloud,
 	}
 	var tried *spend.WhatIf
