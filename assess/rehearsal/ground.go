@@ -31,7 +31,7 @@ func Prepare(s *scenarios.Scenario) (*Ground, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Ground{Directory: r.dir, Prices: r.prices, Limits: spend.DefaultRules(r.fact), Gate: gate{r.rbac, r.newLedger()}, NewLedger: r.newLedger, Access: r.rbac}
+	g := &Ground{Directory: r.dir, Prices: r.prices, Limits: spend.DefaultRules(r.fact), Gate: r.newGate(), NewLedger: r.newLedger, Access: r.rbac}
 	if p, ok := r.fact("spend-limit-period", "period"); ok {
 		g.Periods = strings.Split(p, ",")
 	}

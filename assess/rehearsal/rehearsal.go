@@ -119,6 +119,7 @@ type run struct {
 	end      time.Time // the last instant of the period
 
 	outcome   *simulate.Outcome
+	increases *increases // asked for while it was played; nil: nobody could ask
 	written   *Stream
 	inputs    []stream.Input
 	counts    replay.Counts
@@ -280,6 +281,13 @@ func may(e *rbac.Engine, member int, capability string, t time.Time) bool {
 type gate struct {
 	rbac   *rbac.Engine
 	ledger *spend.Ledger
+	more   *increases // nil: nobody asks for more
+}
+
+// newGate is the gate of one play, under the rules of the first day.
+func (r *run) newGate() gate {
+	l := r.newLedger()
+	return gate{r.rbac, l, newIncreases(r.s.Config.Spend.Increases, l)}
 }
 
 func (g gate) MayUse(m int, capability string, t time.Time) bool {
@@ -302,8 +310,23 @@ func (g gate) Connector(m int, connector, tool string, write bool, t time.Time) 
 	return simulate.Deny
 }
 
-func (g gate) MaySpend(m int, t time.Time) bool        { return g.ledger.Gate(m, t).Allowed }
-func (g gate) Charge(m int, t time.Time, micros int64) { g.ledger.Charge(m, t, micros) }
+func (g gate) MaySpend(m int, t time.Time) bool {
+	if g.more != nil {
+		g.more.answer(t)
+	}
+	v := g.ledger.Gate(m, t)
+	if g.more != nil && !v.Allowed && v.BoundBy != spend.Pool {
+		g.more.stopped(m, t)
+	}
+	return v.Allowed
+}
+
+func (g gate) Charge(m int, t time.Time, micros int64) {
+	if g.more != nil {
+		g.more.answer(t)
+	}
+	g.ledger.Charge(m, t, micros)
+}
 
 // stream opens the captures, or plays the scenario and opens what it wrote.
 func (r *run) stream(ctx context.Context) (*stream.Source, error) {
@@ -335,8 +358,10 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 		emit = func([]event.Event) error { return nil }
 	}
 	var err error
+	door := r.newGate()
+	r.increases = door.more
 	r.outcome, err = simulate.Run(ctx, simulate.Options{
-		Scenario: r.s, Directory: r.dir, Gate: gate{r.rbac, r.newLedger()}, Prices: r.prices, Workers: r.o.Workers,
+		Scenario: r.s, Directory: r.dir, Gate: door, Prices: r.prices, Workers: r.o.Workers,
 		Progress: func(done, total int) { r.o.Progress("playing", int64(done), int64(total)) },
 	}, emit)
 	if e := w.Close(); err == nil {
@@ -364,6 +389,10 @@ func (r *run) discard() {
 func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	defer r.discard()
 	r.access, r.ledger = r.engine(), r.newLedger()
+	if r.increases != nil {
+		r.increases.answer(r.end)
+		r.increases.carry(r.ledger)
+	}
 	r.alerts = alert.New(r.rules, r.alertConfig())
 	seen := func(m int) bool { return m >= 0 && m < len(r.enabled) && r.enabled[m] }
 	cover := coverage.New(coverage.Config{Directory: r.dir, Enabled: seen, From: r.from, To: r.to})

@@ -131,6 +131,9 @@ func planSpend(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.Config.Spend.Increases != nil {
+		notes = append(notes, "increase requests are played by sandtable run; this forecast leaves every limit as entered")
+	}
 	plan, err := forecast.MakePlan(c.Context, o)
 	if err != nil {
 		return err
