@@ -58,6 +58,10 @@ func (r *run) limitRules(g *Ground) []forecast.Rule {
 	if len(g.Periods) > 0 {
 		period = "limits run by: " + strings.Join(g.Periods, ", ")
 	}
+	products := "nothing was documented on the day; only Cowork is forecast here"
+	if g.Limits.Shared != "" {
+		products = "only Cowork is forecast here; against the same limits count " + strings.ReplaceAll(g.Limits.Shared, ",", ", ") + ", and none holds " + strings.ReplaceAll(g.Limits.Outside, ",", ", ")
+	}
 	var out []forecast.Rule
 	for _, x := range [][2]string{
 		{"spend-group-limit-gate", groups},
@@ -65,6 +69,7 @@ func (r *run) limitRules(g *Ground) []forecast.Rule {
 		{"spend-multi-group-rule", multi},
 		{"spend-limit-precedence", "a member's own limit before a group's and the seat's, then the default for members, then none"},
 		{"spend-limit-period", period},
+		{"spend-limit-products", products},
 	} {
 		a := r.facts.At(x[0], platform.Query{AsOf: r.s.AsOf, Plan: r.s.Organisation.Plan.Value, Arrangements: r.s.Organisation.Arrangements, Exam: r.s.Exam()})
 		rule := forecast.Rule{Fact: x[0], Applied: x[1], Reason: a.Reason()}
