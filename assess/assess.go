@@ -158,7 +158,7 @@ func (s *state) result(ev *obligationEval, findings map[string][]string) Obligat
 		}
 		r.Elements = append(r.Elements, er)
 		if p.essential && decides(ev.verdict, e.state) {
-			r.Reasons = append(r.Reasons, p.el.Name+": "+er.Note+".")
+			r.Reasons = append(r.Reasons, reason(p.el, er.Note))
 		}
 	}
 	if c := s.caveat(ev); c != "" {
@@ -219,6 +219,14 @@ func (s *state) caveat(ev *obligationEval) string {
 		}
 	}
 	return strings.ReplaceAll(ev.o.Caveat, "{read}", read.String())
+}
+
+// reason says in one sentence why an element is in its state.
+func reason(el *element, note string) string {
+	if el.att != nil && note == neverAttested {
+		return "Not attested: " + strings.TrimSuffix(el.att.Says, ".") + "."
+	}
+	return el.Name + ": " + note + "."
 }
 
 // decides reports that a state is one that made the verdict what it is.
@@ -443,11 +451,11 @@ func (m *Model) answer(s *state, rq Request, posture string, fes []frameworkEval
 		var plat []string
 		for _, ob := range fe.obs {
 			if ob.verdict == GapNoConfiguration && ob.o.Weight == "req" {
-				plat = append(plat, ob.o.Citation+" ("+ob.o.Title+")")
+				plat = append(plat, ob.o.Title+" ("+ob.o.Citation+")")
 			}
 		}
 		if len(plat) > 0 {
-			because := fmt.Sprintf("%s: %s. No configuration closes %s.", fe.fw.Title, lowerFirst(PostureName(fe.posture)), strings.Join(plat, " and "))
+			because := fmt.Sprintf("%s: %s. No configuration closes: %s.", fe.fw.Title, lowerFirst(PostureName(fe.posture)), strings.Join(plat, "; "))
 			for i := range fe.obs {
 				ob := &fe.obs[i]
 				if ob.verdict != GapNoConfiguration || ob.o.Weight != "req" {
@@ -457,7 +465,7 @@ func (m *Model) answer(s *state, rq Request, posture string, fes []frameworkEval
 					because += " " + c
 				}
 				if ob.o.Dispute.Value != "" {
-					because += fmt.Sprintf(" Practitioners disagree on %s (%s); this is our reading.", ob.o.Citation, ob.o.Dispute.Value)
+					because += fmt.Sprintf(" Practitioners disagree on %s; this is our reading.", lowerFirst(ob.o.Title))
 				}
 			}
 			an.Because = append(an.Because, because)
@@ -506,7 +514,7 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 		for j := range fes[i].obs {
 			was, is := &fes[i].obs[j], &then[i].obs[j]
 			if was.verdict != is.verdict {
-				names = append(names, fmt.Sprintf("%s (%s to %s)", was.o.Citation, lowerFirst(was.verdict.String()), lowerFirst(is.verdict.String())))
+				names = append(names, fmt.Sprintf("%s, from %q to %q", was.o.Title, lowerFirst(was.verdict.String()), lowerFirst(is.verdict.String())))
 			}
 		}
 	}
@@ -532,9 +540,9 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 	case len(names) == 0:
 		a.Answer.ChangedStrip += "; none moves a verdict for this configuration."
 	case len(names) > 6:
-		a.Answer.ChangedStrip += fmt.Sprintf(" and %d verdicts move, among them %s.", len(names), strings.Join(names[:6], ", "))
+		a.Answer.ChangedStrip += fmt.Sprintf(" and %d verdicts move, among them %s.", len(names), strings.Join(names[:6], "; "))
 	default:
-		a.Answer.ChangedStrip += "; verdicts that move: " + strings.Join(names, ", ") + "."
+		a.Answer.ChangedStrip += ". Verdicts that move: " + strings.Join(names, "; ") + "."
 	}
 	return nil
 }

@@ -310,10 +310,12 @@ func (s *state) current(a Attested) bool {
 	return !a.Date.After(s.asOf) && !s.expires(a).Before(s.asOf)
 }
 
+const neverAttested = "no attestation in date and scope was given"
+
 // whyUnattested tells an attestation that was never given from one that does not
 // hold on the day.
 func (s *state) whyUnattested(id string) string {
-	why := "no attestation in date and scope was given"
+	why := neverAttested
 	for _, a := range s.in.Attestations {
 		switch {
 		case a.ID != id || a.For != "":
@@ -445,20 +447,33 @@ func (s *state) missing(p *condition.Program[state]) string {
 	var names []string
 	for _, n := range p.Uses() {
 		if i, ok := s.m.varIndex[n]; ok && !s.vals[i].Known {
-			names = append(names, strings.ReplaceAll(n, "_", " "))
+			names = append(names, inWords(s.m.vars[i].Means))
 		} else if i, ok := s.m.predIndex[n]; ok && s.m.preds[i].Type == "bool" && s.pred(i) == condition.Unknown {
 			names = append(names, s.m.preds[i].Means)
 		}
 	}
 	for _, c := range p.Calls() {
 		if c.Func == "att" && s.att(c.Args[0]) == condition.Unknown {
-			names = append(names, "attestation "+strings.ReplaceAll(c.Args[0], "_", " "))
+			names = append(names, "a signed statement on "+strings.ReplaceAll(c.Args[0], "_", " "))
 		}
 	}
 	if len(names) == 0 {
 		return "an input is missing"
 	}
 	return "not known: " + strings.Join(names, "; ")
+}
+
+// inWords is the first clause of what a variable means: its name says little to
+// a reader, and its threshold is not what is missing.
+func inWords(means string) string {
+	s, _, _ := strings.Cut(means, ";")
+	if share, _, ok := strings.Cut(s, " / "); ok {
+		return "the share of " + share
+	}
+	if head, _, ok := strings.Cut(s, ": "); ok {
+		return head
+	}
+	return s
 }
 
 func (s *state) predicateUnknown(el *element) bool {

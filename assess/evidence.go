@@ -26,6 +26,9 @@ import (
 //go:embed intake.yaml
 var intakeData []byte
 
+// BuiltIn is the table by which exports from outside the telemetry are read.
+func BuiltIn() []byte { return intakeData }
+
 type intake struct {
 	AdminActivities   []string      `yaml:"admin_activities,required"`
 	APIReadActivities []string      `yaml:"api_read_activities,required"`

@@ -496,7 +496,7 @@ func (m *Model) compileElements(els []*element, ps *source.Problems) {
 		name := "attested-" + strings.ReplaceAll(id, "_", "-")
 		m.elements[name] = &element{
 			index: len(m.elements), factIDs: []string{},
-			Id: source.Text{Value: name}, Name: "Attested: " + a.Says, Demands: "A named person states, with date and scope: " + a.Says + ".",
+			Id: source.Text{Value: name}, Name: "Attested: " + strings.TrimSuffix(a.Says, "."), Demands: "A named person states, with date and scope: " + a.Says + ".",
 			Source: "attestation", Aspect: a.Aspect, Classes: []string{"E6"}, Remedy: "do it, then have it attested by the person who owns it", att: a,
 		}
 	}

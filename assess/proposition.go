@@ -351,7 +351,7 @@ func (m *Model) runChecks(s *state) []CheckResult {
 		var missing []string
 		for _, n := range c.Needs {
 			if v := s.get(n.Value); !v.Known {
-				missing = append(missing, "not known: "+m.vars[m.varIndex[n.Value]].Means)
+				missing = append(missing, inWords(m.vars[m.varIndex[n.Value]].Means))
 			}
 		}
 		fails, failUnknown := all(s, c.Fail)
@@ -361,7 +361,7 @@ func (m *Model) runChecks(s *state) []CheckResult {
 		case len(fails) > 0:
 			r.Result, r.Reasons = "fail", fails
 		case len(missing) > 0:
-			r.Result, r.Reasons = "not_evaluable", missing
+			r.Result, r.Reasons = "not_evaluable", []string{"Not known: " + strings.Join(missing, "; ") + "."}
 		case len(notEval) > 0:
 			r.Result, r.Reasons = "not_evaluable", notEval
 		case failUnknown:

@@ -97,6 +97,9 @@ func jsonOrErr(v any, err error) ([]byte, error) {
 	return JSON(v)
 }
 
+// RosterScenario is the format of a scenario that names members.
+const RosterScenario = "scenario with a roster"
+
 // ResultManifest is the manifest of a result's bundle; Commit adds the files.
 func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 	a := r.Assessment
@@ -108,7 +111,7 @@ func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 	if r.Scenario.Roster.Value != "" { // the scenario names members: it is told, not copied
 		sum := sha256.Sum256(r.Scenario.File.Data)
 		m.InputsNotCopied = append(m.InputsNotCopied, InputInfo{Name: filepath.Base(r.Scenario.File.Name), SHA256: hex.EncodeToString(sum[:]),
-			Size: int64(len(r.Scenario.File.Data)), Format: "scenario with a roster", Records: int64(r.Assessment.Counters.Members)})
+			Size: int64(len(r.Scenario.File.Data)), Format: RosterScenario, Records: int64(r.Assessment.Counters.Members)})
 	}
 	for _, e := range r.Evidence {
 		m.InputsNotCopied = append(m.InputsNotCopied, InputInfo{Name: e.What, SHA256: e.SHA256, Size: e.Size, Format: e.Class})
@@ -202,6 +205,19 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 		}
 		l.Groups = strings.Join(groups, ", ")
 		l.Status, l.Because = gateStatus(r.Assessment, p.Gate)
+		for _, h := range r.Held {
+			if h.Phase != p.Name {
+				continue
+			}
+			why := "a phase before it was held"
+			if len(h.Because) > 0 {
+				why = "did not pass on its day: " + strings.Join(h.Because, ", ")
+			}
+			l.Status, l.Because = "Late", fmt.Sprintf("planned for %s; %s. %s", h.Planned, why, l.Because)
+			if !h.Starts.Given() {
+				l.Status, l.From, l.To = "Held", "Not in the period", "Held"
+			}
+		}
 		in.Phases = append(in.Phases, l)
 	}
 	return in

@@ -476,8 +476,8 @@ func (c *checker) spend() {
 }
 
 func (c *checker) play() {
-	if c.Behaviour.Intensity < 0 {
-		c.ps.Add(c.Name.At, "0 means that nobody uses it, 1 is the profile", "behaviour.intensity is %g, expected 0 or more", c.Behaviour.Intensity)
+	if c.Behaviour.Rate() < 0 {
+		c.ps.Add(c.Name.At, "0 means that nobody uses it, 1 is the profile", "behaviour.intensity is %g, expected 0 or more", c.Behaviour.Rate())
 	}
 	days := 0
 	if c.Period.From.Given() && c.Period.To.Given() {

@@ -1,6 +1,7 @@
 package rehearsal
 
 import (
+	"io/fs"
 	"strings"
 
 	"github.com/sandtable-dev/sandtable/rules/rbac"
@@ -26,8 +27,11 @@ type Ground struct {
 }
 
 // Prepare builds the organisation of a scenario. Facts are those of as_of.
-func Prepare(s *scenarios.Scenario) (*Ground, error) {
-	r, err := prepare(Options{Scenario: s})
+func Prepare(s *scenarios.Scenario) (*Ground, error) { return PrepareWith(s, nil) }
+
+// PrepareWith is Prepare over the facts and prices of a folder; see Options.Data.
+func PrepareWith(s *scenarios.Scenario, data fs.FS) (*Ground, error) {
+	r, err := prepare(Options{Scenario: s, Data: data})
 	if err != nil {
 		return nil, err
 	}

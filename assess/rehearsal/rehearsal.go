@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"slices"
@@ -49,6 +50,9 @@ type Options struct {
 	// again once StreamTo is closed. Both left out means a temporary file.
 	StreamTo   io.WriteCloser
 	StreamPath string
+	// Data are facts, prices, frameworks and rule packs in a folder laid out as the
+	// inputs of a bundle; nil means those shipped with this version.
+	Data fs.FS
 	// Key of the pseudonyms. A simulated run without one derives it from the
 	// seed; a capture needs one.
 	Key            []byte
@@ -61,6 +65,9 @@ type Options struct {
 	// of a small scenario: the outlook of the month, the timeline, and what would
 	// change the answer.
 	Brief bool
+	// Settled says that the phases of the rollout start as the scenario has them: it
+	// comes from Schedule, or gates are only to report.
+	Settled bool
 	// Progress is told what goes on: a stage and how far it is. Total is 0 when
 	// nobody knows.
 	Progress func(stage string, done, total int64)
@@ -74,10 +81,15 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if len(o.Key) == 0 && len(o.Streams) > 0 {
 		return nil, fmt.Errorf("rehearsal: a capture needs a key for its pseudonyms")
 	}
+	o, held, err := o.schedule(ctx)
+	if err != nil {
+		return nil, err
+	}
 	r, err := prepare(o.withKey())
 	if err != nil {
 		return nil, err
 	}
+	r.held = held
 	src, err := r.stream(ctx)
 	if err != nil {
 		return nil, err
@@ -130,6 +142,9 @@ type run struct {
 	coverage  *coverage.Report
 	analytics *analytics.Report
 
+	held  []rollout.Held  // phases that their gates kept back
+	gates replay.Observer // nil, or what counts for the gates of phases
+
 	calibration  *forecast.Calibrator
 	perDay       daily
 	drivers      *spend.Drivers
@@ -143,19 +158,13 @@ func prepare(o Options) (*run, error) {
 		from: s.Period.From.Time, to: s.Period.To.Time.AddDate(0, 0, 1)}
 	r.end = r.to.Add(-time.Second)
 	var err error
-	if r.model, err = assess.Default(); err != nil {
-		return nil, err
-	}
-	if r.facts, err = platform.Facts(); err != nil {
-		return nil, err
-	}
-	if r.shipped, err = platform.Prices(); err != nil {
+	if err = r.loadData(); err != nil {
 		return nil, err
 	}
 	if r.prices = r.shipped; o.Prices != nil {
 		r.prices = r.shipped.With(o.Prices)
 	}
-	if r.rules, r.packs, err = loadRules(s); err != nil {
+	if r.rules, r.packs, err = loadRules(s, o.Data); err != nil {
 		return nil, err
 	}
 	if err := r.checkNames(); err != nil {
@@ -195,6 +204,28 @@ func prepare(o Options) (*run, error) {
 		}
 	}
 	return r, nil
+}
+
+// loadData takes facts, prices and the model as shipped, or from the folder given.
+func (r *run) loadData() (err error) {
+	if r.o.Data == nil {
+		if r.model, err = assess.Default(); err != nil {
+			return err
+		}
+		if r.facts, err = platform.Facts(); err != nil {
+			return err
+		}
+		r.shipped, err = platform.Prices()
+		return err
+	}
+	if r.facts, err = platform.LoadFacts(r.o.Data); err != nil {
+		return err
+	}
+	if r.shipped, err = platform.LoadPrices(r.o.Data); err != nil {
+		return err
+	}
+	r.model, err = assess.Load(r.o.Data, r.facts)
+	return err
 }
 
 // fact asks for a fact, or one of its parameters, on the as-of day.
@@ -410,7 +441,11 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	}
 	r.calibration, r.perDay = forecast.NewCalibrator(r.dir, nil), daily{}
 	r.drivers = spend.NewDrivers(r.prices, r.prices.WebSearchPer1000/1000)
-	rp := replay.New(opts, r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage, r.calibration, r.perDay, r.drivers)
+	observers := []replay.Observer{r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage, r.calibration, r.perDay, r.drivers}
+	if r.gates != nil {
+		observers = append(observers, r.gates)
+	}
+	rp := replay.New(opts, observers...)
 	var n, total int64
 	if r.written != nil {
 		total = r.written.Events

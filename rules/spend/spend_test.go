@@ -246,7 +246,7 @@ func TestFormula(t *testing.T) {
 
 func TestDollars(t *testing.T) {
 	for micros, want := range map[int64]string{0: "$0.00", 1: "$0.000001", 10_000: "$0.01", 1_075_000_000: "$1,075.00",
-		24_187_500: "$24.187500", -1_500_000: "-$1.50", 1_234_567_890_000: "$1,234,567.89", math.MinInt64: "-$9,223,372,036,854.775808"} {
+		24_187_500: "$24.1875", -1_500_000: "-$1.50", 1_234_567_890_000: "$1,234,567.89", math.MinInt64: "-$9,223,372,036,854.775808"} {
 		if got := Dollars(micros); got != want {
 			t.Errorf("%d: %s, want %s", micros, got, want)
 		}

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"math"
 	"math/bits"
@@ -57,8 +58,11 @@ type PriceList struct {
 }
 
 // Prices returns the price list shipped with this version, parsed once.
-var Prices = sync.OnceValues(func() (*PriceList, error) {
-	data, err := embedded.ReadFile("prices.yaml")
+var Prices = sync.OnceValues(func() (*PriceList, error) { return LoadPrices(embedded) })
+
+// LoadPrices reads prices.yaml of a folder laid out as for LoadFacts.
+func LoadPrices(fsys fs.FS) (*PriceList, error) {
+	data, err := fs.ReadFile(fsys, "prices.yaml")
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +71,7 @@ var Prices = sync.OnceValues(func() (*PriceList, error) {
 		return nil, err
 	}
 	return ParsePrices(f)
-})
+}
 
 // ParsePrices reads a price list. Windows of one model must not overlap.
 func ParsePrices(f *source.File) (*PriceList, error) {

@@ -44,6 +44,10 @@ var played = sync.OnceValues(func() (*corpus, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newCorpus(s)
+})
+
+func newCorpus(s *scenarios.Scenario) (*corpus, error) {
 	g, err := rehearsal.Prepare(s)
 	if err != nil {
 		return nil, err
@@ -90,7 +94,7 @@ var played = sync.OnceValues(func() (*corpus, error) {
 		}
 	}
 	return c, nil
-})
+}
 
 // pack is the shipped rules, repeated under other names up to n.
 func pack(b *testing.B, n int) []*alert.Rule {
