@@ -38,6 +38,7 @@ type Side struct {
 	Evidence string `json:"evidence"`
 	Posture  string `json:"posture"`
 	Answer   string `json:"answer"`
+	Prices   string `json:"prices,omitempty"` // the list laid over the shipped one
 }
 
 // SpendDelta is who was stopped by a limit and what was spent.
@@ -190,7 +191,7 @@ func CompareAssessments(a, b *assess.Assessment) *Comparison {
 }
 
 func sideOf(a *assess.Assessment) Side {
-	return Side{a.Scenario, a.Title, a.AsOf, a.Evidence, a.Answer.Posture, a.Answer.Text}
+	return Side{Scenario: a.Scenario, Title: a.Title, AsOf: a.AsOf, Evidence: a.Evidence, Posture: a.Answer.Posture, Answer: a.Answer.Text}
 }
 
 func mapped[T any](list []T, pair func(T) (string, string)) map[string]string {
@@ -246,6 +247,9 @@ func (c *Comparison) Document() *Document {
 	answer := Table{Head: []string{"", "A: " + c.A.Scenario, "B: " + c.B.Scenario}, Widths: []int{20, 40, 40}, Rows: [][]Cell{
 		texts("As of", c.A.AsOf, c.B.AsOf), {{Text: "Answer"}, {Status: answerStatus(c.A.Posture)}, {Status: answerStatus(c.B.Posture)}},
 	}}
+	if c.B.Prices != "" {
+		answer.Rows = append(answer.Rows, texts("Prices", "shipped list", "those of "+c.B.Prices+" over it"))
+	}
 	lead := "The answer is the same."
 	if c.A.Posture != c.B.Posture {
 		lead = fmt.Sprintf("The answer moves from %s to %s.", strings.ToLower(assess.AnswerName(c.A.Posture)), strings.ToLower(assess.AnswerName(c.B.Posture)))

@@ -26,6 +26,7 @@ func compareCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "stream", Usage: "replay this `STREAM` under both instead of playing them; may be repeated"},
 			&cli.StringSliceFlag{Name: "set-b", Usage: "lay `KEY=VALUE` over B alone; may be repeated"},
+			&cli.StringFlag{Name: "prices-b", Usage: "B at the dated prices of `FILE` (form of inputs/prices.yaml in a bundle) over the shipped list; with one argument, of the same scenario"},
 			setFlag(),
 			&cli.StringFlag{Name: "key", Usage: "key of the pseudonyms, needed with --stream: `FILE`"},
 			&cli.StringFlag{Name: "pdf", Usage: "write the comparison to `FILE` as a PDF, too"},
@@ -45,11 +46,15 @@ type side struct {
 
 func compare(c *cli.Context) error {
 	names := c.Args().Slice()
-	if len(names) == 1 && len(c.StringSlice("set-b")) > 0 {
+	list, err := priceList(c.String("prices-b"), "--prices-b")
+	if err != nil {
+		return err
+	}
+	if len(names) == 1 && (len(c.StringSlice("set-b")) > 0 || list != nil) {
 		names = append(names, names[0])
 	}
 	if len(names) != 2 {
-		return usage("compare needs two scenarios or bundles, or one and --set-b KEY=VALUE; found %d arguments", len(names))
+		return usage("compare needs two scenarios or bundles, or one and --set-b KEY=VALUE or --prices-b FILE; found %d arguments", len(names))
 	}
 	a, err := openSide(names[0], c.StringSlice("set"))
 	if err != nil {
@@ -60,6 +65,9 @@ func compare(c *cli.Context) error {
 		return err
 	}
 	streams := c.StringSlice("stream")
+	if list != nil && len(streams) == 0 && b.bundle != nil {
+		return usage("--prices-b: %s is a bundle, which was priced already; name its scenario, or a --stream to price anew", names[1])
+	}
 	if len(streams) == 0 && a.scenario != nil && b.scenario != nil && b.bundle == nil && a.scenario.Seed != b.scenario.Seed {
 		// The same people have to live under both, or every difference is theirs.
 		if b.scenario, err = b.scenario.Set(fmt.Sprintf("seed=%d", a.scenario.Seed)); err != nil {
@@ -76,7 +84,7 @@ func compare(c *cli.Context) error {
 	var key []byte
 	if len(streams) > 0 {
 		if c.String("key") == "" {
-			return usage("--stream needs --key FILE: members of a capture appear under pseudonyms; sandtable keygen makes one")
+			return usage("--stream needs --key FILE: members of a capture appear under pseudonyms; sandtable keygen --pseudonyms FILE makes one")
 		}
 		if key, err = captureKey(c, ""); err != nil {
 			return err
@@ -97,6 +105,9 @@ func compare(c *cli.Context) error {
 			return usage("%s is a bundle over a capture: its scenario was not kept, so --stream cannot be replayed under it", names[i])
 		}
 		o := rehearsal.Options{Scenario: s.scenario, Streams: streams, Key: key, Progress: bar.show}
+		if s == b {
+			o.Prices = list
+		}
 		if len(streams) == 0 {
 			s.stream = filepath.Join(dir, fmt.Sprintf("%d.otlp.jsonl.zst", i))
 			if o.StreamTo, err = os.Create(s.stream); err != nil {
@@ -126,6 +137,9 @@ func compare(c *cli.Context) error {
 	} else {
 		cmp = reports.CompareAssessments(a.assessment(), b.assessment())
 		cmp.Access = access
+	}
+	if list != nil {
+		cmp.B.Prices = filepath.Base(c.String("prices-b"))
 	}
 	bar.done()
 	if name := c.String("pdf"); name != "" {
