@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -38,6 +40,12 @@ func writePlanDocument(c *cli.Context, s *scenarios.Scenario, phases []rollout.P
 	in := reports.FromResult(res, "")
 	in.Fans = job{scenario: s}.fans(c.Context)
 	d := reports.RolloutPlan(in, phases)
+	return writeDocuments(c, d)
+}
+
+// writeDocuments writes d to the files named by --pdf and --html. A file is made
+// beside its place and moved in when whole.
+func writeDocuments(c *cli.Context, d *reports.Document) error {
 	for _, f := range []struct {
 		name  string
 		write func(io.Writer, *reports.Document) error
@@ -47,12 +55,33 @@ func writePlanDocument(c *cli.Context, s *scenarios.Scenario, phases []rollout.P
 		}
 		var b bytes.Buffer
 		if err := f.write(&b, d); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+		if err := replaceFile(f.name, b.Bytes()); err != nil {
 			return err
 		}
-		if err := os.WriteFile(f.name, b.Bytes(), 0o666); err != nil {
-			return err
-		}
-		fmt.Fprintf(c.App.Writer, "\nPlan: %s\n", f.name)
+		fmt.Fprintf(c.App.ErrWriter, "Written: %s\n", f.name)
+	}
+	return nil
+}
+
+// replaceFile puts data in a file's place, or leaves what stood there as it was.
+func replaceFile(name string, data []byte) error {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // a pipe or a device is written into
+		return os.WriteFile(name, data, 0o644)
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", name, err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("cannot write %s: %w; what stood there is unchanged", name, err)
 	}
 	return nil
 }
