@@ -2,6 +2,7 @@ package assess
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -190,7 +191,7 @@ type Asked struct {
 // are named in its reasons; an id that is none is answered as such, so that
 // nothing asked is lost.
 func (m *Model) judge(s *state, list []proposition, asked []Asked, safe string) []PropositionResult {
-	out := []PropositionResult{}
+	out := make([]PropositionResult, 0, len(asked))
 	for _, a := range asked {
 		i := slices.IndexFunc(list, func(p proposition) bool { return p.Id.Value == a.ID })
 		if i < 0 {
@@ -207,27 +208,28 @@ func (m *Model) judge(s *state, list []proposition, asked []Asked, safe string) 
 }
 
 func (m *Model) judgeOne(s *state, p *proposition, a Asked, safe string) PropositionResult {
-	s.asked = map[string]string{}
-	for k, v := range p.Params {
-		s.asked[k] = v
-	}
+	s.asked = p.Params
 	var stray []string
-	for k, v := range a.With {
-		if _, ok := p.Params[k]; !ok {
-			stray = append(stray, k)
-			continue
+	if len(a.With) > 0 {
+		s.asked = maps.Clone(p.Params)
+		for k, v := range a.With {
+			if _, ok := p.Params[k]; !ok {
+				stray = append(stray, k)
+				continue
+			}
+			s.asked[k] = v
 		}
-		s.asked[k] = v
+		slices.Sort(stray)
 	}
-	slices.Sort(stray)
-	fill := map[string]string{}
-	for k, v := range s.asked {
-		fill[k] = v
-	}
-	for k, prog := range p.figures {
-		fill[k] = "an unknown amount"
-		if n, ok := prog.Eval(s); ok {
-			fill[k] = group(n)
+	fill := s.asked
+	if len(p.figures) > 0 {
+		fill = make(map[string]string, len(s.asked)+len(p.figures))
+		maps.Copy(fill, s.asked)
+		for k, prog := range p.figures {
+			fill[k] = "an unknown amount"
+			if n, ok := prog.Eval(s); ok {
+				fill[k] = group(n)
+			}
 		}
 	}
 	r := PropositionResult{ID: a.ID, Who: a.Who, Text: a.Text, Verdict: p.Otherwise, SayInstead: p.SayInstead, Remedies: p.Remedies, Facts: texts(p.Facts)}
@@ -248,6 +250,9 @@ func (m *Model) judgeOne(s *state, p *proposition, a Asked, safe string) Proposi
 		r.Reasons = append(r.Reasons, fmt.Sprintf("The parameter %q means nothing here and was not used.", k))
 	}
 	for _, t := range []*string{&r.Text, &r.SayInstead, &r.Reasons[0]} {
+		if !strings.Contains(*t, "{") {
+			continue
+		}
 		*t = placeholder.ReplaceAllStringFunc(*t, func(x string) string {
 			if v, ok := fill[x[1:len(x)-1]]; ok {
 				return v

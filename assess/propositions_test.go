@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sandtable-dev/sandtable/rules/rbac"
 	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
@@ -391,6 +392,9 @@ func TestEveryFactIsCited(t *testing.T) {
 	}
 	for _, p := range m.preds {
 		add(texts(p.Facts))
+	}
+	for _, c := range rbac.KnownCapabilities { // what decisions on access rest on
+		cited[rbac.FactOfGA(c)] = true
 	}
 	facts, err := platform.Facts()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sandtable-dev/sandtable/assess"
+	"github.com/sandtable-dev/sandtable/rules/spend"
 )
 
 // Input is the assessment and what the engines say beside it. The lines hold
@@ -18,6 +19,7 @@ type Input struct {
 	Spend       []SpendLine
 	MemberSpend []SpendGroup // each member and month against the limit that bound it
 	Fans        []SpendFan
+	SpendWeeks  []spend.GroupWeek // each group's weeks, sorted by group
 	Rolling     []RollingDay
 	Rules       []assess.RuleRow
 	Quality     []QualityLine
@@ -1047,6 +1049,9 @@ func (b *builder) spend() {
 	}
 	blocks := []Block{Paragraph{Text: "A group limit caps each member. It is not a pool that the group shares: the arithmetic below gives the team's budget, and the limit is the number to enter for each member. A spend limit governs cost; it satisfies no obligation in any framework here."}}
 	if f := spendFigure(b.in.MemberSpend); f != nil {
+		blocks = append(blocks, *f)
+	}
+	if f := weeksFigure(b.in.SpendWeeks); f != nil {
 		blocks = append(blocks, *f)
 	}
 	for i := range b.in.Fans {

@@ -152,6 +152,7 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 		in.Spend = append(in.Spend, l)
 	}
 	in.MemberSpend = memberSpend(r.Spend.Members)
+	in.SpendWeeks = r.Spend.Weeks
 	in.Fans = outlook(r)
 	in.Coverage = coverageLines(r.Coverage)
 	for _, f := range r.Matrix.Flags {
@@ -191,6 +192,19 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 		}
 		l.Groups = strings.Join(groups, ", ")
 		l.Status, l.Because = gateStatus(r.Assessment, p.Gate)
+		for _, h := range r.Held {
+			if h.Phase != p.Name {
+				continue
+			}
+			why := "a phase before it was held"
+			if len(h.Because) > 0 {
+				why = "did not pass on its day: " + strings.Join(h.Because, ", ")
+			}
+			l.Status, l.Because = "Late", fmt.Sprintf("planned for %s; %s. %s", h.Planned, why, l.Because)
+			if !h.Starts.Given() {
+				l.Status, l.From, l.To = "Held", "Not in the period", "Held"
+			}
+		}
 		in.Phases = append(in.Phases, l)
 	}
 	return in

@@ -55,6 +55,29 @@ func RolloutPlan(in Input, phases []rollout.PhaseResult) *Document {
 	return b.doc
 }
 
+// HeldText says in words what gates did to a phase in the play; "" for nil.
+func HeldText(h *rollout.Held) string {
+	if h == nil {
+		return ""
+	}
+	why := "it waits for a phase before it"
+	if len(h.Because) > 0 {
+		why = "did not pass on its day: " + strings.Join(h.Because, ", ")
+	}
+	when := "It does not start in the period."
+	if h.Starts.Given() {
+		when = "It starts on " + h.Starts.String() + ", the first day on which its gates pass."
+		if len(h.Because) == 0 {
+			when = "It starts on " + h.Starts.String() + "."
+		}
+	}
+	s := fmt.Sprintf("Planned for %s, held back: %s. %s", h.Planned, why, when)
+	if h.Others > 0 {
+		s += fmt.Sprintf(" Of its %s, %d had access already, which no gate of this phase takes away.", count(h.Members, "member"), h.Others)
+	}
+	return s
+}
+
 func (b *builder) gates(phases []rollout.PhaseResult) {
 	if len(phases) == 0 {
 		return
@@ -67,7 +90,7 @@ func (b *builder) gates(phases []rollout.PhaseResult) {
 			st.Shape = Disc
 		case "held":
 			st.Shape = Square
-		case "waits":
+		case "waits", "late":
 			st.Shape = Triangle
 		}
 		looked := "Nothing came before it in this period, so only the configuration was looked at."
@@ -75,7 +98,7 @@ func (b *builder) gates(phases []rollout.PhaseResult) {
 			looked = fmt.Sprintf("Looked at: %s to %s.", longDay(p.Window[0].Format(time.DateOnly)), longDay(p.Window[1].Add(-time.Second).Format(time.DateOnly)))
 		}
 		blocks = append(blocks, StatusRow{Status: st, Title: fmt.Sprintf("%d. %s, from %s", i+1, p.Name, longDay(p.From.String())),
-			Text: fmt.Sprintf("%s: %s with Cowork; %d gain it, %d lose it. %s", or(strings.Join(p.Groups, ", "), "No group"), count(p.Members, "member"), p.Gained, p.Lost, looked)})
+			Text: fmt.Sprintf("%s: %s with Cowork; %d gain it, %d lose it. %s", or(strings.Join(p.Groups, ", "), "No group"), count(p.Members, "member"), p.Gained, p.Lost, join(" ", looked, HeldText(p.Held)))})
 		if len(p.Gates) == 0 {
 			continue
 		}

@@ -22,13 +22,17 @@ func Declared(s *scenarios.Scenario) (coverage.Config, alert.Config, error) {
 }
 
 // Play plays the scenario, as Run does, and hands what would be sent to emit; no
-// engine sees it again. Without an endpoint the organisation still lives, and
+// engine sees it again, unless gates hold phases back (Schedule). Without an endpoint the organisation still lives, and
 // emit is still told: whoever asks for a stream wants one.
 func Play(ctx context.Context, o Options, emit func([]event.Event) error) (*simulate.Outcome, error) {
 	if o.Progress == nil {
 		o.Progress = func(string, int64, int64) {}
 	}
 	o.Streams, o.Key = nil, []byte("no pseudonym is made here")
+	o, _, err := o.schedule(ctx)
+	if err != nil {
+		return nil, err
+	}
 	r, err := prepare(o)
 	if err != nil {
 		return nil, err

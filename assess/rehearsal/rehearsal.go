@@ -13,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -61,6 +62,9 @@ type Options struct {
 	// of a small scenario: the outlook of the month, the timeline, and what would
 	// change the answer.
 	Brief bool
+	// Settled says that the phases of the rollout start as the scenario has them: it
+	// comes from Schedule, or gates are only to report.
+	Settled bool
 	// Progress is told what goes on: a stage and how far it is. Total is 0 when
 	// nobody knows.
 	Progress func(stage string, done, total int64)
@@ -74,10 +78,15 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if len(o.Key) == 0 && len(o.Streams) > 0 {
 		return nil, fmt.Errorf("rehearsal: a capture needs a key for its pseudonyms")
 	}
+	o, held, err := o.schedule(ctx)
+	if err != nil {
+		return nil, err
+	}
 	r, err := prepare(o.withKey())
 	if err != nil {
 		return nil, err
 	}
+	r.held = held
 	src, err := r.stream(ctx)
 	if err != nil {
 		return nil, err
@@ -127,6 +136,9 @@ type run struct {
 	alerts    *alert.Engine
 	coverage  *coverage.Report
 	analytics *analytics.Report
+
+	held  []rollout.Held  // phases that their gates kept back
+	gates replay.Observer // nil, or what counts for the gates of phases
 
 	calibration  *forecast.Calibrator
 	perDay       daily
@@ -320,7 +332,7 @@ func (g gate) Charge(m int, t time.Time, micros int64) { g.ledger.Charge(m, t, m
 // stream opens the captures, or plays the scenario and opens what it wrote.
 func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 	if r.observed {
-		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin})
+		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
 	}
 	to, path := r.o.StreamTo, r.o.StreamPath
 	if to == nil {
@@ -354,7 +366,7 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 		return nil, err
 	}
 	r.written = &Stream{Events: w.Events(), PlainBytes: w.PlainBytes(), PackedBytes: w.PackedBytes(), PlainSHA256: w.SHA256()}
-	return stream.Open([]string{path}, stream.Options{})
+	return stream.Open([]string{path}, stream.Options{Borrow: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
 }
 
 // discard removes the temporary stream, if it is ours.
@@ -379,23 +391,27 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		// Noon: a membership that starts today has spread by then.
 		Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day.Add(12*time.Hour)) },
 	})
-	opts := replay.Options{From: r.from, Until: r.to, Prices: r.prices}
+	opts := replay.Options{From: r.from, Until: r.to, Prices: r.prices, Directory: r.dir, SideBySide: runtime.GOMAXPROCS(0) > 1}
 	if r.observed {
 		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
 	}
 	r.calibration, r.perDay = forecast.NewCalibrator(r.dir, nil), daily{}
 	r.drivers = spend.NewDrivers(r.prices, r.prices.WebSearchPer1000/1000)
-	rp := replay.New(opts, r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage, r.calibration, r.perDay, r.drivers)
+	observers := []replay.Observer{r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage, r.calibration, r.perDay, r.drivers}
+	if r.gates != nil {
+		observers = append(observers, r.gates)
+	}
+	rp := replay.New(opts, observers...)
 	var n, total int64
 	if r.written != nil {
 		total = r.written.Events
 	}
-	err := src.Each(ctx, func(b *otlp.Batch) error {
-		rp.Add(b.Events)
-		if n += int64(len(b.Events)); n%4096 < int64(len(b.Events)) {
+	err := src.EachBlock(ctx, func(b *otlp.Batch) error {
+		before := n
+		if n += int64(len(b.Events)); n/4096 > before/4096 {
 			r.o.Progress("replaying", n, total)
 		}
-		return nil
+		return rp.Take(b)
 	})
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/rules/rbac"
+	"github.com/sandtable-dev/sandtable/rules/rbac/rollout"
 	"github.com/sandtable-dev/sandtable/rules/spend"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
@@ -50,6 +51,9 @@ type Result struct {
 	// Timeline is the answer on the days at which it, a posture, a verdict or a
 	// gap moves, from the as-of day to the last day any fact was verified.
 	Timeline []assess.Move
+	// Held are the phases of the rollout that their gates kept back in the play; the
+	// Scenario has the dates on which they started.
+	Held []rollout.Held
 
 	model  *assess.Model
 	inputs assess.Inputs
@@ -166,7 +170,7 @@ func (r *run) name(member string) (string, error) {
 
 func (r *run) result() (*Result, error) {
 	res := &Result{Scenario: r.s, Observed: r.observed, Coverage: r.coverage, Analytics: r.analytics, Replay: r.counts, Streams: r.inputs,
-		Stream: r.written, KeyID: rules.KeyID(r.o.Key), Matrix: r.access.Matrix(r.end), Findings: []rules.Finding{}}
+		Stream: r.written, KeyID: rules.KeyID(r.o.Key), Matrix: r.access.Matrix(r.end), Findings: []rules.Finding{}, Held: r.held}
 	v := r.variables()
 	reports := r.alerts.Reports()
 	for i, rule := range r.rules {

@@ -12,12 +12,12 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
+	"github.com/sandtable-dev/sandtable/reports"
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/rbac"
 	"github.com/sandtable-dev/sandtable/rules/rbac/rollout"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/platform"
-	"github.com/sandtable-dev/sandtable/simulate/otlp"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
 	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
@@ -30,7 +30,8 @@ func planRolloutCommand() *cli.Command {
 	return &cli.Command{
 		Name: "rollout", Usage: "phases, the gates before each, and whether they pass", ArgsUsage: "SCENARIO [STREAM...]",
 		Description: "Without a STREAM the scenario is played. A gate passes, fails, or cannot be evaluated; it holds a phase back only if\n" +
-			"the scenario says hold_on_fail. Words of a gate's condition:" + words.String(),
+			"the scenario says hold_on_fail: its members then stay out of the play, and it starts on the first day on which the gate\n" +
+			"passes, or not in the period. Over a capture gates only report. Words of a gate's condition:" + words.String(),
 		Flags: append(planDocumentFlags(),
 			&cli.BoolFlag{Name: "no-play", Usage: "do not play the scenario: gates that need a stream are not evaluable"},
 			&cli.BoolFlag{Name: "json", Usage: "print JSON"}, setFlag(),
@@ -82,6 +83,13 @@ func planRollout(c *cli.Context) error {
 	if err != nil {
 		return asUsage(err)
 	}
+	streams := c.Args().Tail()
+	var held []rollout.Held
+	if len(streams) == 0 && !c.Bool("no-play") {
+		if s, held, err = schedule(c, s); err != nil {
+			return asUsage(err)
+		}
+	}
 	g, err := rehearsal.Prepare(s)
 	if err != nil {
 		return err
@@ -92,7 +100,6 @@ func planRollout(c *cli.Context) error {
 	}
 	out := rolloutPlan{Scenario: s.Name.Value, Evidence: "none"}
 	var found []rules.Finding
-	streams := c.Args().Tail()
 	switch {
 	case len(streams) > 0:
 		out.Evidence = "captured"
@@ -111,6 +118,7 @@ func planRollout(c *cli.Context) error {
 		}
 	}
 	out.Phases = obs.Result(found)
+	rollout.Mark(out.Phases, held)
 	out.PlanMoves, err = planMoves(s, g.Access)
 	if err != nil {
 		return err
@@ -137,12 +145,19 @@ func planRollout(c *cli.Context) error {
 	return writePlanDocument(c, s, out.Phases, len(streams) > 0)
 }
 
+// schedule plays the scenario until it is known when its phases start.
+func schedule(c *cli.Context, s *scenarios.Scenario) (*scenarios.Scenario, []rollout.Held, error) {
+	bar := newProgress(c.App.ErrWriter)
+	defer bar.done()
+	return rehearsal.Schedule(c.Context, rehearsal.Options{Scenario: s, Progress: bar.show})
+}
+
 // observeRollout runs the rehearsal for its findings, and passes the same stream
 // through the gates.
 func observeRollout(c *cli.Context, s *scenarios.Scenario, streams []string, dir *string, obs *rollout.Observer, access *rbac.Engine) ([]rules.Finding, error) {
 	bar := newProgress(c.App.ErrWriter)
 	defer bar.done()
-	o := rehearsal.Options{Scenario: s, Streams: streams, Progress: bar.show}
+	o := rehearsal.Options{Scenario: s, Streams: streams, Settled: true, Progress: bar.show}
 	if dir != nil {
 		o.StreamPath = filepath.Join(*dir, "stream.otlp.jsonl.zst")
 		f, err := os.Create(o.StreamPath)
@@ -173,7 +188,7 @@ func pass(ctx context.Context, s *scenarios.Scenario, streams []string, observer
 		return err
 	}
 	rp := replay.New(replay.Options{From: s.Period.From.Time, Until: s.Period.To.Time.AddDate(0, 0, 1)}, observers...)
-	if err := src.Each(ctx, func(b *otlp.Batch) error { rp.Add(b.Events); return nil }); err != nil {
+	if err := src.EachBlock(ctx, rp.Take); err != nil {
 		return err
 	}
 	rp.Close()
@@ -269,10 +284,12 @@ func printRollout(out io.Writer, s *scenarios.Scenario, p rolloutPlan) {
 				fmt.Fprintf(out, "   %-13s %s\n", "", g.Because)
 			}
 		}
-		switch ph.Status {
-		case "held":
-			fmt.Fprintln(out, "   held: a gate that holds has failed. The access shown is that of the scenario as written.")
-		case "waits":
+		switch {
+		case ph.Held != nil:
+			fmt.Fprintf(out, "   %s\n", reports.HeldText(ph.Held))
+		case ph.Status == "held":
+			fmt.Fprintln(out, "   held: a gate that holds has failed. The access shown is that of the scenario as written: what was captured happened.")
+		case ph.Status == "waits":
 			fmt.Fprintln(out, "   waits for a phase before it that is held.")
 		}
 	}

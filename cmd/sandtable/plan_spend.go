@@ -18,7 +18,6 @@ import (
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 	"github.com/sandtable-dev/sandtable/simulate"
 	"github.com/sandtable-dev/sandtable/simulate/forecast"
-	"github.com/sandtable-dev/sandtable/simulate/otlp"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
 	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
@@ -219,7 +218,7 @@ func replayed(c *cli.Context, g *rehearsal.Ground, paths []string, to ...replay.
 		return replay.Counts{}, err
 	}
 	rp := replay.New(replay.Options{Prices: g.Prices}, to...)
-	if err := src.Each(c.Context, func(b *otlp.Batch) error { rp.Add(b.Events); return nil }); err != nil {
+	if err := src.EachBlock(c.Context, rp.Take); err != nil {
 		return replay.Counts{}, err
 	}
 	counts, _ := rp.Close()

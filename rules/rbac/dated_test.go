@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/scenarios/platform"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
 // A decision uses the state in force, and says so while a change is spreading.
@@ -303,5 +305,64 @@ func TestExportedRoles(t *testing.T) {
 	c.Roles = append(c.Roles, caps("other", Cowork))
 	if got := engine(c, current()).Allowed(0, Cowork, day); got != Deny {
 		t.Errorf("%v", got)
+	}
+}
+
+// The blanket row for what is generally available is read against the dated
+// catalogue of the shipped facts, one fact for each capability.
+func TestBlanketRowFollowsTheCatalogue(t *testing.T) {
+	facts, err := platform.Facts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rulesOf := func(day string) Rules {
+		d, err := time.Parse(time.DateOnly, day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return DefaultRules("enterprise", func(id, param string) (string, bool) {
+			a := facts.At(id, platform.Query{AsOf: source.Date{Time: d}, Plan: "enterprise"})
+			if a.Record == nil || a.Value == platform.NotStated || a.Value == platform.Unknown {
+				return "", false
+			}
+			if param != "" {
+				return a.Param(param)
+			}
+			return a.Value.String(), true
+		})
+	}
+	for _, c := range KnownCapabilities {
+		if _, ok := facts.Fact(FactOfGA(c)); !ok && c != Chat {
+			t.Errorf("the catalogue says nothing of %s: no fact %s", c, FactOfGA(c))
+		}
+	}
+	for _, tc := range []struct {
+		day, cap string
+		want     Outcome
+		word     string
+	}{
+		{"2026-04-09", "chat", Allow, ""},
+		{"2026-04-09", "cowork", Allow, "cowork-ga-date"},
+		{"2026-06-10", "claude_code", Allow, "ga-claude-code"},
+		{"2026-04-10", "claude_design", Deny, "ga-claude-design"},
+		{"2026-06-10", "claude_code_workflows", Deny, "ga-claude-code-workflows"},
+		{"2026-05-26", "claude_code_workflows", Indeterminate, "ga-claude-code-workflows"}, // within the week it came out
+		{"2026-11-20", "claude_code_workflows", Deny, "ga-claude-code-workflows"},          // age does not make it available
+		{"2026-11-20", "claude_code", Indeterminate, "ga-claude-code"},                     // too long since anybody looked
+		{"2026-08-01", "claude_security", Deny, "ga-claude-security"},
+		{"2026-06-10", "memory", Indeterminate, "ga-memory"},
+	} {
+		c := setup("enterprise", "custom", yes())
+		c.Roles = []org.Role{caps("wide", accessAllGA)}
+		c.Groups = []org.Group{group("g", []string{"m"}, "wide")}
+		e := engine(c, rulesOf(tc.day))
+		at, _ := time.Parse(time.DateOnly, tc.day)
+		d := e.Capability(0, tc.cap, at)
+		if d.Outcome != tc.want || e.Allowed(0, tc.cap, at) != tc.want {
+			t.Errorf("%s on %s: %v, want %v: %+v", tc.cap, tc.day, d.Outcome, tc.want, d.Reasons)
+		}
+		if said := fmt.Sprint(d.Reasons); !strings.Contains(said, tc.word) {
+			t.Errorf("%s on %s: the reasons do not name the fact: %s", tc.cap, tc.day, said)
+		}
 	}
 }

@@ -807,10 +807,8 @@ func (e *Engine) role(v *verdict, s *state, cap string) {
 		v.add(&v.unknown, "role", strings.Join(s.unknown, ", "), "the roles of group %s could not be read; ask again", strings.Join(s.unknown, ", "))
 	case len(unsure) > 0:
 		names := strings.Join(unsure, ", ")
-		if s.ep.rules.generallyAvailable(cap) == Unknown && slices.ContainsFunc(s.roles, func(h held) bool {
-			return slices.ContainsFunc(h.role.Grants, func(g org.Grant) bool { return g.Capability.Value == accessAllGA })
-		}) {
-			v.add(&v.unknown, "role", names, "role %s grants what is generally available, and whether %s was at this date is not known", names, cap)
+		if s.ep.rules.generallyAvailable(cap) == Unknown && slices.ContainsFunc(s.roles, func(h held) bool { return blanketGA(h.role) }) {
+			v.add(&v.unknown, "role", names, "role %s grants what is generally available, and whether %s was at this date is not known (fact %s)", names, cap, FactOfGA(cap))
 		} else {
 			v.add(&v.unknown, "role", names, "role %s holds rows under names that no list here knows, and one of them may be %s", names, cap)
 		}
@@ -820,6 +818,8 @@ func (e *Engine) role(v *verdict, s *state, cap string) {
 		v.add(&v.deny, "role", "", "on custom roles but in no group, so nothing is granted")
 	case len(s.roles) == 0:
 		v.add(&v.deny, "role", "", "no group of the member carries a role of this organisation")
+	case slices.ContainsFunc(s.roles, func(h held) bool { return blanketGA(h.role) }):
+		v.add(&v.deny, "role", roleNames(s.roles), "a role of the member grants what is generally available, which %s was not at this date (fact %s), and none grants it by name", cap, FactOfGA(cap))
 	default:
 		v.add(&v.deny, "role", roleNames(s.roles), "no role of the member grants %s", cap)
 	}
@@ -833,6 +833,11 @@ func (ep *epoch) unsure(r *org.Role, cap string) bool {
 	return slices.ContainsFunc(r.Grants, func(g org.Grant) bool {
 		return g.Unknown && !ep.named[cap] || g.Capability.Value == accessAllGA && ep.rules.generallyAvailable(cap) == Unknown
 	})
+}
+
+// blanketGA reports that a role grants whatever is generally available.
+func blanketGA(r *org.Role) bool {
+	return slices.ContainsFunc(r.Grants, func(g org.Grant) bool { return g.Capability.Value == accessAllGA })
 }
 
 func roleNames(hs []held) string {
@@ -858,7 +863,7 @@ func (ep *epoch) grants(r *org.Role, cap string) string {
 			}
 		case accessAllGA:
 			if how == "" && ep.rules.generallyAvailable(cap) == On {
-				how = "all generally available capabilities"
+				how = "all generally available capabilities, by fact " + FactOfGA(cap)
 			}
 		}
 	}

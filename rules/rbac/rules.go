@@ -10,6 +10,7 @@ package rbac
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -88,8 +89,8 @@ type Rules struct {
 	Cloud         Switch // cloud sessions exist on this plan (fact cowork-cloud-sessions)
 	CloudDefault  Switch // cloud toggle that nobody stated (same fact)
 	CloudGA       bool   // the "all GA" blanket row covers cloud sessions (same fact)
-	// GA is the status of other capabilities at the date, as far as somebody states
-	// it. What is not listed is unknown; chat needs no listing.
+	// GA is the status of other capabilities at the date, each from a fact of its
+	// own (FactOfGA). What is not listed is unknown; chat needs no listing.
 	GA             map[string]Switch
 	ConnectorRoles Switch // roles govern connectors (fact rbac-connector-permissions)
 	PluginGroups   Switch // groups override plugin levels (fact rbac-plugin-gating)
@@ -122,6 +123,18 @@ func (r *Rules) generallyAvailable(cap string) Switch {
 	return r.GA[cap]
 }
 
+// FactOfGA is the id of the fact that says whether a capability was generally
+// available: cowork-ga-date and cowork-cloud-sessions, else ga-<capability>.
+func FactOfGA(cap string) string {
+	switch cap {
+	case Cowork:
+		return "cowork-ga-date"
+	case Cloud:
+		return "cowork-cloud-sessions"
+	}
+	return "ga-" + strings.ReplaceAll(cap, "_", "-")
+}
+
 // Inputs are things a decision depends on that a scenario file does not state.
 // All are optional; maps left nil mean "nothing of the kind".
 type Inputs struct {
@@ -140,7 +153,8 @@ type Inputs struct {
 // when the day has no record or the value is unknown. It asks for
 // cowork-org-default, cowork-ga-date, cowork-cloud-sessions,
 // rbac-connector-permissions, rbac-plugin-gating, rbac-admin-permissions,
-// rbac-custom-no-role and role-change-lag-minutes.
+// rbac-custom-no-role, role-change-lag-minutes and, for every known capability,
+// FactOfGA.
 func DefaultRules(plan string, q func(factID, param string) (value string, known bool)) Rules {
 	sw := func(id, param string) Switch {
 		v, known := q(id, param)
@@ -170,6 +184,12 @@ func DefaultRules(plan string, q func(factID, param string) (value string, known
 		r.CoworkDefault, r.CloudDefault = On, On
 	}
 	_, r.CoworkGA = q("cowork-ga-date", "ga_date")
+	r.GA = map[string]Switch{}
+	for _, c := range KnownCapabilities {
+		if c != Chat && c != Cowork && c != Cloud {
+			r.GA[c] = sw(FactOfGA(c), "")
+		}
+	}
 	status, _ := q("cowork-cloud-sessions", "status")
 	r.CloudGA = r.Cloud == On && status != "beta"
 	r.CustomWithoutRoleKeepsChat = sw("rbac-custom-no-role", "keeps_chat") == On

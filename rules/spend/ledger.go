@@ -143,6 +143,7 @@ func stepOf(from int64, m source.Money, free, deleted bool) step {
 
 type account struct {
 	months []month
+	days   []dayCost // in order
 	// The limit holds from (inclusive) to until: memberships change at few dates,
 	// so it is found again only when a question leaves that span.
 	known       bool
@@ -458,6 +459,7 @@ func (l *Ledger) Charge(member int, t time.Time, micros int64) {
 	if member != Unattributed {
 		limit, _, unlimited := l.Limit(member, t)
 		m := l.accounts[member].month(key)
+		l.accounts[member].onDay(t.UnixNano(), micros)
 		before := max(m.spent-l.included(), 0)
 		m.spent = add(m.spent, micros)
 		credits = max(m.spent-l.included(), 0) - before

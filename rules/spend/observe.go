@@ -94,12 +94,8 @@ func (l *Ledger) Observe(ev *event.Event) {
 }
 
 func (l *Ledger) who(ev *event.Event) int {
-	for _, k := range [...]string{ev.Account, ev.Email, ev.AccountID} {
-		if i, ok := l.member(k); ok {
-			return i
-		}
-	}
-	return Unattributed
+	m, _ := ev.Who(l.dir)
+	return int(m) // -1 is Unattributed
 }
 
 func (l *Ledger) block(ev *event.Event, member int, t time.Time, v Verdict, micros int64) {
@@ -153,6 +149,7 @@ type Summary struct {
 	Unattributed Bucket        `json:"unattributed"`
 	Members      []MemberSpend `json:"members"`
 	Groups       []GroupSpend  `json:"groups"`
+	Weeks        []GroupWeek   `json:"weeks"`
 	Months       []MonthSpend  `json:"months"`
 	WouldBlock   []Blocked     `json:"would_have_blocked"`
 	Alerts       []Alert       `json:"alerts"`
@@ -231,6 +228,7 @@ func (l *Ledger) Summary() Summary {
 	if l.rules.SeatBased && l.rules.Included == 0 {
 		s.Notes = append(s.Notes, "included usage of seats is not stated; blocks may be shown too early")
 	}
+	s.Weeks = l.weeks()
 	group := map[[2]int]*GroupSpend{}
 	for i := range l.accounts {
 		for _, m := range l.accounts[i].months {

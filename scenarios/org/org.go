@@ -32,7 +32,7 @@ type Organisation struct {
 	Client       string             `yaml:"client"`   // who the report is for
 	Preparer     string             `yaml:"preparer"` // who prepared it
 	Settings     Settings           `yaml:"settings"`
-	Retention    int                `yaml:"transcript_retention_days"` // custom Compliance API retention; 0 = default
+	Retention    int                `yaml:"transcript_retention_days"` // the organisation's own finite retention; 0 = the vendor's period
 
 	Turnover  *Turnover         `yaml:"turnover"`                         // synthetic joiners and leavers; nil: nobody comes or goes
 	Toggles   map[string]bool   `yaml:"toggles"`                          // organisation switch of a capability that Settings does not name

@@ -70,9 +70,9 @@ func TestTimeline(t *testing.T) {
 	} {
 		a := c.At(tc.id, Query{AsOf: day(t, tc.asOf), Plan: tc.plan, Mode: tc.mode, Arrangements: tc.with, Exam: tc.exam})
 		if a.Value != tc.want {
-			t.Errorf("%s on %s (%s %s %v exam=%v): %s, want %s: %s", tc.id, tc.asOf, tc.plan, tc.mode, tc.with, tc.exam, a.Value, tc.want, a.Reason)
+			t.Errorf("%s on %s (%s %s %v exam=%v): %s, want %s: %s", tc.id, tc.asOf, tc.plan, tc.mode, tc.with, tc.exam, a.Value, tc.want, a.Reason())
 		}
-		if a.Reason == "" {
+		if a.Reason() == "" {
 			t.Errorf("%s on %s has no reason", tc.id, tc.asOf)
 		}
 	}
@@ -83,7 +83,7 @@ func TestAnswerMarks(t *testing.T) {
 	config := []string{"hipaa_ready", "hipaa_configuration"}
 	q := Query{AsOf: day(t, "2026-10-03"), Plan: "enterprise", Mode: "local", Arrangements: config}
 	a := c.At("baa-cowork-coverage", q)
-	if !a.InInterval || a.Record == nil || a.Record.From.String() != "2026-04-09" || !strings.Contains(a.Reason, "2026-10-02 and 2026-10-06") {
+	if !a.InInterval || a.Record == nil || a.Record.From.String() != "2026-04-09" || !strings.Contains(a.Reason(), "2026-10-02 and 2026-10-06") {
 		t.Errorf("inside the interval: %+v", a)
 	}
 	q.AsOf = day(t, "2026-10-06")
@@ -93,7 +93,7 @@ func TestAnswerMarks(t *testing.T) {
 		t.Errorf("days = %q, %v", v, ok)
 	}
 	a = c.At("team-all-or-nothing", Query{AsOf: day(t, "2026-12-06"), Plan: "team"})
-	if !a.Stale || a.Reason != "Re-check since 2026-10-06: the last known gap stands." {
+	if !a.Stale || a.Reason() != "Re-check since 2026-10-06: the last known gap stands." {
 		t.Errorf("%+v", a)
 	}
 	if a := c.At("team-all-or-nothing", Query{AsOf: day(t, "2026-12-05"), Plan: "team"}); a.Stale {
@@ -263,7 +263,7 @@ func TestOverlay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := with.At("cowork-region-control", q); a.Value != Yes || a.Customer == nil || !strings.Contains(a.Reason, "letter 17") {
+	if a := with.At("cowork-region-control", q); a.Value != Yes || a.Customer == nil || !strings.Contains(a.Reason(), "letter 17") {
 		t.Errorf("%+v", a)
 	}
 	if a := c.At("cowork-region-control", q); a.Value != No || a.Customer != nil {

@@ -57,7 +57,7 @@ func company(t testing.TB, seats int) simulate.Options {
 		{Name: "IT", Members: seats / 4, Persona: "it"},
 	}}
 	s.Connectors = []org.Connector{{Name: source.Text{Value: "documents"}, Enabled: true}}
-	s.Telemetry.Endpoint, s.Behaviour.Intensity = "https://collector.example", 1
+	s.Telemetry.Endpoint = "https://collector.example"
 	d, err := org.Build(&s.Config, s.Seed)
 	if err != nil {
 		t.Fatal(err)

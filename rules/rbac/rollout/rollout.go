@@ -9,6 +9,7 @@ package rollout
 import (
 	_ "embed"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,9 +53,9 @@ type Observer struct {
 	ledger *spend.Ledger
 	phases []phase
 	days   map[int64]*day
-	spent  [][]int64 // by phase: percent of the limit, of each member with spend
-	next   int       // first phase whose spend is still to be read
-	played bool
+	spent  map[int64][]int64 // at the start of a day: percent of the limit, of each member with spend
+	next   int64             // first day whose spend is still to be read
+	stop   int64             // the day after the last of them
 }
 
 type phase struct {
@@ -107,7 +108,18 @@ func New(s *scenarios.Scenario, access *rbac.Engine, dir *org.Directory, ledger 
 	if len(ps) > 0 {
 		return nil, s.File.Explain(ps).Err()
 	}
-	o.spent = make([][]int64, len(o.phases))
+	// Spend is read where a phase begins, and where one may begin that was held.
+	o.spent = map[int64][]int64{}
+	o.next, o.stop = math.MaxInt64, 0
+	for i := range o.phases {
+		k := o.phases[i].From.Time.UnixNano() / dayNanos
+		o.spent[k] = nil
+		o.next, o.stop = min(o.next, k), max(o.stop, k+1)
+		for end := s.Period.To.Time.UnixNano() / dayNanos; holding(o.phases[i].Phase) && k <= end; k++ {
+			o.spent[k] = nil
+			o.stop = max(o.stop, k+1)
+		}
+	}
 	return o, nil
 }
 
@@ -167,7 +179,7 @@ func (o *Observer) day(ns int64) *day {
 
 // Observe takes the next record, in order of time.
 func (o *Observer) Observe(ev *event.Event) {
-	for o.next < len(o.phases) && ev.Time >= o.phases[o.next].From.Time.UnixNano() {
+	for o.next < o.stop && ev.Time >= o.next*dayNanos {
 		o.readSpend(o.next)
 		o.next++
 	}
@@ -179,15 +191,8 @@ func (o *Observer) Observe(ev *event.Event) {
 	}
 	d := o.day(ev.Time)
 	d.events++
-	o.played = true
-	member := -1
-	for _, k := range [...]string{ev.Account, ev.Email, ev.AccountID} {
-		if m, ok := o.dir.Lookup(k); ok {
-			member = m.Index
-			break
-		}
-	}
-	if member >= 0 {
+	if m, _ := ev.Who(o.dir); m >= 0 {
+		member := int(m)
 		d.members[member] = true
 		if left := o.dir.Members[member].Left; !left.IsZero() && ev.Time >= left.UnixNano() {
 			d.leavers++
@@ -224,21 +229,21 @@ func (o *Observer) listed(server string) bool {
 }
 
 // readSpend takes every member's share of the limit in the month that is ending
-// with the phase's first day.
-func (o *Observer) readSpend(i int) {
-	if o.ledger == nil {
+// as the day begins.
+func (o *Observer) readSpend(day int64) {
+	if _, wanted := o.spent[day]; o.ledger == nil || !wanted {
 		return
 	}
-	at := o.phases[i].From.Time.Add(-time.Second)
+	at := time.Unix(0, day*dayNanos).UTC().Add(-time.Second)
 	for m := range o.dir.Members {
 		spent := o.ledger.Spent(m, at)
 		limit, _, unlimited := o.ledger.Limit(m, at)
 		if spent == 0 || unlimited || limit == 0 {
 			continue
 		}
-		o.spent[i] = append(o.spent[i], spent*100/limit)
+		o.spent[day] = append(o.spent[day], spent*100/limit)
 	}
-	slices.Sort(o.spent[i])
+	slices.Sort(o.spent[day])
 }
 
 // window is what a gate sees: the time from the phase before to this one.
@@ -381,7 +386,7 @@ func vocabulary() *condition.Env[window] {
 	})
 	stream("leaver_records", "records of members after they left", func(w *window) (int64, bool) { return w.sum(func(d *day) int64 { return d.leavers }), true })
 	e.Int("spend_p95_percent", "the 95th percentile of spend as a percentage of the member's limit, over members with spend in the month before the phase", func(w *window) (int64, bool) {
-		s := w.o.spent[w.i]
+		s := w.o.spent[w.to.UnixNano()/dayNanos]
 		if len(s) == 0 {
 			return 0, false
 		}
@@ -450,11 +455,27 @@ func Words() []condition.Var { return vocabulary().Vars() }
 func (o *Observer) reach(t time.Time) int {
 	n := 0
 	for m := range o.dir.Members {
-		if o.access.Allowed(m, rbac.Cowork, t) == rbac.Allow {
+		if o.may(m, t) {
 			n++
 		}
 	}
 	return n
+}
+
+func (o *Observer) may(member int, t time.Time) bool {
+	return o.access.Allowed(member, rbac.Cowork, t) == rbac.Allow
+}
+
+// window is what the gates of a phase look at, from the phase before to its date.
+func (o *Observer) window(i int) *window {
+	w := &window{o: o, i: i, from: o.s.Period.From.Time, to: o.phases[i].From.Time}
+	if i > 0 {
+		w.from = o.phases[i-1].From.Time
+	}
+	if w.to.Before(w.from) {
+		w.from = w.to
+	}
+	return w
 }
 
 // Verdicts of a gate.
@@ -476,8 +497,9 @@ type GateResult struct {
 }
 
 // PhaseResult is one phase. Status is open, held (a gate with hold_on_fail
-// failed), or waits (an earlier phase is held). Gained and Lost count members whose
-// Cowork access differs from the day before.
+// failed), waits (an earlier phase is held) or, where the scenario was played, late
+// (held, and begun when its gates passed). Gained and Lost count members whose Cowork
+// access differs from the day before.
 type PhaseResult struct {
 	Name    string       `json:"name"`
 	Kind    string       `json:"kind"`
@@ -489,38 +511,31 @@ type PhaseResult struct {
 	Lost    int          `json:"lost"`
 	Gates   []GateResult `json:"gates"`
 	Status  string       `json:"status"`
+	Held    *Held        `json:"held,omitempty"` // where the play kept its members out
+}
+
+// finish reads the spend of the days after the last record.
+func (o *Observer) finish() {
+	for ; o.next < o.stop; o.next++ {
+		o.readSpend(o.next)
+	}
 }
 
 // Result closes the pass. findings are those of the engines over the same stream.
 func (o *Observer) Result(findings []rules.Finding) []PhaseResult {
-	for ; o.next < len(o.phases); o.next++ {
-		o.readSpend(o.next)
-	}
-	for _, f := range findings {
-		if f.Severity >= rules.High && !f.Time.IsZero() {
-			d := o.day(f.Time.UnixNano())
-			d.bad++
-			d.rules = append(d.rules, f.Rule)
-		}
-	}
+	o.Add(findings)
 	out := []PhaseResult{}
 	held := false
 	for i := range o.phases {
 		p := &o.phases[i]
-		w := &window{o: o, i: i, from: o.s.Period.From.Time, to: p.From.Time}
-		if i > 0 {
-			w.from = o.phases[i-1].From.Time
-		}
-		if w.to.Before(w.from) {
-			w.from = w.to
-		}
+		w := o.window(i)
 		r := PhaseResult{Name: p.Name, Kind: p.kind, From: p.From, Window: [2]time.Time{w.from, w.to}, Groups: []string{}, Gates: []GateResult{}, Status: "open"}
 		for _, g := range p.Groups {
 			r.Groups = append(r.Groups, g.Value)
 		}
 		before, after := p.From.Time.Add(-12*time.Hour), p.From.Time.Add(12*time.Hour)
 		for m := range o.dir.Members {
-			was, is := o.access.Allowed(m, rbac.Cowork, before) == rbac.Allow, o.access.Allowed(m, rbac.Cowork, after) == rbac.Allow
+			was, is := o.may(m, before), o.may(m, after)
 			switch {
 			case is && !was:
 				r.Gained++
