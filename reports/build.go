@@ -289,7 +289,7 @@ func (b *builder) cover() {
 		pairs = append(pairs, KeyValue{"Digest of the assessment", "SHA-256 " + m.Digest})
 	}
 	blocks = append(blocks, KeyValues{pairs},
-		Paragraph{Text: "A readiness aid for management. It is not an audit and not legal advice; see the limitations before relying on it. The first two pages are the board copy, and the full report stands behind them.", Small: true})
+		Paragraph{Text: "A readiness aid for management. It is not an audit and not legal advice; see the limitations before relying on it. This page and the executive summary are the board copy; the full report stands behind them.", Small: true})
 	b.add(Section{ID: "cover", Title: m.Title, Board: true, Blocks: blocks})
 }
 
