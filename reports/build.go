@@ -1224,8 +1224,12 @@ func (b *builder) adoption() {
 		return
 	}
 	if b.a.Counters.CoworkEvents == 0 { // flat bars would read as nobody at work
+		why := "No Cowork event was received"
+		if n := b.a.Counters.AfterAsOf; n > 0 {
+			why = fmt.Sprintf("All %s records lie after the as-of date and were left out", num(n))
+		}
 		b.add(Section{ID: "adoption", Title: "Rollout and adoption", Level: 2, Blocks: []Block{
-			StatusRow{Status: Status{"Not evaluable", Ring}, Text: fmt.Sprintf("No Cowork event was received, so adoption cannot be seen here. %s may have used Cowork every day or not at all.", title(count(b.a.Counters.MembersWithCowork, "member")))}}})
+			StatusRow{Status: Status{"Not evaluable", Ring}, Text: fmt.Sprintf("%s, so adoption cannot be seen here. %s may have used Cowork every day or not at all.", why, title(count(b.a.Counters.MembersWithCowork, "member")))}}})
 		return
 	}
 	blocks := []Block{*f}

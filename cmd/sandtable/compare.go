@@ -131,7 +131,11 @@ func compare(c *cli.Context) error {
 	}
 	if len(from) > 0 && a.scenario != nil && b.scenario != nil {
 		bar.show("comparing access", 0, 0)
-		if access, err = rehearsal.WhatIf(c.Context, a.options(streams, key), b.options(streams, key), from); err != nil {
+		before, after := a.options(streams, key), b.options(streams, key)
+		if played && len(streams) == 0 { // as their gates let the phases start
+			before.Scenario, after.Scenario = a.result.Scenario, b.result.Scenario
+		}
+		if access, err = rehearsal.WhatIf(c.Context, before, after, from); err != nil {
 			return err
 		}
 	}
@@ -211,6 +215,9 @@ func changeLog(c *cli.Context, names []string) error {
 	if err != nil {
 		return asUsage(err)
 	}
+	if s, _, err = schedule(c, s); err != nil { // a phase that its gate holds back begins later, or not at all
+		return asUsage(err)
+	}
 	type cut struct {
 		phase string
 		last  source.Date // the last day before the next phase, or of the period
@@ -247,7 +254,7 @@ func changeLog(c *cli.Context, names []string) error {
 		}
 		now := &side{scenario: at}
 		o := now.options(nil, nil)
-		o.Brief, o.Progress = true, bar.show
+		o.Brief, o.Settled, o.Progress = true, true, bar.show
 		if now.result, err = rehearsal.Run(c.Context, o); err != nil {
 			return err
 		}

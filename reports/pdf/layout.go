@@ -244,7 +244,7 @@ func spills(g geometry, boxes []box) bool {
 	}
 	last := pages[len(pages)-1].boxes
 	end := last[len(last)-1]
-	return end.y+end.box.h-g.top < 0.12*g.body()
+	return end.y+end.box.h-g.top < 0.16*g.body()
 }
 
 func height(boxes []box) float64 {
