@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -1212,8 +1213,11 @@ func telling(reason string) string {
 	if reason == "the condition holds" {
 		return ""
 	}
-	return reason
+	return moment.ReplaceAllString(reason, "$1 $2")
 }
+
+// moment is a time as engines write it; people read it to the minute.
+var moment = regexp.MustCompile(`(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?Z`)
 
 // day is the date of a time as printed.
 func day(t string) string { return t[:min(len(t), len("2006-01-02"))] }
