@@ -31,19 +31,20 @@ func (m *Model) Assess(rq Request) (*Assessment, error) {
 	if err != nil {
 		return nil, err
 	}
-	fes := s.evaluate("")
+	fes := s.evaluate()
 	posture := s.overall(fes)
 	s.vals[m.varIndex["answer"]] = Text(posture)
 	a := &Assessment{
 		AsOf: s.asOf.String(), Scope: nn(rq.Scope), Assumptions: nn(rq.Assumptions), Workloads: rq.Workloads,
-		Obligations: []ObligationResult{}, Gaps: []Gap{}, Limitations: m.limits, Evidence: s.get("evidence_kind").Text,
+		Obligations: make([]ObligationResult, 0, m.obligationCount), Gaps: []Gap{}, Limitations: m.limits, Evidence: s.get("evidence_kind").Text,
 		Track: "advisory",
 	}
 	if rq.Exam {
 		a.Track = "exam"
 	}
 	forced := map[string]*frameworkEval{}
-	for i, fe := range fes {
+	for i := range fes {
+		fe := &fes[i]
 		fr := FrameworkResult{ID: fe.fw.Id.Value, Title: fe.fw.Title, Applicable: fe.applies != condition.False, Posture: fe.posture, Counts: map[string]int{}, GoodPractice: fe.fw.GoodPractice && fe.applies == condition.False}
 		switch fe.applies {
 		case condition.True:
@@ -53,7 +54,7 @@ func (m *Model) Assess(rq Request) (*Assessment, error) {
 			a.Assumptions = append(a.Assumptions, fe.fw.Title+" is treated as applicable because its scope was not fully declared.")
 		default:
 			fr.Why = fe.fw.NotApplicableWords
-			f, err := m.ifItWere(rq, fe.fw)
+			f, err := m.ifItWere(s, fe.fw)
 			if err != nil {
 				return nil, err
 			}
@@ -62,16 +63,16 @@ func (m *Model) Assess(rq Request) (*Assessment, error) {
 		for _, v := range Verdicts() {
 			fr.Counts[v.Code()] = 0
 		}
-		for _, ob := range fes[i].obs {
-			fr.Counts[ob.verdict.Code()]++
+		for j := range fe.obs {
+			fr.Counts[fe.obs[j].verdict.Code()]++
 		}
 		a.Frameworks = append(a.Frameworks, fr)
-		for j := range fes[i].obs {
-			or := s.result(&fes[i].obs[j], rq.FindingIDs)
-			if f := forced[fe.fw.Id.Value]; f != nil && len(or.Gaps()) > 0 {
-				or.IfItWere = f.obs[j].verdict.String()
+		for j := range fe.obs {
+			ob := &fe.obs[j]
+			a.Obligations = append(a.Obligations, s.result(ob, rq.FindingIDs))
+			if f := forced[fe.fw.Id.Value]; f != nil && len(ob.o.Gaps) > 0 {
+				a.Obligations[len(a.Obligations)-1].IfItWere = f.obs[j].verdict.String()
 			}
-			a.Obligations = append(a.Obligations, or.ObligationResult)
 		}
 	}
 	a.Claims = m.judge(s, m.claims, rq.Claims, "unverifiable")
@@ -117,32 +118,20 @@ func nn[T any](x []T) []T {
 }
 
 // ifItWere evaluates framework fw as though its data were present.
-func (m *Model) ifItWere(rq Request, fw *Framework) (*frameworkEval, error) {
-	in := rq.Inputs
-	in.Vars = in.Vars.Clone()
+func (m *Model) ifItWere(now *state, fw *Framework) (*frameworkEval, error) {
+	present := Vars{}
 	for _, t := range fw.IfForced {
-		in.Vars[t.Value] = Bool(true).From("if it were")
+		present[t.Value] = Bool(true).From("if it were")
 	}
-	s, err := m.newState(&in)
+	s, err := m.stateWith(now.in, present, now)
 	if err != nil {
 		return nil, err
 	}
-	for _, fe := range s.evaluate(fw.Id.Value) {
-		if fe.fw == fw {
-			return &fe, nil
-		}
-	}
-	return nil, fmt.Errorf("assess: framework %s is not in the model", fw.Id.Value)
+	fe := s.framework(fw, condition.True)
+	return &fe, nil
 }
 
-type obligationOut struct {
-	ObligationResult
-	o *Obligation
-}
-
-func (o obligationOut) Gaps() []string { return o.o.Gaps }
-
-func (s *state) result(ev *obligationEval, findings map[string][]string) obligationOut {
+func (s *state) result(ev *obligationEval, findings map[string][]string) ObligationResult {
 	o := ev.o
 	r := ObligationResult{
 		ID: o.Id.Value, Framework: o.framework.Id.Value, Citation: o.Citation, Title: o.Title, Demands: o.Demands, Weight: o.Weight,
@@ -154,32 +143,22 @@ func (s *state) result(ev *obligationEval, findings map[string][]string) obligat
 		if o.applies != nil && o.framework.applies.Eval(s) != condition.False {
 			r.Reasons = []string{"The condition under which this obligation applies does not hold: " + strings.Join(s.m.words(o.applies.Uses()), "; ") + "."}
 		}
-		return obligationOut{r, o}
+		return r
 	}
 	r.DesignOnly = ev.verdict == Supported && s.sim
 	r.OnAttestation = ev.onAtt && ev.verdict == Supported
 	var remedies []string
+	r.Elements = make([]ElementResult, 0, len(o.parts))
 	for i, p := range o.parts {
 		e := ev.els[i]
-		er := ElementResult{
-			ID: o.Id.Value + "/" + p.el.Id.Value, Name: p.el.Name, Essential: p.essential, Source: p.el.Source, Aspect: p.el.Aspect,
-			State: e.state.String(), Evidence: s.evidence(p.el), Facts: texts(p.el.Facts), Note: e.because,
-		}
-		for _, v := range p.el.reads {
-			er.Findings = append(er.Findings, findings[v]...)
-		}
-		switch e.state {
-		case stateAbsentFixable, stateShort, stateUnattested, stateUnknown:
-			er.Remedy = p.el.Remedy
-		case stateAbsentUnfixable:
-			er.Remedy = strings.Join(p.el.UnfixableRemedy, ", or ") + ": " + lowerFirst(p.el.Remedy)
-		}
+		er := s.print(p.el, findings)
+		er.ID, er.Essential = p.id, p.essential
 		if er.Remedy != "" && p.essential {
 			remedies = append(remedies, er.Remedy)
 		}
 		r.Elements = append(r.Elements, er)
 		if p.essential && decides(ev.verdict, e.state) {
-			r.Reasons = append(r.Reasons, p.el.Name+": "+e.because+".")
+			r.Reasons = append(r.Reasons, reason(p.el, er.Note))
 		}
 	}
 	if c := s.caveat(ev); c != "" {
@@ -195,7 +174,34 @@ func (s *state) result(ev *obligationEval, findings map[string][]string) obligat
 		r.Reasons = append(r.Reasons, "On your attestation.")
 	}
 	r.Remedy = unique(remedies)
-	return obligationOut{r, o}
+	return r
+}
+
+// print is what a result says of an element under whichever obligation it
+// stands. Many share an element, so it is put into words once.
+func (s *state) print(el *element, findings map[string][]string) ElementResult {
+	if s.printed == nil {
+		s.printed = make([]ElementResult, len(s.els))
+	}
+	er := &s.printed[el.index]
+	if er.ID != "" {
+		return *er
+	}
+	e := s.element(el)
+	*er = ElementResult{
+		ID: el.Id.Value, Name: el.Name, Source: el.Source, Aspect: el.Aspect,
+		State: e.state.String(), Evidence: s.evidence(el), Facts: el.factIDs, Note: s.because(el),
+	}
+	for _, v := range el.reads {
+		er.Findings = append(er.Findings, findings[v]...)
+	}
+	switch e.state {
+	case stateAbsentFixable, stateShort, stateUnattested, stateUnknown:
+		er.Remedy = el.Remedy
+	case stateAbsentUnfixable:
+		er.Remedy = el.unfixable
+	}
+	return *er
 }
 
 // caveat is what an obligation says beside a verdict short of support, dated by
@@ -213,6 +219,14 @@ func (s *state) caveat(ev *obligationEval) string {
 		}
 	}
 	return strings.ReplaceAll(ev.o.Caveat, "{read}", read.String())
+}
+
+// reason says in one sentence why an element is in its state.
+func reason(el *element, note string) string {
+	if el.att != nil && note == neverAttested {
+		return "Not attested: " + strings.TrimSuffix(el.att.Says, ".") + "."
+	}
+	return el.Name + ": " + note + "."
 }
 
 // decides reports that a state is one that made the verdict what it is.
@@ -257,22 +271,21 @@ func (m *Model) words(names []string) []string {
 
 // evidence lists what an element read, with the class of each input.
 func (s *state) evidence(el *element) []string {
-	out := []string{}
+	out := make([]string, 0, len(el.reads))
 	for _, n := range el.reads {
 		if i, ok := s.m.varIndex[n]; ok {
 			v, class := s.vals[i], s.m.vars[i].Class
 			if s.m.vars[i].Group == "telemetry" && s.sim {
 				class = "E7, simulated"
 			}
-			line := fmt.Sprintf("%s = %s (%s)", n, v.format(s.m.vars[i].Type), class)
-			out = append(out, line)
+			out = append(out, n+" = "+v.format(s.m.vars[i].Type)+" ("+class+")")
 		} else if i, ok := s.m.predIndex[n]; ok {
 			switch {
 			case s.m.preds[i].Type == "int":
 				k, known := s.predInt(i)
-				out = append(out, fmt.Sprintf("%s = %s (dated fact)", n, Value{Known: known, Int: k}.format("int")))
+				out = append(out, n+" = "+Value{Known: known, Int: k}.format("int")+" (dated fact)")
 			default:
-				out = append(out, fmt.Sprintf("%s = %s (dated fact)", n, triWord(s.pred(i))))
+				out = append(out, n+" = "+triWord(s.pred(i))+" (dated fact)")
 			}
 		}
 	}
@@ -370,7 +383,10 @@ func verdictRank(v Verdict) int {
 
 // workload judges one declared use by the frameworks its data classes switch on.
 func (m *Model) workload(s *state, w *WorkloadResult, fes []frameworkEval) {
-	by := map[string]string{"phi": "hipaa", "icfr": "sox", "chd": "pci-dss", "confidential": "soc2"}
+	by := map[string]string{}
+	for i := range m.classes {
+		by[m.classes[i].Id] = m.classes[i].Framework.Value
+	}
 	var sub []frameworkEval
 	var names []string
 	for _, d := range w.Data {
@@ -435,11 +451,11 @@ func (m *Model) answer(s *state, rq Request, posture string, fes []frameworkEval
 		var plat []string
 		for _, ob := range fe.obs {
 			if ob.verdict == GapNoConfiguration && ob.o.Weight == "req" {
-				plat = append(plat, ob.o.Citation+" ("+ob.o.Title+")")
+				plat = append(plat, ob.o.Title+" ("+ob.o.Citation+")")
 			}
 		}
 		if len(plat) > 0 {
-			because := fmt.Sprintf("%s: %s. No configuration closes %s.", fe.fw.Title, lowerFirst(PostureName(fe.posture)), strings.Join(plat, " and "))
+			because := fmt.Sprintf("%s: %s. No configuration closes: %s.", fe.fw.Title, lowerFirst(PostureName(fe.posture)), strings.Join(plat, "; "))
 			for i := range fe.obs {
 				ob := &fe.obs[i]
 				if ob.verdict != GapNoConfiguration || ob.o.Weight != "req" {
@@ -449,7 +465,7 @@ func (m *Model) answer(s *state, rq Request, posture string, fes []frameworkEval
 					because += " " + c
 				}
 				if ob.o.Dispute.Value != "" {
-					because += fmt.Sprintf(" Practitioners disagree on %s (%s); this is our reading.", ob.o.Citation, ob.o.Dispute.Value)
+					because += fmt.Sprintf(" Practitioners disagree on %s; this is our reading.", lowerFirst(ob.o.Title))
 				}
 			}
 			an.Because = append(an.Because, because)
@@ -486,42 +502,20 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 		a.Answer.ChangedStrip = "No later fact is known to this fact set."
 		return nil
 	}
-	verdicts := func(in Inputs) (string, map[string]Verdict, error) {
-		ns, err := m.newState(&in)
-		if err != nil {
-			return "", nil, err
-		}
-		out := map[string]Verdict{}
-		nf := ns.evaluate("")
-		for _, fe := range nf {
-			for _, ob := range fe.obs {
-				out[ob.o.Id.Value] = ob.verdict
-			}
-		}
-		return ns.overall(nf), out, nil
-	}
-	now := map[string]Verdict{}
-	for _, fe := range fes {
-		for _, ob := range fe.obs {
-			now[ob.o.Id.Value] = ob.verdict
-		}
-	}
-	in := rq.Inputs
-	in.Vars = in.Vars.Clone()
-	in.Vars["as_of"] = Text(latest.String())
-	posture, then, err := verdicts(in)
+	ls, err := m.stateWith(&rq.Inputs, Vars{"as_of": Text(latest.String())}, s)
 	if err != nil {
 		return err
 	}
+	then := ls.evaluate()
+	posture := ls.overall(then)
 	a.Answer.LatestDate, a.Answer.LatestPosture = latest.String(), posture
 	var names []string
-	for _, fe := range fes {
-		for _, ob := range fe.obs {
-			id := ob.o.Id.Value
-			if then[id] == now[id] {
-				continue
+	for i := range fes {
+		for j := range fes[i].obs {
+			was, is := &fes[i].obs[j], &then[i].obs[j]
+			if was.verdict != is.verdict {
+				names = append(names, fmt.Sprintf("%s, from %q to %q", was.o.Title, lowerFirst(was.verdict.String()), lowerFirst(is.verdict.String())))
 			}
-			names = append(names, fmt.Sprintf("%s (%s to %s)", ob.o.Citation, lowerFirst(now[id].String()), lowerFirst(then[id].String())))
 		}
 	}
 	all := m.facts.Changes(s.asOf, latest)
@@ -546,9 +540,9 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 	case len(names) == 0:
 		a.Answer.ChangedStrip += "; none moves a verdict for this configuration."
 	case len(names) > 6:
-		a.Answer.ChangedStrip += fmt.Sprintf(" and %d verdicts move, among them %s.", len(names), strings.Join(names[:6], ", "))
+		a.Answer.ChangedStrip += fmt.Sprintf(" and %d verdicts move, among them %s.", len(names), strings.Join(names[:6], "; "))
 	default:
-		a.Answer.ChangedStrip += "; verdicts that move: " + strings.Join(names, ", ") + "."
+		a.Answer.ChangedStrip += ". Verdicts that move: " + strings.Join(names, "; ") + "."
 	}
 	return nil
 }
@@ -557,27 +551,25 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 // changes on which the answer became another one.
 func (m *Model) movers(s *state, in Inputs, fes []frameworkEval, all []platform.Change) (map[string]bool, error) {
 	out := map[string]bool{}
-	prev, before := s, s.judgement(fes)
-	for i, c := range all {
-		if i > 0 && all[i-1].Date.Time.Equal(c.Date.Time) {
+	prev, pfes, last := s, fes, source.Date{}
+	for _, c := range all {
+		if c.Date == last || !m.readFacts[c.Fact] || !m.concerns(c, s.plan) { // no verdict of this plan can read it
 			continue
 		}
-		day := in
-		day.Vars = in.Vars.Clone()
-		day.Vars["as_of"] = Text(c.Date.String())
-		next, err := m.newState(&day)
+		last = c.Date
+		next, err := m.stateWith(&in, Vars{"as_of": Text(c.Date.String())}, nil)
 		if err != nil {
 			return nil, err
 		}
-		j := next.judgement(next.evaluate(""))
-		if j.Answer != before.Answer {
+		nfes := next.evaluate()
+		if prev.overall(pfes) != next.overall(nfes) {
 			var mv Move
-			m.moved(prev, next, before, j, &mv)
+			m.moved(prev, next, prev.judgement(pfes), next.judgement(nfes), &mv)
 			for _, f := range mv.Facts {
 				out[f.Fact+" "+c.Date.String()] = true
 			}
 		}
-		prev, before = next, j
+		prev, pfes = next, nfes
 	}
 	return out, nil
 }
@@ -629,23 +621,21 @@ func (m *Model) factsUsed(s *state, a *Assessment) []FactUse {
 	for _, o := range a.Observations {
 		cite(o.Facts)
 	}
-	var out []FactUse
-	for _, k := range s.usedFacts() {
+	used := s.usedFacts()
+	out := make([]FactUse, 0, len(used))
+	for _, k := range used {
 		an := s.answers[k]
-		u := FactUse{ID: k.id, Value: an.Value.String(), Note: an.Reason, Sources: []string{}}
+		var u FactUse
 		if c := an.Customer; c != nil {
 			u.Statement = fmt.Sprintf("The customer's own statement: %s.", c.Value)
 			u.From, u.LastVerified, u.Confidence = c.Date.String(), c.Date.String(), "customer's"
 			u.Sources = []string{fmt.Sprintf("[customer] %s: %s", c.Who, c.Evidence)}
 		} else if r := an.Record; r != nil {
-			u.Statement, u.LastVerified, u.Confidence = r.Statement, r.LastVerified.String(), r.Confidence
-			u.From, u.To = r.Start(), r.End()
-			for _, src := range r.Sources {
-				u.Sources = append(u.Sources, fmt.Sprintf("[%s] %s (%s)", src.Key, m.facts.SourceTitle(src.Key), strings.ReplaceAll(src.Read, "_", " ")))
-			}
+			u = m.factUses[r]
 		} else {
-			u.Statement = "No record of this fact fits the plan, mode and date."
+			u.Statement, u.Sources = "No record of this fact fits the plan, mode and date.", []string{}
 		}
+		u.ID, u.Value, u.Note = k.id, an.Value.String(), an.Reason()
 		out = append(out, u)
 	}
 	return out

@@ -355,6 +355,9 @@ type EvidenceItem struct {
 	SHA256 string `json:"sha256,omitempty"`
 	Size   int64  `json:"size,omitempty"`
 	Note   string `json:"note,omitempty"`
+	// Supports are the elements that read a figure this file gave. Whether the
+	// figure meets them is the element's to say.
+	Supports []string `json:"supports,omitempty"`
 }
 
 // Observation is something worth saying that no obligation asks about: a side

@@ -92,14 +92,16 @@ type state struct {
 	asOf      source.Date
 	plan      string
 	arr       []string
-	simulated bool // evidence that cannot show operation: simulated, or a period under 28 days
+	simulated bool // evidence that cannot show operation: simulated, or a period too short for that
 	sim       bool // evidence_kind is simulated
 	predDone  []bool
 	predVal   []condition.Tri
 	predNum   []Value
-	answers   map[factKey]platform.Answer
+	answers   map[factKey]*platform.Answer
+	base      *state // of the same day, plan and arrangements: what it knows of facts need not be looked up again
 	inFact    map[*platform.Record]bool
 	els       []elementEval     // by element.index
+	printed   []ElementResult   // by element.index: the parts of a result that every obligation prints alike
 	asked     map[string]string // parameters of the claim or need being judged
 }
 
@@ -110,24 +112,29 @@ type elementEval struct {
 	state     elementState
 	bare      elementState // before any compensating control
 	predicate bool         // unknown because a platform predicate is unknown
-	because   string       // in words
+	because   string       // in words, where they were asked for
 	operating bool         // held back because simulated evidence shows no operation
 }
 
-const minOperatingDays = 28 // the lesson's four clean weeks; operating elements need at least as many
+func (m *Model) newState(in *Inputs) (*state, error) { return m.stateWith(in, nil, nil) }
 
-func (m *Model) newState(in *Inputs) (*state, error) {
+// stateWith is a state of in with other values for the variables in over. base,
+// where not nil, is a state of the same model and inputs from which answers of
+// facts are taken if what decides them is the same.
+func (m *Model) stateWith(in *Inputs, over Vars, base *state) (*state, error) {
 	s := &state{
 		m: m, in: in, vals: make([]Value, len(m.vars)),
 		predDone: make([]bool, len(m.preds)), predVal: make([]condition.Tri, len(m.preds)), predNum: make([]Value, len(m.preds)),
-		answers: make(map[factKey]platform.Answer, 64), inFact: map[*platform.Record]bool{}, els: make([]elementEval, len(m.elements)),
+		answers: map[factKey]*platform.Answer{}, inFact: map[*platform.Record]bool{}, els: make([]elementEval, len(m.elements)),
 	}
-	for name, v := range in.Vars {
-		i, ok := m.varIndex[name]
-		if !ok {
-			return nil, fmt.Errorf("assess: %q is not a variable of the vocabulary", name)
+	for _, vars := range [...]Vars{in.Vars, over} {
+		for name, v := range vars {
+			i, ok := m.varIndex[name]
+			if !ok {
+				return nil, fmt.Errorf("assess: %q is not a variable of the vocabulary", name)
+			}
+			s.vals[i] = v
 		}
-		s.vals[i] = v
 	}
 	d, err := source.ParseDate(s.get("as_of").Text)
 	if err != nil {
@@ -158,16 +165,21 @@ func (m *Model) newState(in *Inputs) (*state, error) {
 		s.outrank()
 	}
 	s.sim = s.get("evidence_kind").Text != "observed"
-	s.simulated = s.sim || s.get("period_days").Int < minOperatingDays
+	s.simulated = s.sim || s.get("period_days").Int < s.m.operating
+	if base != nil && base.asOf == s.asOf && base.plan == s.plan && slices.Equal(base.arr, s.arr) {
+		s.base = base
+	}
 	return s, nil
 }
 
 // outrank sets the data classes that the stream was seen to hold.
 func (s *state) outrank() {
-	for _, d := range []struct{ hits, class string }{{"phi_hits", "phi_present"}, {"pan_hits", "chd_present"}, {"sad_hits", "chd_present"}} {
-		if h := s.get(d.hits); h.Known && h.Int > 0 {
-			if c := &s.vals[s.m.varIndex[d.class]]; !c.Known || !c.Bool {
-				*c = Bool(true).From("detected in the stream")
+	for i := range s.m.classes {
+		for _, t := range s.m.classes[i].Hits {
+			if h := s.get(t.Value); h.Known && h.Int > 0 {
+				if c := &s.vals[s.m.varIndex[s.m.classes[i].Variable.Value]]; !c.Known || !c.Bool {
+					*c = Bool(true).From("detected in the stream")
+				}
 			}
 		}
 	}
@@ -192,13 +204,18 @@ func (s *state) predInt(i int) (int64, bool) {
 	return s.predNum[i].Int, s.predNum[i].Known
 }
 
-func (s *state) answer(id, mode string) platform.Answer {
+// answer looks a fact up once. Nobody writes into what it gives.
+func (s *state) answer(id, mode string) *platform.Answer {
 	key := factKey{id, mode}
-	a, ok := s.answers[key]
-	if !ok {
-		a = s.m.facts.At(id, platform.Query{AsOf: s.asOf, Plan: s.plan, Mode: mode, Arrangements: s.arr, Exam: s.in.Exam})
-		s.answers[key] = a
+	a := s.answers[key]
+	if a == nil && s.base != nil {
+		a = s.base.answers[key]
 	}
+	if a == nil {
+		at := s.m.facts.At(id, platform.Query{AsOf: s.asOf, Plan: s.plan, Mode: mode, Arrangements: s.arr, Exam: s.in.Exam})
+		a = &at
+	}
+	s.answers[key] = a
 	return a
 }
 
@@ -293,10 +310,12 @@ func (s *state) current(a Attested) bool {
 	return !a.Date.After(s.asOf) && !s.expires(a).Before(s.asOf)
 }
 
+const neverAttested = "no attestation in date and scope was given"
+
 // whyUnattested tells an attestation that was never given from one that does not
 // hold on the day.
 func (s *state) whyUnattested(id string) string {
-	why := "no attestation in date and scope was given"
+	why := neverAttested
 	for _, a := range s.in.Attestations {
 		switch {
 		case a.ID != id || a.For != "":
@@ -309,13 +328,22 @@ func (s *state) whyUnattested(id string) string {
 	return why
 }
 
-// element computes the state of one element, once per evaluation.
+// element is the state of one element, computed once per evaluation. Searches
+// and timelines read states only: the reason in words is left to because.
 func (s *state) element(el *element) *elementEval {
 	ev := &s.els[el.index]
-	if ev.done {
-		return ev
+	if !ev.done {
+		*ev = s.compute(el, false)
+		ev.done = true
 	}
-	ev.done = true
+	return ev
+}
+
+// because is why an element has its state, in words.
+func (s *state) because(el *element) string { return s.compute(el, true).because }
+
+// compute works out an element's state, and where words is set the reason too.
+func (s *state) compute(el *element, words bool) (ev elementEval) {
 	if el.att != nil {
 		switch s.att(el.att.Id) {
 		case condition.True:
@@ -326,12 +354,15 @@ func (s *state) element(el *element) *elementEval {
 		case condition.False:
 			ev.state, ev.because = stateAbsentFixable, "the attestation was answered no"
 		default:
-			ev.state, ev.because = stateUnattested, s.whyUnattested(el.att.Id)
+			ev.state = stateUnattested
+			if words {
+				ev.because = s.whyUnattested(el.att.Id)
+			}
 		}
 		ev.bare = ev.state
 		return ev
 	}
-	ev.state, ev.because = s.raw(el)
+	ev.state, ev.because = s.raw(el, words)
 	if el.needs != nil && el.needs.Eval(s) == condition.Unknown {
 		ev.predicate = s.predicateUnknown(el)
 	} else if ev.state == stateUnknown || ev.state == parseState(el.Unknown) {
@@ -340,10 +371,12 @@ func (s *state) element(el *element) *elementEval {
 	if el.Aspect == "O" && s.simulated && !(el.Source != "telemetry" && s.get("evidence_kind").Text == "mixed") {
 		if w := worse(stateUnknown, ev.state); w != ev.state {
 			ev.state, ev.operating, ev.predicate = w, true, false
-			if s.sim {
+			switch {
+			case !words:
+			case s.sim:
 				ev.because = "simulated evidence cannot show that a control operated (in the rehearsal: " + ev.because + ")"
-			} else {
-				ev.because = fmt.Sprintf("the period is shorter than %d days (in it: %s)", minOperatingDays, ev.because)
+			default:
+				ev.because = fmt.Sprintf("the period is shorter than %d days (in it: %s)", s.m.operating, ev.because)
 			}
 		}
 	}
@@ -362,36 +395,42 @@ func (s *state) element(el *element) *elementEval {
 // raw is the state before the evidence rule. Where it is not settled whether
 // the platform supplies something, what the customer has left undone still
 // counts: it is absent on either reading, so the doubt must not hide it.
-func (s *state) raw(el *element) (elementState, string) {
+func (s *state) raw(el *element, words bool) (elementState, string) {
 	if el.needs != nil {
 		switch el.needs.Eval(s) {
 		case condition.False:
 			return stateAbsentUnfixable, "nothing on this plan, arrangement and date supplies it"
 		case condition.Unknown:
-			if st, why := s.configured(el); worse(stateUnknown, st) != stateUnknown {
+			if st, why := s.configured(el, words); worse(stateUnknown, st) != stateUnknown {
 				return st, why + "; and whether the platform supplies it is not settled"
 			}
 			return stateUnknown, "whether the platform supplies it is not settled"
 		}
 	}
-	return s.configured(el)
+	return s.configured(el, words)
 }
 
 // configured is the state as far as the customer's side goes.
-func (s *state) configured(el *element) (elementState, string) {
+func (s *state) configured(el *element, words bool) (elementState, string) {
+	missing := func(p *condition.Program[state]) string {
+		if !words {
+			return ""
+		}
+		return s.missing(p)
+	}
 	switch el.met.Eval(s) {
 	case condition.True:
 		return stateMet, "shown"
 	case condition.Unknown:
 		st := parseState(el.Unknown)
-		return st, s.missing(el.met)
+		return st, missing(el.met)
 	}
 	if el.short != nil {
 		switch el.short.Eval(s) {
 		case condition.True:
 			return stateShort, "there in part"
 		case condition.Unknown:
-			return parseState(el.Unknown), s.missing(el.short)
+			return parseState(el.Unknown), missing(el.short)
 		}
 	}
 	if el.otherwiseIf != nil && el.otherwiseIf.Eval(s) == condition.True {
@@ -408,20 +447,41 @@ func (s *state) missing(p *condition.Program[state]) string {
 	var names []string
 	for _, n := range p.Uses() {
 		if i, ok := s.m.varIndex[n]; ok && !s.vals[i].Known {
-			names = append(names, strings.ReplaceAll(n, "_", " "))
+			names = append(names, inWords(s.m.vars[i].Means))
 		} else if i, ok := s.m.predIndex[n]; ok && s.m.preds[i].Type == "bool" && s.pred(i) == condition.Unknown {
 			names = append(names, s.m.preds[i].Means)
 		}
 	}
 	for _, c := range p.Calls() {
 		if c.Func == "att" && s.att(c.Args[0]) == condition.Unknown {
-			names = append(names, "attestation "+strings.ReplaceAll(c.Args[0], "_", " "))
+			names = append(names, "a signed statement on "+strings.ReplaceAll(c.Args[0], "_", " "))
 		}
 	}
 	if len(names) == 0 {
 		return "an input is missing"
 	}
 	return "not known: " + strings.Join(names, "; ")
+}
+
+// Words is the value's name for people: the first clause of what it means.
+func (v VariableUse) Words() string {
+	if v.Means == "" {
+		return strings.ReplaceAll(v.Name, "_", " ")
+	}
+	return inWords(v.Means)
+}
+
+// inWords is the first clause of what a variable means: its name says little to
+// a reader, and its threshold is not what is missing.
+func inWords(means string) string {
+	s, _, _ := strings.Cut(means, ";")
+	if share, _, ok := strings.Cut(s, " / "); ok {
+		return "the share of " + share
+	}
+	if head, _, ok := strings.Cut(s, ": "); ok {
+		return head
+	}
+	return s
 }
 
 func (s *state) predicateUnknown(el *element) bool {
@@ -446,8 +506,8 @@ type obligationEval struct {
 // obligation applies the combination rules of the verdict model, cap excluded.
 func (s *state) obligation(o *Obligation, frameworkApplies bool) obligationEval {
 	ev := obligationEval{o: o, els: make([]*elementEval, len(o.parts))}
-	for i, p := range o.parts {
-		ev.els[i] = s.element(p.el)
+	for i := range o.parts {
+		ev.els[i] = s.element(o.parts[i].el)
 	}
 	if !frameworkApplies || o.applies != nil && o.applies.Eval(s) == condition.False {
 		ev.verdict, ev.record = NotApplicable, NotApplicable
@@ -496,38 +556,36 @@ type frameworkEval struct {
 	posture string
 }
 
-// evaluate computes every obligation and posture. force makes one framework
-// apply whatever its scope says ("if it were").
-func (s *state) evaluate(force string) []frameworkEval {
+// evaluate computes every obligation and posture.
+func (s *state) evaluate() []frameworkEval {
 	out := make([]frameworkEval, len(s.m.Frameworks))
-	byID := map[string]*obligationEval{}
 	for i, fw := range s.m.Frameworks {
-		fe := frameworkEval{fw: fw, applies: fw.applies.Eval(s), obs: make([]obligationEval, len(fw.Obligations))}
-		if fw.Id.Value == force {
-			fe.applies = condition.True
-		}
-		for j, o := range fw.Obligations {
-			fe.obs[j] = s.obligation(o, fe.applies != condition.False)
-			byID[o.Id.Value] = &fe.obs[j]
-		}
-		out[i] = fe
-	}
-	for i := range out {
-		for j := range out[i].obs {
-			ob := &out[i].obs[j]
-			if ob.verdict != Supported && ob.verdict != NeedsAttestation {
-				continue // already at or below the cap
-			}
-			for _, c := range ob.o.CappedBy {
-				switch byID[c.Value].record {
-				case GapNoConfiguration, GapYouCanClose, NotAssessed:
-					ob.verdict, ob.capped = PartlySupported, c.Value
-				}
-			}
-		}
-		out[i].posture = s.posture(&out[i])
+		out[i] = s.framework(fw, fw.applies.Eval(s))
 	}
 	return out
+}
+
+// framework computes the obligations and the posture of one framework. Caps
+// stay inside it.
+func (s *state) framework(fw *Framework, applies condition.Tri) frameworkEval {
+	fe := frameworkEval{fw: fw, applies: applies, obs: make([]obligationEval, len(fw.Obligations))}
+	for j, o := range fw.Obligations {
+		fe.obs[j] = s.obligation(o, applies != condition.False)
+	}
+	for j := range fe.obs {
+		ob := &fe.obs[j]
+		if ob.verdict != Supported && ob.verdict != NeedsAttestation {
+			continue // already at or below the cap
+		}
+		for _, c := range ob.o.cappers {
+			switch fe.obs[c].record {
+			case GapNoConfiguration, GapYouCanClose, NotAssessed:
+				ob.verdict, ob.capped = PartlySupported, fw.Obligations[c].Id.Value
+			}
+		}
+	}
+	fe.posture = s.posture(&fe)
+	return fe
 }
 
 func (s *state) posture(fe *frameworkEval) string {

@@ -26,11 +26,17 @@ import (
 //go:embed intake.yaml
 var intakeData []byte
 
+// BuiltIn is the table by which exports from outside the telemetry are read.
+func BuiltIn() []byte { return intakeData }
+
 type intake struct {
-	AdminActivities   []string `yaml:"admin_activities,required"`
-	APIReadActivities []string `yaml:"api_read_activities,required"`
-	CoworkSurfaces    []string `yaml:"cowork_surfaces,required"`
-	Stated            []string `yaml:"stated,required"`
+	AdminActivities   []string      `yaml:"admin_activities,required"`
+	APIReadActivities []string      `yaml:"api_read_activities,required"`
+	CoworkSurfaces    []string      `yaml:"cowork_surfaces,required"`
+	Stated            []string      `yaml:"stated,required"`
+	Settings          []settingRule `yaml:"settings,required"`
+	// Figures are the variables that each kind of file can give.
+	Figures map[string][]string `yaml:"figures,required"`
 }
 
 var loadIntake = sync.OnceValues(func() (intake, error) {
@@ -70,6 +76,7 @@ type Evidence struct {
 	Overlay      platform.Overlay
 	Sessions     map[MemberDay]int64 // Cowork sessions by Analytics: the independent count; nil when none was given
 	CloudSeen    bool                // a session that ran in the cloud is listed
+	arrangements []arrangementSeen   // of the last settings snapshot
 	Notes        []string            // what could not be computed, and what was missing
 }
 
@@ -91,7 +98,7 @@ func ReadEvidence(fr EvidenceFrame, paths ...string) (*Evidence, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &intakeRun{intake: in, frame: fr, ev: &Evidence{Vars: Vars{}}, idpSeen: map[string]account{}, lastUse: map[string]source.Date{}, tickets: map[string]bool{}}
+	r := newIntakeRun(in, fr)
 	var ps source.Problems
 	for _, p := range paths {
 		data, err := readEvidenceFile(p)
@@ -106,6 +113,12 @@ func ReadEvidence(fr EvidenceFrame, paths ...string) (*Evidence, error) {
 	}
 	r.conclude()
 	return r.ev, nil
+}
+
+func newIntakeRun(in intake, fr EvidenceFrame) *intakeRun {
+	r := &intakeRun{intake: in, frame: fr, ev: &Evidence{Vars: Vars{}}, idpSeen: map[string]account{}, lastUse: map[string]source.Date{}, tickets: map[string]bool{}}
+	r.drift.open, r.drift.explained = map[string]bool{}, map[string]bool{}
+	return r
 }
 
 func readEvidenceFile(p string) ([]byte, error) {
@@ -140,6 +153,7 @@ func (e *Evidence) Apply(in *Inputs) {
 	if modes := in.Vars["exec_modes"]; e.CloudSeen && !slices.Contains(modes.Set, "cloud") {
 		in.Vars["exec_modes"] = Set(append(slices.Clone(modes.Set), "cloud")...).From("declared, and cloud sessions are listed by the Compliance API")
 	}
+	e.arranged(in)
 	in.Attestations = append(slices.Clone(in.Attestations), e.Attestations...)
 }
 
@@ -220,10 +234,12 @@ type intakeRun struct {
 	}
 	review source.Date
 	drift  struct {
-		seen bool
-		n    int64
+		seen            bool
+		open, explained map[string]bool // by setting
 	}
-	tests []tenantTest
+	snapshots []snapshot
+	kinds     []string // of the items, in order
+	tests     []tenantTest
 }
 
 type tally struct{ yes, of int64 }
@@ -237,6 +253,7 @@ type tenantTest struct {
 // item is a file while it is read.
 type evidenceFile struct {
 	name        string
+	kind        string // as intake.yaml names it
 	item        EvidenceItem
 	rows, bad   int
 	late        int
@@ -284,7 +301,7 @@ func (r *intakeRun) file(p string, data []byte) source.Problems {
 		note += fmt.Sprintf(", %d after %s left out", f.late, r.frame.AsOf)
 	}
 	f.item.Note = note + ". Not copied into the bundle."
-	r.ev.Items = append(r.ev.Items, f.item)
+	r.ev.Items, r.kinds = append(r.ev.Items, f.item), append(r.kinds, f.kind)
 	return nil
 }
 
@@ -298,9 +315,12 @@ func looksLikeStatement(p string, data []byte) bool {
 }
 
 // known kinds, for the advice on a file that is none.
-const knownKinds = "known are Activity Feed, session list, Analytics, member list, identity roster (SCIM, Okta, Graph or CSV), devices, tickets, access reviews, settings drift, personal plans, and statement files in YAML"
+const knownKinds = "known are Activity Feed, session list, settings snapshots, Analytics, member list, identity roster (SCIM, Okta, Graph or CSV), devices, tickets, access reviews, settings drift, personal plans, and statement files in YAML"
 
 func (r *intakeRun) json(p string, f *evidenceFile, data []byte) source.Problems {
+	if ps, ok := r.settingsFile(p, f, data); ok {
+		return ps
+	}
 	var ps source.Problems
 	rows, root, err := jsonRows(data)
 	if err != nil {
@@ -322,10 +342,11 @@ func (r *intakeRun) json(p string, f *evidenceFile, data []byte) source.Problems
 			r.analytics.seen = true
 		}
 		r.span(root)
-		f.item.What, f.item.Class = "Export of "+kind, "E1"
+		f.item.What, f.item.Class, f.kind = "Export of "+kind, "E1", kind
 		return nil
 	}
 	kind := kindOf(rows[0])
+	f.kind = kind
 	var take func(map[string]any) bool
 	switch kind {
 	case "activities":
@@ -617,22 +638,22 @@ func (r *intakeRun) csv(p string, f *evidenceFile, data []byte) source.Problems 
 	var take func(get func(...string) string) bool
 	switch {
 	case has("encrypted", "disk_encrypted"):
-		f.item.What, f.item.Class, take = "Device inventory", "E5", r.device
+		f.kind, f.item.What, f.item.Class, take = "devices", "Device inventory", "E5", r.device
 	case has("plan") && has("email", "employee", "person"):
-		f.item.What, f.item.Class, take = "Personal plans found in roster, expenses or egress log", "E5", r.personalPlan
+		f.kind, f.item.What, f.item.Class, take = "personal", "Personal plans found in roster, expenses or egress log", "E5", r.personalPlan
 		r.personal.seen = true
 	case has("reviewed_at", "reviewed_on"):
-		f.item.What, f.item.Class, take = "Access review records", "E5", func(get func(...string) string) bool { return r.accessReview(f, get) }
+		f.kind, f.item.What, f.item.Class, take = "reviews", "Access review records", "E5", func(get func(...string) string) bool { return r.accessReview(f, get) }
 	case has("setting") && has("explained", "approved"):
-		f.item.What, f.item.Class, take = "Settings drift", "E4", func(get func(...string) string) bool { return r.settingDrift(f, get) }
+		f.kind, f.item.What, f.item.Class, take = "drift", "Settings drift", "E4", func(get func(...string) string) bool { return r.settingDrift(f, get) }
 		r.drift.seen = true
 	case has("kind") && has("raised_at", "opened_at"):
-		f.item.What, f.item.Class, take = "Ticket export", "E5", func(get func(...string) string) bool { return r.ticket(f, get) }
+		f.kind, f.item.What, f.item.Class, take = "tickets", "Ticket export", "E5", func(get func(...string) string) bool { return r.ticket(f, get) }
 	case has("email") && has("status", "active", "left_at", "mfa"):
-		f.item.What, f.item.Class, take = "Identity provider roster", "E5", func(get func(...string) string) bool { return r.rosterRow(f, get) }
+		f.kind, f.item.What, f.item.Class, take = "identities", "Identity provider roster", "E5", func(get func(...string) string) bool { return r.rosterRow(f, get) }
 		r.idp = true
 	case has("email") && has("role", "seat_type"):
-		f.item.What, f.item.Class, take = "Member list", "E1", func(get func(...string) string) bool { return r.member(get("email"), true) }
+		f.kind, f.item.What, f.item.Class, take = "members", "Member list", "E1", func(get func(...string) string) bool { return r.member(get("email"), true) }
 	default:
 		ps.Add(source.Pos{File: p, Line: 1, Col: 1}, knownKinds, "columns %s are of no known kind", strings.Join(head[:min(len(head), 8)], ", "))
 		return ps
@@ -738,8 +759,10 @@ func (r *intakeRun) settingDrift(f *evidenceFile, get func(...string) string) bo
 		return true
 	}
 	f.see(d)
-	if !yes(strings.ToLower(get("explained", "approved"))) && d.Add(30).Before(r.frame.AsOf) {
-		r.drift.n++
+	if name := get("setting"); yes(strings.ToLower(get("explained", "approved"))) {
+		r.drift.explained[name] = true
+	} else if d.Add(30).Before(r.frame.AsOf) {
+		r.drift.open[name] = true
 	}
 	return true
 }
@@ -861,7 +884,7 @@ func (r *intakeRun) statement(p string, f *evidenceFile, data []byte) source.Pro
 		return appendErr(nil, err)
 	}
 	var ps source.Problems
-	f.item.What, f.item.Class = "Statements with their sources", "E6"
+	f.item.What, f.item.Class, f.kind = "Statements with their sources", "E6", "statements"
 	for _, x := range s.Figures {
 		f.rows++
 		f.see(x.Date)
@@ -916,12 +939,12 @@ func (r *intakeRun) conclude() {
 		r.ev.Vars[name] = v.From(fmt.Sprintf(origin, args...))
 	}
 	note := func(format string, args ...any) { r.ev.Notes = append(r.ev.Notes, fmt.Sprintf(format, args...)) }
+	if r.feed.read.Given() {
+		set("capi_on_since", Text(r.feed.read.String()), "the Activity Feed or the interface itself shows that it was on that day")
+	}
 	if r.feed.seen {
 		n := int64(len(r.feed.admin))
 		set("feed_admin_rows", Int(n), "Activity Feed export: %d rows of administration in the period", n)
-		if r.feed.read.Given() {
-			set("capi_on_since", Text(r.feed.read.String()), "Activity Feed export: the interface was read on that day")
-		}
 		covers := r.feed.first.Given() && !r.feed.first.After(r.frame.From) && !r.feed.last.Before(earlier(r.frame.To, r.frame.AsOf))
 		switch {
 		case n > 0 && r.ticketed:
@@ -993,8 +1016,9 @@ func (r *intakeRun) conclude() {
 	if r.review.Given() {
 		set("access_review_age_days", Int(int64(r.frame.AsOf.Time.Sub(r.review.Time).Hours()/24)), "last signed access review on %s", r.review)
 	}
+	r.settled(set, note)
 	if r.drift.seen {
-		set("drift_open", Int(r.drift.n), "%d unexplained differences older than 30 days", r.drift.n)
+		set("drift_open", Int(int64(len(r.drift.open))), "%d unexplained differences older than 30 days", len(r.drift.open))
 	}
 	if r.alerts.seen {
 		of := max(r.alerts.rows, int64(r.frame.Alerts))
@@ -1010,6 +1034,36 @@ func (r *intakeRun) conclude() {
 		} else {
 			n := min(r.silences.n, int64(r.frame.Silences))
 			set("silence_tickets_ratio", Number(tenThousandths(n, int64(r.frame.Silences))), "%d tickets for %d silences over 24 hours", n, r.frame.Silences)
+		}
+	}
+	r.supports()
+}
+
+// supports names on each item the elements that read a figure it can give, of
+// the figures that came out.
+func (r *intakeRun) supports() {
+	m, err := Default()
+	if err != nil {
+		return
+	}
+	names := m.elementNames()
+	for i := range r.ev.Items {
+		given := slices.DeleteFunc(slices.Clone(r.Figures[r.kinds[i]]), func(n string) bool {
+			return !r.ev.Vars[n].Known && (n != "recon_ratio" || r.ev.Sessions == nil) // telemetry is reconciled to Analytics later
+		})
+		if r.kinds[i] == "settings" && len(r.ev.arrangements) > 0 {
+			given = append(given, "arrangements")
+		}
+		for _, n := range names {
+			el := m.elements[n]
+			if slices.ContainsFunc(m.closure(el.reads), func(v string) bool { return slices.Contains(given, v) }) {
+				r.ev.Items[i].Supports = append(r.ev.Items[i].Supports, n)
+			}
+		}
+		for _, a := range r.ev.Attestations {
+			if r.kinds[i] == "statements" {
+				r.ev.Items[i].Supports = append(r.ev.Items[i].Supports, "attested-"+strings.ReplaceAll(a.ID, "_", "-"))
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package assess
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -223,20 +224,150 @@ func TestEvidenceProblems(t *testing.T) {
 	}
 }
 
+// Settings in force, monthly, against a baseline that somebody approved.
+const settingsExport = `{"type":"effective_organization_settings","organization_id":"o","retrieved_at":"2026-06-30T06:00:00Z","baseline":{"approved_by":"CISO","approved_on":"2026-06-30"},"settings":[
+ {"name":"sso_claude_ai_enforced","value":true,"type":"boolean"},{"name":"web_search_enabled","value":false,"type":"boolean"},{"name":"memory_enabled","value":false,"type":"boolean"},{"name":"skills_enabled","value":true,"type":"boolean"},
+ {"name":"ip_allowlist_ip_ranges","value":["10.0.0.0/8"],"type":"string_list"},{"type":"provisioning_mode","value":"scim_advanced"},{"name":"hipaa_compliance_enabled","value":false,"type":"boolean"}]}
+{"type":"effective_organization_settings","retrieved_at":"2026-07-15T06:00:00Z","settings":[{"name":"web_search_enabled","value":true,"type":"boolean"},{"name":"memory_enabled","value":true,"type":"boolean"},{"name":"skills_enabled","value":false,"type":"boolean"}]}
+{"type":"effective_organization_settings","retrieved_at":"2026-08-14T06:00:00Z","settings":[
+ {"name":"sso_claude_ai_enforced","value":true,"type":"boolean"},{"name":"web_search_enabled","value":true,"type":"boolean"},{"name":"memory_enabled","value":false,"type":"boolean"},{"name":"skills_enabled","value":false,"type":"boolean"},
+ {"name":"ip_allowlist_ip_ranges","value":["10.0.0.0/8","192.168.0.0/16"],"type":"string_list"},{"type":"provisioning_mode","value":"scim_advanced"},{"name":"hipaa_compliance_enabled","value":true,"type":"boolean"},
+ {"type":"data_retention","value":{"all":{"type":"fixed","duration":12,"timescale":"month"}}}]}`
+
+// Settings snapshots say how things are set, whether they are watched and what
+// drifted; a setting that is left out says nothing.
+func TestSettingsSnapshots(t *testing.T) {
+	fr := frame()
+	ev, err := ReadEvidence(fr, files(t, "settings.json", settingsExport, "drift.csv", "setting,since,explained\nskills_enabled,2026-07-15,yes\nlocal thing,2026-05-01,no\n")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := model(t)
+	for name, want := range map[string]string{
+		"sso_enforced": "yes", "provisioning": "scim", "own_retention_days": "365", "settings_baseline_on": "yes",
+		// web search since 15 July and one of the table; memory is back, skills are
+		// explained, the address list and the HIPAA flag differ since 14 August only
+		"drift_open": "2",
+	} {
+		v := ev.Vars[name]
+		if got := v.format(m.vars[m.varIndex[name]].Type); got != want || v.Origin == "" {
+			t.Errorf("%s = %s (%s), want %s", name, got, v.Origin, want)
+		}
+	}
+	it := ev.Items[0]
+	if it.Class != "E4" || it.Period != "2026-06-30 to 2026-08-14" || it.Note != "3 rows. Not copied into the bundle." {
+		t.Errorf("item %+v", it)
+	}
+	for _, el := range []string{"sso-enforced", "deprovision-timely", "drift-checked", "trail-record"} {
+		if !slices.Contains(it.Supports, el) {
+			t.Errorf("the file is not named for %s: %v", el, it.Supports)
+		}
+	}
+	if slices.Contains(it.Supports, "mfa-enforced") {
+		t.Error("the file is named for what it does not show")
+	}
+	in := Inputs{Vars: Vars{"arrangements": Set("zdr")}}
+	ev.Apply(&in)
+	if got := in.Vars["arrangements"]; !slices.Equal(got.Set, []string{"hipaa_ready", "zdr"}) || !strings.Contains(got.Origin, "2026-08-14") {
+		t.Errorf("arrangements %v", got)
+	}
+
+	// the other way round: declared, and reported not to be so
+	ev, err = ReadEvidence(fr, files(t, "settings.json", `{"settings":[{"name":"hipaa_compliance_enabled","value":false,"type":"boolean"}],"retrieved_at":"2026-07-10"}`)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in = Inputs{Vars: Vars{"arrangements": Set("hipaa_ready", "hipaa_configuration", "cmek")}}
+	ev.Apply(&in)
+	if got := in.Vars["arrangements"]; !slices.Equal(got.Set, []string{"cmek"}) {
+		t.Errorf("arrangements %v", got)
+	}
+	for name, c := range map[string]struct{ data, unknown, note string }{
+		"no baseline":         {`{"settings":[{"name":"sso_claude_ai_enforced","value":true}],"retrieved_at":"2026-07-10"}`, "settings_baseline_on drift_open", "approved baseline"},
+		"before the period":   {`{"settings":[{"name":"sso_claude_ai_enforced","value":true}],"retrieved_at":"2026-06-10"}`, "sso_enforced", "before the assessed period"},
+		"a gap of two months": {`{"settings":[{"name":"sso_claude_ai_enforced","value":true}],"retrieved_at":"2026-06-30","baseline":{"approved_by":"x","approved_on":"2026-06-30"}}`, "settings_baseline_on drift_open sso_enforced", "days without one"},
+		"approved late":       {`{"settings":[],"retrieved_at":"2026-08-10","baseline":{"approved_by":"x","approved_on":"2026-08-10"}}`, "settings_baseline_on", "into the assessed period"},
+		"after as_of":         {`{"settings":[{"name":"sso_claude_ai_enforced","value":true}],"retrieved_at":"2026-09-10"}`, "sso_enforced", ""},
+		"periods by kind":     {`{"settings":[{"type":"data_retention","value":{"chat":{"type":"fixed","duration":30,"timescale":"day"}}}],"retrieved_at":"2026-07-10"}`, "own_retention_days", ""},
+		"without end":         {`{"settings":[{"type":"data_retention","value":{"all":{"type":"indefinite"}}}],"retrieved_at":"2026-07-10"}`, "own_retention_days", ""},
+	} {
+		ev, err := ReadEvidence(fr, files(t, "s.json", c.data)...)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, v := range strings.Fields(c.unknown) {
+			if ev.Vars[v].Known {
+				t.Errorf("%s: %s = %v", name, v, ev.Vars[v])
+			}
+		}
+		if !strings.Contains(strings.Join(ev.Notes, " "), c.note) {
+			t.Errorf("%s: notes %q", name, ev.Notes)
+		}
+	}
+	_, err = ReadEvidence(fr, files(t, "s.json", `{"settings":[]}`, "t.json", `{"settings":[],"retrieved_at":"2026-08-10","baseline":{}}`, "u.json", `{"type":"compliance_settings","state":{"type":"enabled"}}`)...)
+	for _, want := range []string{"s.json: a settings snapshot does not say when it was read", "t.json: a baseline without approved_by", "u.json: a settings answer does not say when"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no problem says %q: %v", want, err)
+		}
+	}
+	ev, err = ReadEvidence(fr, files(t, "u.json", `{"type":"compliance_settings","state":{"type":"enabled"},"retrieved_at":"2026-08-01"}`)...)
+	if err != nil || ev.Vars["capi_on_since"].Text != "2026-08-01" {
+		t.Errorf("an interface that is on: %v %v", err, ev.Vars["capi_on_since"])
+	}
+}
+
+// The organisation's own retention takes the place of the vendor's, but never
+// keeps what the HIPAA configuration deletes nor a cloud session for longer.
+func TestOwnRetention(t *testing.T) {
+	m := model(t)
+	for _, c := range []struct {
+		id    string
+		days  int64
+		modes []string
+		want  int64
+	}{
+		{"O 08-22", 400, []string{"local"}, 400}, {"O 08-22", 3000, []string{"local"}, 3000}, {"O 08-22", 3000, []string{"local", "cloud"}, 2190},
+		{"O 08-22", 40, []string{"local", "cloud"}, 40}, {"O 10-08 HC", 400, []string{"local"}, 30}, {"O 10-08 HC", 7, []string{"local"}, 7}, {"O 04-09", 400, []string{"local"}, 0},
+	} {
+		in := workedCases(t).inputs(t, m, c.id)
+		in.Vars["own_retention_days"], in.Vars["exec_modes"] = Int(c.days), Set(c.modes...)
+		s, err := m.newState(&in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := s.predInt(m.predIndex["transcript_days"]); !ok || got != c.want {
+			t.Errorf("%s with %d days of its own in %v: %d (%v), want %d", c.id, c.days, c.modes, got, ok, c.want)
+		}
+	}
+}
+
 // Exports are hostile input like any other.
 func FuzzEvidence(f *testing.F) {
-	for _, s := range []string{feedExport, sessionExport, analyticsExport, rosterExport, ticketExport, "figures:\n  - {variable: personal_seats, value: 1, date: 2026-08-01, who: x, source: y}\n", `[1,{"type":3}]`, `{"data":[{"id":"clls_","created_at":"x","messages":[{}]}]}`} {
+	m := model(f)
+	base := workedCases(f).inputs(f, m, "O 08-22")
+	known, err := loadIntake()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, s := range []string{feedExport, sessionExport, analyticsExport, rosterExport, ticketExport, settingsExport, "figures:\n  - {variable: personal_seats, value: 1, date: 2026-08-01, who: x, source: y}\n", `[1,{"type":3}]`, `{"data":[{"id":"clls_","created_at":"x","messages":[{}]}]}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		ev, err := ReadEvidence(frame(), files(t, "x", string(data))...)
-		if (ev == nil) == (err == nil) {
-			t.Fatal("neither evidence nor problems, or both")
-		}
-		if ev != nil {
-			m := model(t)
-			in := workedCases(t).inputs(t, m, "O 08-22")
-			ev.Apply(&in)
+		for _, name := range []string{"x", "x.yaml"} {
+			r := newIntakeRun(known, frame())
+			if ps := r.file(name, data); len(ps) > 0 {
+				if len(r.ev.Items) > 0 {
+					t.Fatal("evidence and problems from one file")
+				}
+				continue
+			}
+			r.conclude()
+			if len(r.ev.Items) != 1 {
+				t.Fatal("neither evidence nor problems")
+			}
+			in := base
+			r.ev.Apply(&in)
 			judge(t, m, in)
 		}
 	})

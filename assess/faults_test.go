@@ -65,6 +65,7 @@ func TestModelFaultsComeAtOnce(t *testing.T) {
 		[3]string{"pci-dss.yaml", "capped_by: [pci-10.2.1]", "capped_by: [pci-10.2.2]"},
 		[3]string{"sox.yaml", "capped_by: [sox-as1105-10]", "capped_by: [sox-as1105-11]"},
 		[3]string{"soc2.yaml", `applies: '"availability" in soc2_categories'`, `applies: '"availability" in soc2_category'`},
+		[3]string{"soc2.yaml", "capped_by: [soc2-trail, soc2-cc7.2]", "capped_by: [soc2-trail, hipaa-164.312.b]"},
 		[3]string{"propositions.yaml", "when: 'plan == \"team\"', state: absent", "when: 'plan == 3', state: absent"},
 		[3]string{"propositions.yaml", `fact("analytics-not-audit")`, `fact("analytics-not-audit", "remote")`},
 	)
@@ -79,7 +80,7 @@ func TestModelFaultsComeAtOnce(t *testing.T) {
 		`elements.yaml: "session-transcript-omision" is not a fact id [did you mean "session-transcript-omissions"?]`,
 		"p_audit_surfaces", "p_local_servers, which stands below it",
 		`element "attested-risk-analyses" is not defined [did you mean "attested-risk-analysis"?]`,
-		"itself capped", `obligation "sox-as1105-11" is not defined`, "soc2_category", `"remote" is not an execution mode`,
+		"itself capped", "soc2-cc7.3 is capped by hipaa-164.312.b, which belongs to hipaa", `obligation "sox-as1105-11" is not defined`, "soc2_category", `"remote" is not an execution mode`,
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no problem says %q", want)

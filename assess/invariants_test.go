@@ -568,7 +568,7 @@ func TestUnknownIsNeverSupport(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v", err)
 		}
-		for _, fe := range s.evaluate("") {
+		for _, fe := range s.evaluate() {
 			for _, ob := range fe.obs {
 				if ob.verdict != Supported {
 					continue

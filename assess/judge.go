@@ -19,7 +19,7 @@ func (m *Model) Judge(in Inputs) (Judgement, error) {
 	if err != nil {
 		return Judgement{}, err
 	}
-	fes := s.evaluate("")
+	fes := s.evaluate()
 	return s.judgement(fes), nil
 }
 

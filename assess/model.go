@@ -23,29 +23,33 @@ var embedded embed.FS
 // elements, frameworks, headline gaps, propositions and checks. It is read-only
 // after load and safe for concurrent use.
 type Model struct {
-	vars         []variable
-	varIndex     map[string]int
-	preds        []predicate
-	predIndex    map[string]int
-	atts         map[string]*attestation
-	attOrder     []string
-	elements     map[string]*element
-	Frameworks   []*Framework
-	gaps         []gap
-	claims       []proposition
-	needs        []proposition
-	checks       []check
-	disputes     []DisputeNote
-	limits       []string
-	observations []observation
-	operational  []operationalGap
-	controls     []control
-	levers       []lever
-	facts        *platform.Catalogue
-	readFacts    map[string]bool // facts that a verdict can read, not only cite
-	factConds    map[*platform.Record]*condition.Program[state]
-	env          *condition.Env[state]
-	files        []InputFile
+	vars            []variable
+	varIndex        map[string]int
+	preds           []predicate
+	predIndex       map[string]int
+	classes         []DataClass
+	operating       int64 // days
+	atts            map[string]*attestation
+	attOrder        []string
+	elements        map[string]*element
+	Frameworks      []*Framework
+	obligationCount int
+	gaps            []gap
+	claims          []proposition
+	needs           []proposition
+	checks          []check
+	disputes        []DisputeNote
+	limits          []string
+	observations    []observation
+	operational     []operationalGap
+	controls        []control
+	levers          []lever
+	facts           *platform.Catalogue
+	factUses        map[*platform.Record]FactUse // what every use of a record prints alike
+	readFacts       map[string]bool              // facts that a verdict can read, not only cite
+	factConds       map[*platform.Record]*condition.Program[state]
+	env             *condition.Env[state]
+	files           []InputFile
 }
 
 // InputFile is a data file as used, for the bundle.
@@ -62,6 +66,24 @@ type variable struct {
 	Means   string `yaml:"means,required"`
 	Unknown string `yaml:"unknown"`
 }
+
+// DataClass is a class of data that decides what applies.
+type DataClass struct {
+	Id        string        `yaml:"id,required,enum=phi|icfr|chd|confidential"`
+	Title     string        `yaml:"title,required"`
+	Variable  source.Text   `yaml:"variable,required"`
+	Framework source.Text   `yaml:"framework,required"`
+	Hits      []source.Text `yaml:"hits"` // counts of the stream that show it
+	// Likely is what makes it likely where no work is declared: one of the kinds,
+	// with a member of one of the personas who has Cowork.
+	Likely struct {
+		Kinds    []string `yaml:"kinds"`
+		Personas []string `yaml:"personas"`
+	} `yaml:"likely"`
+}
+
+// DataClasses are the classes of data in the order reports name them.
+func (m *Model) DataClasses() []DataClass { return m.classes }
 
 type predicate struct {
 	Name    string        `yaml:"name,required"`
@@ -102,6 +124,8 @@ type element struct {
 	att                            *attestation
 	index                          int      // in state.els
 	reads                          []string // variables and predicates read, sorted
+	factIDs                        []string // Facts as text
+	unfixable                      string   // the remedy where nothing configurable supplies it
 }
 
 // Framework is one set of obligations.
@@ -140,11 +164,13 @@ type Obligation struct {
 	framework *Framework
 	applies   *condition.Program[state]
 	parts     []part
+	cappers   []int // positions in framework.Obligations
 }
 
 type part struct {
 	el        *element
 	essential bool
+	id        string // obligation/element
 }
 
 var loadModel = sync.OnceValues(func() (*Model, error) {
@@ -164,7 +190,7 @@ func Default() (*Model, error) { return loadModel() }
 func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 	m := &Model{
 		varIndex: map[string]int{}, predIndex: map[string]int{}, atts: map[string]*attestation{}, elements: map[string]*element{},
-		facts: facts, factConds: map[*platform.Record]*condition.Program[state]{},
+		facts: facts, factConds: map[*platform.Record]*condition.Program[state]{}, factUses: map[*platform.Record]FactUse{},
 	}
 	names, err := fs.Glob(fsys, "frameworks/*.yaml")
 	if err != nil {
@@ -198,8 +224,10 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 		}
 	}
 	var vocab struct {
-		Version   int        `yaml:"version"`
-		Variables []variable `yaml:"variables,required"`
+		Version   int         `yaml:"version"`
+		Operating int64       `yaml:"operating_days,required"`
+		Classes   []DataClass `yaml:"classes,required"`
+		Variables []variable  `yaml:"variables,required"`
 	}
 	var preds struct {
 		Predicates []predicate `yaml:"predicates,required"`
@@ -252,6 +280,7 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 		m.disputes = append(m.disputes, DisputeNote{d.Id, d.Question, d.SideA, d.SideB, d.Ours})
 	}
 	m.vars, m.preds = vocab.Variables, preds.Predicates
+	m.classes, m.operating = vocab.Classes, vocab.Operating
 	for i := range atts.Attestations {
 		a := &atts.Attestations[i]
 		m.atts[a.Id] = a
@@ -262,6 +291,7 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 	m.compileFacts(&ps)
 	m.compileElements(elems.Elements, &ps)
 	m.compileFrameworks(&ps)
+	m.checkClasses(&ps)
 	verdictFacts := maps.Clone(m.readFacts)
 	m.compilePropositions(&props, &ps)
 	m.compileControls(&ctl, &ps)
@@ -417,6 +447,11 @@ func (m *Model) compileFacts(ps *source.Problems) {
 		f, _ := m.facts.Fact(id)
 		for i := range f.Records {
 			r := &f.Records[i]
+			u := FactUse{Statement: r.Statement, From: r.Start(), To: r.End(), LastVerified: r.LastVerified.String(), Confidence: r.Confidence, Sources: []string{}}
+			for _, src := range r.Sources {
+				u.Sources = append(u.Sources, fmt.Sprintf("[%s] %s (%s)", src.Key, m.facts.SourceTitle(src.Key), strings.ReplaceAll(src.Read, "_", " ")))
+			}
+			m.factUses[r] = u
 			if r.Condition.Value != "" {
 				m.factConds[r] = m.compile(r.Condition, ps)
 			}
@@ -430,6 +465,7 @@ func (m *Model) compileElements(els []*element, ps *source.Problems) {
 			ps.Add(el.Id.At, "", "element %q is defined twice", el.Id.Value)
 		}
 		el.index = len(m.elements)
+		el.factIDs, el.unfixable = texts(el.Facts), strings.Join(el.UnfixableRemedy, ", or ")+": "+lowerFirst(el.Remedy)
 		m.elements[el.Id.Value] = el
 		el.needs, el.met, el.short = m.compile(el.Needs, ps), m.compile(el.Met, ps), m.compile(el.Short, ps)
 		el.otherwiseIf = m.compile(el.OtherwiseIf, ps)
@@ -459,8 +495,8 @@ func (m *Model) compileElements(els []*element, ps *source.Problems) {
 		a := m.atts[id]
 		name := "attested-" + strings.ReplaceAll(id, "_", "-")
 		m.elements[name] = &element{
-			index: len(m.elements),
-			Id:    source.Text{Value: name}, Name: "Attested: " + a.Says, Demands: "A named person states, with date and scope: " + a.Says + ".",
+			index: len(m.elements), factIDs: []string{},
+			Id: source.Text{Value: name}, Name: "Attested: " + strings.TrimSuffix(a.Says, "."), Demands: "A named person states, with date and scope: " + a.Says + ".",
 			Source: "attestation", Aspect: a.Aspect, Classes: []string{"E6"}, Remedy: "do it, then have it attested by the person who owns it", att: a,
 		}
 	}
@@ -506,6 +542,7 @@ func (m *Model) compileFrameworks(ps *source.Problems) {
 				ps.Add(o.Id.At, "", "obligation %q is defined twice", o.Id.Value)
 			}
 			byID[o.Id.Value] = o
+			m.obligationCount++
 			o.applies = m.compile(o.Applies, ps)
 			for _, t := range o.Elements {
 				name, essential := strings.CutSuffix(t.Value, "*")
@@ -517,7 +554,7 @@ func (m *Model) compileFrameworks(ps *source.Problems) {
 				if o.Trail && essential && el.Source == "telemetry" {
 					ps.Add(t.At, "make it non-essential: telemetry never carries a formal audit trail (INV-1)", "formal-trail obligation %s has essential telemetry element %s", o.Id.Value, name)
 				}
-				o.parts = append(o.parts, part{el, essential})
+				o.parts = append(o.parts, part{el, essential, o.Id.Value + "/" + name})
 			}
 			if o.Dispute.Value != "" && !slices.ContainsFunc(m.disputes, func(d DisputeNote) bool { return d.ID == o.Dispute.Value }) {
 				ps.Add(o.Dispute.At, "", "dispute %q is not defined", o.Dispute.Value)
@@ -531,10 +568,27 @@ func (m *Model) compileFrameworks(ps *source.Problems) {
 				switch {
 				case capper == nil:
 					ps.Add(c.At, "", "obligation %q is not defined", c.Value)
+				case capper.framework != fw:
+					ps.Add(c.At, "cap by an obligation of the same framework: scope and posture are each framework's own", "%s is capped by %s, which belongs to %s", o.Id.Value, c.Value, capper.framework.Id.Value)
 				case len(capper.CappedBy) > 0:
 					ps.Add(c.At, "cap by the first obligation of the chain instead", "%s is capped by %s, which is itself capped: caps are one level deep, so that no cycle can arise", o.Id.Value, c.Value)
+				default:
+					o.cappers = append(o.cappers, slices.Index(fw.Obligations, capper))
 				}
 			}
+		}
+	}
+}
+
+func (m *Model) checkClasses(ps *source.Problems) {
+	for _, c := range m.classes {
+		for _, t := range append([]source.Text{c.Variable}, c.Hits...) {
+			if _, ok := m.varIndex[t.Value]; !ok {
+				ps.Add(t.At, adviceNearest(t.Value, m.variableNames()), "data class %s: %q is not a variable", c.Id, t.Value)
+			}
+		}
+		if !slices.ContainsFunc(m.Frameworks, func(fw *Framework) bool { return fw.Id.Value == c.Framework.Value }) {
+			ps.Add(c.Framework.At, "", "data class %s: %q is not a framework", c.Id, c.Framework.Value)
 		}
 	}
 }

@@ -228,8 +228,8 @@ func (s *state) elementStates() map[string]elementState {
 func (m *Model) Controls(in Inputs) ([]ControlResult, error) {
 	in.Vars = in.Vars.Clone()
 	in.Vars["evidence_kind"] = Text("observed")
-	if d := in.Vars["period_days"]; d.Int < minOperatingDays {
-		in.Vars["period_days"] = Int(minOperatingDays)
+	if d := in.Vars["period_days"]; d.Int < m.operating {
+		in.Vars["period_days"] = Int(m.operating)
 	}
 	s, err := m.newState(&in)
 	if err != nil {
@@ -297,7 +297,7 @@ func (s *state) hidden(e *edit) string {
 				}
 				for n := range e.set {
 					if slices.Contains(p.el.reads, n) {
-						return lowerFirst(p.el.Name) + ": " + ev.because
+						return lowerFirst(p.el.Name) + ": " + s.because(p.el)
 					}
 				}
 			}
@@ -438,7 +438,7 @@ func (m *Model) tryAll(in Inputs, before []Step, from int, wait bool) (levers, w
 			continue
 		}
 		t := tried{steps: append(slices.Clone(before), Step{l.Id.Value, l.Kind, l.Title}), in: next}
-		t.j = s.judgement(s.evaluate(""))
+		t.j = s.judgement(s.evaluate())
 		levers = append(levers, t)
 	}
 	if !wait {
@@ -586,14 +586,11 @@ func (m *Model) Timeline(in Inputs, from, to source.Date) ([]Move, error) {
 	var prev *state
 	var before Judgement
 	for d := from; !d.After(to); d = d.Add(1) {
-		day := in
-		day.Vars = in.Vars.Clone()
-		day.Vars["as_of"] = Text(d.String())
-		s, err := m.newState(&day)
+		s, err := m.stateWith(&in, Vars{"as_of": Text(d.String())}, nil)
 		if err != nil {
 			return nil, err
 		}
-		j := s.judgement(s.evaluate(""))
+		j := s.judgement(s.evaluate())
 		mv := Move{Date: d.String(), Answer: j.Answer, Postures: j.Postures, Gaps: j.Gaps}
 		if prev == nil {
 			out = append(out, mv)
@@ -608,11 +605,11 @@ func (m *Model) Timeline(in Inputs, from, to source.Date) ([]Move, error) {
 func (m *Model) moved(a, b *state, before, after Judgement, mv *Move) bool {
 	changed := before.Answer != after.Answer
 	facts := map[string]FactMove{}
-	for _, keys := range []map[factKey]platform.Answer{a.answers, b.answers} {
+	for _, keys := range []map[factKey]*platform.Answer{a.answers, b.answers} {
 		for k := range keys {
 			x, y := a.answer(k.id, k.mode), b.answer(k.id, k.mode)
 			if x.Value != y.Value || x.Record != y.Record || x.InInterval != y.InInterval {
-				facts[k.id] = FactMove{Fact: k.id, From: x.Value.String(), To: y.Value.String(), Why: y.Reason}
+				facts[k.id] = FactMove{Fact: k.id, From: x.Value.String(), To: y.Value.String(), Why: y.Reason()}
 			}
 		}
 	}

@@ -2,9 +2,11 @@ package assess
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
@@ -189,7 +191,7 @@ type Asked struct {
 // are named in its reasons; an id that is none is answered as such, so that
 // nothing asked is lost.
 func (m *Model) judge(s *state, list []proposition, asked []Asked, safe string) []PropositionResult {
-	out := []PropositionResult{}
+	out := make([]PropositionResult, 0, len(asked))
 	for _, a := range asked {
 		i := slices.IndexFunc(list, func(p proposition) bool { return p.Id.Value == a.ID })
 		if i < 0 {
@@ -206,27 +208,28 @@ func (m *Model) judge(s *state, list []proposition, asked []Asked, safe string) 
 }
 
 func (m *Model) judgeOne(s *state, p *proposition, a Asked, safe string) PropositionResult {
-	s.asked = map[string]string{}
-	for k, v := range p.Params {
-		s.asked[k] = v
-	}
+	s.asked = p.Params
 	var stray []string
-	for k, v := range a.With {
-		if _, ok := p.Params[k]; !ok {
-			stray = append(stray, k)
-			continue
+	if len(a.With) > 0 {
+		s.asked = maps.Clone(p.Params)
+		for k, v := range a.With {
+			if _, ok := p.Params[k]; !ok {
+				stray = append(stray, k)
+				continue
+			}
+			s.asked[k] = v
 		}
-		s.asked[k] = v
+		slices.Sort(stray)
 	}
-	slices.Sort(stray)
-	fill := map[string]string{}
-	for k, v := range s.asked {
-		fill[k] = v
-	}
-	for k, prog := range p.figures {
-		fill[k] = "an unknown amount"
-		if n, ok := prog.Eval(s); ok {
-			fill[k] = group(n)
+	fill := s.asked
+	if len(p.figures) > 0 {
+		fill = make(map[string]string, len(s.asked)+len(p.figures))
+		maps.Copy(fill, s.asked)
+		for k, prog := range p.figures {
+			fill[k] = "an unknown amount"
+			if n, ok := prog.Eval(s); ok {
+				fill[k] = group(n)
+			}
 		}
 	}
 	r := PropositionResult{ID: a.ID, Who: a.Who, Text: a.Text, Verdict: p.Otherwise, SayInstead: p.SayInstead, Remedies: p.Remedies, Facts: texts(p.Facts)}
@@ -247,6 +250,9 @@ func (m *Model) judgeOne(s *state, p *proposition, a Asked, safe string) Proposi
 		r.Reasons = append(r.Reasons, fmt.Sprintf("The parameter %q means nothing here and was not used.", k))
 	}
 	for _, t := range []*string{&r.Text, &r.SayInstead, &r.Reasons[0]} {
+		if !strings.Contains(*t, "{") {
+			continue
+		}
 		*t = placeholder.ReplaceAllStringFunc(*t, func(x string) string {
 			if v, ok := fill[x[1:len(x)-1]]; ok {
 				return v
@@ -345,7 +351,7 @@ func (m *Model) runChecks(s *state) []CheckResult {
 		var missing []string
 		for _, n := range c.Needs {
 			if v := s.get(n.Value); !v.Known {
-				missing = append(missing, "not known: "+m.vars[m.varIndex[n.Value]].Means)
+				missing = append(missing, inWords(m.vars[m.varIndex[n.Value]].Means))
 			}
 		}
 		fails, failUnknown := all(s, c.Fail)
@@ -355,7 +361,7 @@ func (m *Model) runChecks(s *state) []CheckResult {
 		case len(fails) > 0:
 			r.Result, r.Reasons = "fail", fails
 		case len(missing) > 0:
-			r.Result, r.Reasons = "not_evaluable", missing
+			r.Result, r.Reasons = "not_evaluable", []string{"Not known: " + strings.Join(missing, "; ") + "."}
 		case len(notEval) > 0:
 			r.Result, r.Reasons = "not_evaluable", notEval
 		case failUnknown:

@@ -193,7 +193,7 @@ func TestNeeds(t *testing.T) {
 		want     string
 		says     string
 	}{
-		{"use-for-claims", "S 04-09", nil, "impossible", "page one"},
+		{"use-for-claims", "S 04-09", nil, "impossible", "under the answer"},
 		{"use-for-claims", "S 10-08 HC", nil, "verify", ""},
 		{"use-for-claims", "O 10-08 HC+test", nil, "possible", "conditions"},
 		{"computer-use", "Team 04-09", nil, "impossible", "Pro and Max only"},
@@ -420,7 +420,7 @@ func TestTheNoSaysWhatItRestsOn(t *testing.T) {
 	w := workedCases(t)
 	a := assessInputs(t, m, w.inputs(t, m, "S 04-09"))
 	because := strings.Join(a.Answer.Because, "\n")
-	for _, want := range []string{"Per the sources read, last on 2026-10-06", "confirm it", "Practitioners disagree on 45 CFR 164.312(b) (D2); this is our reading"} {
+	for _, want := range []string{"Per the sources read, last on 2026-10-06", "confirm it", "Practitioners disagree on audit controls; this is our reading"} {
 		if !strings.Contains(because, want) {
 			t.Errorf("the answer does not say %q:\n%s", want, because)
 		}

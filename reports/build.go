@@ -2,11 +2,13 @@ package reports
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/sandtable-dev/sandtable/assess"
+	"github.com/sandtable-dev/sandtable/rules/spend"
 )
 
 // Input is the assessment and what the engines say beside it. The lines hold
@@ -18,6 +20,8 @@ type Input struct {
 	Spend       []SpendLine
 	MemberSpend []SpendGroup // each member and month against the limit that bound it
 	Fans        []SpendFan
+	SpendWeeks  []spend.GroupWeek // each group's weeks, sorted by group
+	Increases   []IncreaseLine
 	Rolling     []RollingDay
 	Rules       []assess.RuleRow
 	Quality     []QualityLine
@@ -44,6 +48,11 @@ type SpendLine struct {
 	Spent                 string
 	Members, Blocked      int
 	Because               string
+}
+
+// IncreaseLine is one increase request of a member whom a limit stopped.
+type IncreaseLine struct {
+	Member, Asked, Limit, Answer string
 }
 
 // SpendGroup is what members under one limit spent in a month, sorted.
@@ -287,7 +296,7 @@ func (b *builder) cover() {
 		pairs = append(pairs, KeyValue{"Digest of the assessment", "SHA-256 " + m.Digest})
 	}
 	blocks = append(blocks, KeyValues{pairs},
-		Paragraph{Text: "A readiness aid for management. It is not an audit and not legal advice; see the limitations before relying on it. The first two pages are the board copy, and the full report stands behind them.", Small: true})
+		Paragraph{Text: "A readiness aid for management. It is not an audit and not legal advice; see the limitations before relying on it. This page and the executive summary are the board copy; the full report stands behind them.", Small: true})
 	b.add(Section{ID: "cover", Title: m.Title, Board: true, Blocks: blocks})
 }
 
@@ -296,31 +305,35 @@ func (b *builder) cover() {
 func (b *builder) summary() {
 	a := b.a
 	answer := []Block{Lead{or(a.Answer.Text, "No answer: the assessment did not give one.")},
-		StatusRow{Status: answerStatus(a.Answer.Posture), Title: "May we use it?", Text: fmt.Sprintf("As of %s.", or(longDay(a.AsOf), "a date not stated"))}}
+		StatusRow{Status: answerStatus(a.Answer.Posture), Title: "As of " + or(longDay(a.AsOf), "a date not stated")}}
 	if ways := b.ways(); len(ways) > 0 {
-		more := ""
+		heading := "What would change the answer"
 		if len(ways) > 3 {
-			more = fmt.Sprintf("%d of %d ways; all stand under %q.", 3, len(ways), conditionsTitle)
+			heading += fmt.Sprintf(" (3 of %d ways)", len(ways))
 			ways = ways[:3]
 		}
 		items := make([]string, len(ways))
 		for i, w := range ways {
 			items[i] = fmt.Sprintf("%s: then %s.", waySteps(w), strings.ToLower(first(w.To))+rest(w.To))
 		}
-		answer = append(answer, Heading{"What would change the answer"}, Bullets{items})
-		if more != "" {
-			answer = append(answer, Paragraph{Text: more, Small: true})
-		}
+		answer = append(answer, Heading{heading}, Bullets{items})
 	} else if s := b.wouldChange(); s != "" {
-		answer = append(answer, Heading{"What would change the answer"}, Paragraph{Text: s})
+		heading := "What would change the answer"
+		if len(a.Answer.Conditions) > 0 {
+			heading = "What the answer rests on"
+		}
+		answer = append(answer, Heading{heading}, Paragraph{Text: s})
 	}
 	strip := b.changedStrip()
 	strip.Text = brief(strip.Text, 300, conditionsTitle)
-	blocks := []Block{Beside{Left: 58, First: answer, Then: []Block{strip}}}
+	blocks := []Block{Beside{Left: 63, First: answer, Then: []Block{strip}}}
 	if n := len(a.Answer.Because); n > 0 {
-		items := a.Answer.Because
+		items := make([]string, n)
+		for i, s := range a.Answer.Because {
+			items[i], _ = b.reasonOf(s)
+		}
 		if n > maxBecause {
-			items = append(slices.Clone(items[:maxBecause]), fmt.Sprintf("And %d more, listed under %q.", n-maxBecause, conditionsTitle))
+			items = append(items[:maxBecause], fmt.Sprintf("And %d more, listed under %q.", n-maxBecause, conditionsTitle))
 		}
 		blocks = append(blocks, Heading{"Because"}, Bullets{items})
 	}
@@ -328,7 +341,7 @@ func (b *builder) summary() {
 		blocks = append(blocks, Heading{"Posture per framework"}, b.tally(), Paragraph{Text: "What already holds: " + b.alreadyHolds(), Small: true})
 	}
 	if len(a.Gaps) > 0 {
-		t := Table{Head: []string{"Headline gap", "State", "In one sentence"}, Widths: []int{26, 17, 57}}
+		t := Table{Head: []string{"Headline gap", "State", "In one sentence"}, Widths: []int{25, 13, 62}}
 		for _, g := range a.Gaps {
 			t.Rows = append(t.Rows, []Cell{{Text: g.Title}, {Status: stateStatus(g.State)}, {Text: firstSentence(g.Summary)}})
 		}
@@ -350,6 +363,26 @@ func (b *builder) summary() {
 }
 
 const conditionsTitle = "Conditions of the answer"
+
+// reasonOf is a reason without citations and the caveats behind it: the posture
+// and what decides it. more tells that something was left for the next page.
+func (b *builder) reasonOf(s string) (short string, more bool) {
+	head, tail, ok := strings.Cut(s, ". No configuration closes: ")
+	if !ok {
+		return s, false
+	}
+	end := len(tail)
+	if at := strings.Index(tail, "). "); at >= 0 {
+		end = at + len(").")
+	}
+	short = head + ". No configuration closes: " + tail[:end]
+	for _, o := range b.a.Obligations {
+		if o.Citation != "" {
+			short = strings.ReplaceAll(short, o.Title+" ("+o.Citation+")", strings.ToLower(first(o.Title))+rest(o.Title))
+		}
+	}
+	return short, end < len(tail) || short != s
+}
 
 // ways are the least changes that lift the answer, as the assessor found them.
 func (b *builder) ways() []assess.WayOut {
@@ -386,7 +419,7 @@ func (b *builder) closes() []string {
 // what would close the gaps.
 func (b *builder) wouldChange() string {
 	parts := b.a.Answer.Conditions
-	lead := "It rests on these conditions: "
+	lead := plural(len(parts), "One condition: ", "These conditions: ")
 	if len(parts) == 0 {
 		lead, parts = "One of these, with a new assessment after it: ", b.closes()
 	}
@@ -425,7 +458,7 @@ func (b *builder) alreadyHolds() string {
 		}
 	}
 	if total == 0 {
-		return "no obligation is in scope as declared, so nothing was to be held."
+		return "not asked, since no obligation is in scope as declared."
 	}
 	s := fmt.Sprintf("%d of %s in scope %s supported by evidence", held, count(total, "obligation"), isAre(held))
 	if design > 0 {
@@ -443,7 +476,7 @@ func (b *builder) changedStrip() Strip {
 			s.Text = fmt.Sprintf("Nothing in this answer, by the facts last verified on %s.", ans.LatestDate)
 		}
 	}
-	if ans.LatestPosture != "" && ans.LatestDate != "" {
+	if ans.ChangedStrip == "" && ans.LatestPosture != "" && ans.LatestDate != "" { // the strip says it itself
 		s.Items = []string{fmt.Sprintf("Answer with the facts of %s: %s.", ans.LatestDate, strings.ToLower(assess.AnswerName(ans.LatestPosture)))}
 	}
 	return s
@@ -504,7 +537,13 @@ func (b *builder) named(os []assess.ObligationResult) string {
 func (b *builder) conditions() {
 	a := b.a
 	var blocks []Block
-	if len(a.Answer.Because) > maxBecause { // the summary has them all otherwise
+	whole := len(a.Answer.Because) <= maxBecause
+	for _, s := range a.Answer.Because {
+		if _, more := b.reasonOf(s); more {
+			whole = false
+		}
+	}
+	if !whole { // the summary has them all otherwise
 		blocks = append(blocks, Heading{"The answer rests on"}, Bullets{a.Answer.Because})
 	}
 	if len(a.Answer.Conditions) > 0 {
@@ -517,19 +556,18 @@ func (b *builder) conditions() {
 			t.Rows = append(t.Rows, []Cell{{Text: waySteps(w)}, {Status: Status{w.To, answerShape(w.To)}}, {Text: or(strings.Join(w.Breaks, "; "), "Nothing found")}})
 		}
 		blocks = append(blocks, Heading{"What would change it"}, t)
+	} else if !b.binds() {
+		blocks = append(blocks, Heading{"What would change it"}, Paragraph{Text: "Other data in reach. A workload, a connector or a member that brings health data, card data, financial reporting or a promise to customers into scope brings its framework, and the gaps of the next chapters, with it."})
 	} else if c := b.closes(); len(c) > 0 {
 		blocks = append(blocks, Heading{"What would change it" + oneOf(c)}, Bullets{alternatives(c)})
 	}
 	strip := b.changedStrip()
 	if len(a.ChangedSince) > 0 {
 		moving := b.changes(true)
-		text := fmt.Sprintf("%s changed since; none moves the answer alone. Appendix D lists them.", title(count(len(a.ChangedSince), "recorded fact")))
 		if len(moving.Rows) > 0 {
-			text = fmt.Sprintf("%d of %s that changed since %s the answer. Appendix D lists all.", len(moving.Rows), count(len(a.ChangedSince), "recorded fact"), plural(len(moving.Rows), "moves", "move"))
-		}
-		blocks = append(blocks, Heading{"Facts that changed after the as-of date"}, Paragraph{Text: text})
-		if len(moving.Rows) > 0 {
-			blocks = append(blocks, moving)
+			blocks = append(blocks, Heading{"Facts that move the answer"}, Paragraph{Text: fmt.Sprintf("%d of %s that changed since %s the answer. Appendix D lists all.", len(moving.Rows), count(len(a.ChangedSince), "recorded fact"), plural(len(moving.Rows), "moves", "move"))}, moving)
+		} else { // the strip has the rest
+			strip.Items = append(strip.Items, "None of them moves the answer alone. Appendix D lists them.")
 		}
 	}
 	if f := b.timelineFigure(); f != nil {
@@ -583,7 +621,7 @@ func (b *builder) scope() {
 	if len(a.Workloads) > 0 {
 		w := Table{Head: []string{"Workload", "Data", "Groups", "Result", "Why"}, Widths: []int{18, 17, 16, 19, 30}}
 		for _, x := range a.Workloads {
-			w.Rows = append(w.Rows, []Cell{{Text: x.Name}, {Text: list(x.Data)}, {Text: list(x.Groups)}, {Status: anyPosture(x.Posture)}, {Text: x.Why}})
+			w.Rows = append(w.Rows, []Cell{{Text: title(spaced(x.Name))}, {Text: or(strings.Join(titles(wordList(x.Data)), ", "), "None under rules")}, {Text: or(strings.Join(x.Groups, ", "), "None named")}, {Status: anyPosture(x.Posture)}, {Text: x.Why}})
 		}
 		blocks = append(blocks, Heading{"Workloads"}, w)
 	}
@@ -629,7 +667,7 @@ func (b *builder) figures() []KeyValue {
 // --- gaps and causes --------------------------------------------------------
 
 func (b *builder) gap(g assess.Gap) {
-	blocks := []Block{StatusRow{Status: stateStatus(g.State), Title: "State as of " + or(b.a.AsOf, "a date not stated")}}
+	blocks := []Block{StatusRow{Status: stateStatus(g.State), Title: "State as of " + or(longDay(b.a.AsOf), "a date not stated")}}
 	if g.ID == "audit-log" {
 		// The one sentence that is true at every date leads the page.
 		blocks = append(blocks, Strip{Title: "Telemetry is not an audit log", Text: "No amount of telemetry lifts an obligation that asks for a formal audit trail."})
@@ -665,13 +703,17 @@ func (b *builder) gap(g assess.Gap) {
 		}
 		blocks = append(blocks, Heading{"Each surface apart"}, t)
 	}
-	if len(g.Closes) > 0 {
+	switch {
+	case len(g.Closes) == 0 || g.State == "not_applicable":
+	case g.State == "closed":
+		blocks = append(blocks, Heading{"What keeps it closed"}, Bullets{alternatives(g.Closes)})
+	default:
 		blocks = append(blocks, Heading{"What it would take to close it" + oneOf(g.Closes)}, Bullets{alternatives(g.Closes)})
 	}
 	for _, f := range g.Footnotes {
 		blocks = append(blocks, Paragraph{Text: f, Small: true})
 	}
-	b.add(Section{ID: "gap-" + g.ID, Title: "Headline gap: " + g.Title, Level: 2, NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "gap-" + g.ID, Title: "Headline gap: " + g.Title, Level: 2, NewPage: len(b.themes) > 0 || g.ID != b.a.Gaps[0].ID, Blocks: blocks})
 }
 
 func hits(n int) string {
@@ -755,12 +797,15 @@ func (b *builder) causes() {
 	b.add(Section{ID: "causes", Title: "Findings", NewPage: true, Blocks: blocks})
 }
 
+// binds reports whether any framework of the report applies.
+func (b *builder) binds() bool {
+	return slices.ContainsFunc(b.a.Frameworks, func(f assess.FrameworkResult) bool { return f.Applicable })
+}
+
 // nothingOpen says why a chapter is empty: nothing binds, or nothing is open.
 func (b *builder) nothingOpen(what string) string {
-	for _, f := range b.a.Frameworks {
-		if f.Applicable {
-			return fmt.Sprintf("There is %s: no obligation in scope has an open verdict.", what)
-		}
+	if b.binds() {
+		return fmt.Sprintf("There is %s: no obligation in scope has an open verdict.", what)
 	}
 	return fmt.Sprintf("There is %s: as declared, no framework of this report binds the organisation or the data in reach. Another scope gives another answer.", what)
 }
@@ -881,7 +926,7 @@ func (b *builder) obligations() {
 			}
 			why := strings.Join(o.Reasons, " ")
 			if o.Disputed != "" {
-				why = join(" ", why, "Practitioners disagree; see the disputed points.")
+				why = join(" ", why, "Disputed; see there.")
 			}
 			t.Rows = append(t.Rows, []Cell{{Text: join(". ", o.Title, o.Demands)}, {Text: join(" - ", o.Citation, o.Label)}, {Status: st}, {Text: why}})
 		}
@@ -961,7 +1006,7 @@ func (b *builder) rollout() {
 	if len(b.a.Checks) > 0 {
 		t := Table{Head: []string{"Check", "Result", "Why"}, Widths: []int{34, 18, 48}}
 		for _, c := range b.a.Checks {
-			t.Rows = append(t.Rows, []Cell{{Text: c.Title}, {Status: checkStatus(c.Result)}, {Text: strings.Join(c.Reasons, " ")}})
+			t.Rows = append(t.Rows, []Cell{{Text: c.Title}, {Status: checkStatus(c.Result)}, {Text: sentences(c.Reasons)}})
 		}
 		blocks = append(blocks, Heading{"Checks"}, t)
 	}
@@ -1013,6 +1058,9 @@ func (b *builder) spend() {
 	if f := spendFigure(b.in.MemberSpend); f != nil {
 		blocks = append(blocks, *f)
 	}
+	if f := weeksFigure(b.in.SpendWeeks); f != nil {
+		blocks = append(blocks, *f)
+	}
 	for i := range b.in.Fans {
 		if f := fanFigure(&b.in.Fans[i]); f != nil && i < maxFans {
 			blocks = append(blocks, *f)
@@ -1044,6 +1092,13 @@ func (b *builder) spend() {
 			blocks = append(blocks, Paragraph{Text: s.Because})
 		}
 	}
+	if len(b.in.Increases) > 0 {
+		t := Table{Head: []string{"Member", "Asked for more", "Limit", "Answer"}, Widths: []int{26, 22, 14, 38}}
+		for _, x := range b.in.Increases {
+			t.Rows = append(t.Rows, []Cell{{Text: x.Member, Mono: true}, {Text: x.Asked}, {Text: x.Limit}, {Text: x.Answer}})
+		}
+		blocks = append(blocks, Paragraph{Text: "Members whom their own limit stopped asked for more. An approval writes a limit of the member's own, which stays; a denial hides the button for 30 days; what nobody answers stays pending."}, t)
+	}
 	b.add(Section{ID: "spend", Title: "Spend limits", Level: 2, Blocks: blocks})
 }
 
@@ -1051,14 +1106,14 @@ func (b *builder) rules() {
 	if len(b.in.Rules) == 0 {
 		return
 	}
-	t := Table{Head: []string{"Rule", "What it catches", "Severity", "Reached", "Evaluable", "Matched", "Alerts"}, Widths: []int{19, 27, 10, 11, 13, 11, 9},
+	t := Table{Head: []string{"Rule", "What it catches", "Severity", "Evaluable of reached", "Matched", "Alerts"}, Widths: []int{21, 36, 10, 14, 10, 9},
 		Note: "Reached: events of the kind the rule reads. Evaluable: those that carried every field it needs. A rule that reached nothing is unproven, not clean."}
 	for _, r := range b.in.Rules {
 		catches := r.Catches
 		if r.WhyNot != "" {
-			catches = join(" ", catches, "Not evaluable: "+r.WhyNot)
+			catches = join(" ", catches, "Not evaluable in part: "+spaced(r.WhyNot)+".")
 		}
-		t.Rows = append(t.Rows, texts(or(r.Title, r.ID), catches, title(r.Severity), num(r.Reached),
+		t.Rows = append(t.Rows, texts(or(r.Title, r.ID), catches, title(r.Severity),
 			fmt.Sprintf("%s of %s", num(r.Evaluable), num(r.Reached)), num(r.Matched), strconv.Itoa(r.Alerts)))
 	}
 	blocks := []Block{}
@@ -1171,8 +1226,11 @@ func telling(reason string) string {
 	if reason == "the condition holds" {
 		return ""
 	}
-	return reason
+	return instant.ReplaceAllString(reason, "$1 $2")
 }
+
+// instant is a time as engines write it; people read it to the minute.
+var instant = regexp.MustCompile(`(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?Z`)
 
 // day is the date of a time as printed.
 func day(t string) string { return t[:min(len(t), len("2006-01-02"))] }
@@ -1180,6 +1238,15 @@ func day(t string) string { return t[:min(len(t), len("2006-01-02"))] }
 func (b *builder) adoption() {
 	f := adoptionFigure(b.in.Adoption, b.in.Phases)
 	if f == nil {
+		return
+	}
+	if b.a.Counters.CoworkEvents == 0 { // flat bars would read as nobody at work
+		why := "No Cowork event was received"
+		if n := b.a.Counters.AfterAsOf; n > 0 {
+			why = fmt.Sprintf("All %s records lie after the as-of date and were left out", num(n))
+		}
+		b.add(Section{ID: "adoption", Title: "Rollout and adoption", Level: 2, Blocks: []Block{
+			StatusRow{Status: Status{"Not evaluable", Ring}, Text: fmt.Sprintf("%s, so adoption cannot be seen here. %s may have used Cowork every day or not at all.", why, title(count(b.a.Counters.MembersWithCowork, "member")))}}})
 		return
 	}
 	blocks := []Block{*f}
@@ -1242,10 +1309,15 @@ func (b *builder) stillAsked() {
 		v.Note = "Names as in the evidence vocabulary. What was not supplied counts as unknown, never as in order."
 		blocks = append(blocks, Heading{"Values that no input supplied"}, v)
 	}
+	short := false
 	if len(blocks) == 0 {
-		blocks = []Block{Paragraph{Text: "Nothing is open in what this assessment asked for. An auditor may ask for more."}}
+		text := "Nothing is open in what this assessment asked for. An auditor may ask for more."
+		if !b.binds() {
+			text = "As declared, no framework binds, so this assessment asks for no record. An auditor will still ask how that was decided: who declared the scope, from what, and with which export of settings and members behind it."
+		}
+		blocks, short = []Block{Paragraph{Text: text}}, true
 	}
-	b.add(Section{ID: "still-asked", Title: "What the auditor will still ask for", Level: 2, NewPage: true, Blocks: blocks})
+	b.add(Section{ID: "still-asked", Title: "What the auditor will still ask for", Level: 2, NewPage: !short, Blocks: blocks})
 }
 
 func (b *builder) evidence() {
@@ -1346,6 +1418,10 @@ func (b *builder) appendixChains() {
 	b.add(Section{ID: "appendix-chains", Title: "Appendix A: obligation chains", NewPage: true, Blocks: []Block{
 		Paragraph{Text: "From each verdict to its elements, their evidence and the facts behind them. Essential elements decide; the others are observations."}}})
 	for _, f := range b.a.Frameworks {
+		if !f.Applicable && !slices.ContainsFunc(b.a.Obligations, func(o assess.ObligationResult) bool { return o.Framework == f.ID && len(o.Elements) > 0 }) {
+			b.chainsOutOfScope(f)
+			continue
+		}
 		t := Table{Head: []string{"Element", "State", "Evidence", "Facts and findings"}, Widths: []int{28, 17, 29, 26}}
 		for _, o := range b.a.Obligations {
 			if o.Framework != f.ID {
@@ -1374,6 +1450,25 @@ func (b *builder) appendixChains() {
 		if len(t.Rows) > 0 {
 			b.add(Section{ID: "appendix-chains-" + f.ID, Title: f.Title, Level: 2, Blocks: []Block{t}})
 		}
+	}
+}
+
+// chainsOutOfScope lists a framework that does not bind: there is one reason for
+// all of it, and for some rows what the verdict would be.
+func (b *builder) chainsOutOfScope(f assess.FrameworkResult) {
+	t := Table{Head: []string{"Obligation", "Id", "If it were in scope"}, Widths: []int{46, 26, 28}}
+	for _, o := range b.a.Obligations {
+		if o.Framework == f.ID {
+			st := Status{}
+			if o.IfItWere != "" {
+				st = Status{o.IfItWere, shapeOfName(o.IfItWere)}
+			}
+			t.Rows = append(t.Rows, []Cell{{Text: o.Title}, {Text: o.ID, Mono: true}, {Status: st}})
+		}
+	}
+	if len(t.Rows) > 0 {
+		t.Note = "A blank means that no headline gap hits the obligation, so nothing was worked out."
+		b.add(Section{ID: "appendix-chains-" + f.ID, Title: f.Title, Level: 2, Blocks: []Block{StatusRow{Status: Status{"Not in scope", Dash}, Text: or(f.Why, "No reason was given.")}, t}})
 	}
 }
 

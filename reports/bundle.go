@@ -65,6 +65,7 @@ type Manifest struct {
 	IncludeContent  bool        `json:"include_content"`
 	KeyID           string      `json:"key_id"` // names the pseudonym key without giving it away
 	Stream          *StreamInfo `json:"stream,omitempty"`
+	ToolData        []FileInfo  `json:"tool_data,omitempty"` // data of the tool's own that shaped the run and is not copied in
 	Files           []FileInfo  `json:"files"`
 	InputsNotCopied []InputInfo `json:"inputs_not_copied"`
 }

@@ -53,7 +53,7 @@ const maxRisks = 30
 func (b *builder) riskRegister() {
 	all := b.risks(b.themes)
 	if len(all) == 0 {
-		b.add(Section{ID: "risks", Title: "Risk register", NewPage: true, Blocks: []Block{Paragraph{Text: b.nothingOpen("no risk to register") + " Risks outside these frameworks are for management to add."}}})
+		b.add(Section{ID: "risks", Title: "Risk register", Blocks: []Block{Paragraph{Text: b.nothingOpen("no risk to register") + " Risks outside these frameworks are for management to add."}}})
 		return
 	}
 	shown := all[:min(len(all), maxRisks)]
@@ -166,7 +166,7 @@ func (b *builder) notice() {
 			}
 		}
 		st := anyPosture(w.Posture)
-		name := strings.NewReplacer("-", " ", "_", " ").Replace(w.Name)
+		name := spaced(w.Name)
 		if st.Shape == Square {
 			rules = append(rules, fmt.Sprintf("Do not use Cowork for %s: it involves %s. This includes summaries, drafts and files that were only copied from it.", name, list2(w.Data)))
 		} else {
@@ -179,7 +179,7 @@ func (b *builder) notice() {
 	rules = append(rules, "Keep such files out of every folder and connector that Cowork can reach, also when you work on something else.",
 		"Do not move the work to a personal account: there it is seen by nobody.",
 		"If it happened already, say so today. Nobody is blamed for asking.")
-	b.add(Section{ID: "notice", Title: "Interim notice for the teams concerned", Level: 2, NewPage: true, Blocks: []Block{
+	b.add(Section{ID: "notice", Title: "Interim notice for the teams concerned", Level: 2, NewPage: len(b.themes) > 0, Blocks: []Block{
 		Paragraph{Text: "Ready to be sent once its owner has read it."},
 		Notice{Title: "Use of Claude Cowork until further notice", Head: []KeyValue{{"To", or(strings.Join(to, ", "), "All teams with Cowork")}, {"From", "________________"}, {"Valid from", or(longDay(a.AsOf), "________________") + ", until it is withdrawn"}},
 			Blocks: []Block{Paragraph{Text: "We have looked at what Cowork can show an auditor, and where it cannot we hold back. From today:"}, Bullets{rules},
@@ -231,7 +231,7 @@ func (b *builder) partners() {
 			body = append(body, Paragraph{Text: fmt.Sprintf("As of %s. %s", or(longDay(a.AsOf), "a date not stated"), g.Summary)})
 		}
 	}
-	body = append(body, Paragraph{Text: "Each control below closes an operational gap. None of them closes the gap in the audit record, in any of the frameworks named in this report."}, t,
+	body = append(body, Paragraph{Text: "Each control below can close an operational gap, and the second column says whether it does here. None of them closes the gap in the audit record, in any of the frameworks named in this report."}, t,
 		Paragraph{Text: "We therefore do not describe telemetry as audit coverage, and we place no regulated work on Cowork that needs such a record."})
 	b.add(Section{ID: "partners", Title: "Statement for security and compliance partners", Level: 2, NewPage: true, Blocks: append(blocks, Notice{Title: "What our controls over Claude Cowork do, and what they do not", Blocks: body})})
 }

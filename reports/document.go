@@ -16,6 +16,7 @@ type Document struct {
 
 // Meta is what a writer repeats outside the flow: cover, header, file metadata.
 type Meta struct {
+	Kind         string // what the document is, over its title; empty for a readiness report
 	Title        string
 	Organisation string
 	AsOf         string // YYYY-MM-DD; also the only date a file may carry

@@ -288,7 +288,14 @@ func rulesFigure(rows []assess.RuleRow, quality []QualityLine, measured string) 
 		y := 6 + rowH*float64(i) + rowH/2
 		raised += r.Alerts
 		f.line(0, y-rowH/2, FigureWidth, y-rowH/2, 0.12, Rule)
-		f.add(Mark{Kind: Label, X: 0, Y: y, Size: 7.2, Fill: Ink, Fit: nameW - 2, Text: or(r.Title, r.ID)})
+		names := labelLines(or(r.Title, r.ID), 7.2, nameW-2, 2)
+		size := 7.2
+		if len(names) > 1 {
+			size = 6.2
+		}
+		for k, l := range names {
+			f.add(Mark{Kind: Label, X: 0, Y: y + 2.7*(float64(k)-float64(len(names)-1)/2), Size: size, Fill: Ink, Fit: nameW - 2, Text: l})
+		}
 		switch {
 		case r.Reached == 0:
 			f.symbol(barX+1, y, 2.2, Ring)
@@ -577,10 +584,24 @@ func (b *builder) moved(i int, m assess.Move) string {
 				name = join(": ", shortName(b.fw[o.Framework]), o.Title)
 			}
 		}
-		said = append(said, fmt.Sprintf("%s, from %s to %s", name, strings.ToLower(v.From.String()), strings.ToLower(v.To.String())))
+		said = append(said, fmt.Sprintf("%s, from %q to %q", name, strings.ToLower(v.From.String()), strings.ToLower(v.To.String())))
 	}
 	if len(said) == 0 {
-		return "A gap or a posture"
+		was := b.in.Timeline[i-1]
+		for _, g := range b.a.Gaps {
+			if from, to := was.Gaps[g.ID], m.Gaps[g.ID]; from != to {
+				said = append(said, fmt.Sprintf("the headline gap %q, from %s to %s", g.Title, strings.ToLower(stateStatus(from).Word), strings.ToLower(stateStatus(to).Word)))
+			}
+		}
+		for _, f := range b.a.Frameworks {
+			if from, to := was.Postures[f.ID], m.Postures[f.ID]; from != to {
+				said = append(said, fmt.Sprintf("%s, from %s to %s", shortName(f), strings.ToLower(anyPosture(from).Word), strings.ToLower(anyPosture(to).Word)))
+			}
+		}
+		if len(said) == 0 {
+			return "The answer alone"
+		}
+		said[0] = title(said[0])
 	}
 	if len(said) > 4 {
 		said = append(said[:4], fmt.Sprintf("and %d more verdicts", len(said)-4))
@@ -629,11 +650,10 @@ func (b *builder) flowFigure() *Figure {
 	f.line(67, 21, 67, 25.4, 0.45, Accent)
 	arrow(67, 24, 67, 27, "")
 	arrow(92, 11, 118, 11, "context")
-	arrow(92, 17, 105, 17, "")
+	f.line(92, 17, 105, 17, 0.45, Accent)
 	f.line(105, 17, 105, 31.5, 0.45, Accent)
 	arrow(105, 31.5, 118, 31.5, "calls")
 	to := strings.Join(titles(b.a.Organisation.Destinations), ", ")
-	f.line(60, 44, 60, 48, 0.45, Gold)
 	f.text(0, 49.6, 7.2, Navy, "Where a trace can be found")
 	surfaces := []assess.Surface{}
 	for _, g := range b.a.Gaps {
@@ -652,6 +672,13 @@ func (b *builder) flowFigure() *Figure {
 		lines := labelLines(name, 7, w-4, 2)
 		for k, l := range lines {
 			f.add(Mark{Kind: Label, X: x + 2, Y: 57 + 3.2*float64(k), Size: 7, Bold: true, Fill: Ink, Fit: w - 3, Text: l})
+		}
+		if s.State == "not_an_audit_surface" && to != "" { // the one surface that the device itself feeds
+			f.line(67, 44, 67, 48.2, 0.45, Accent)
+			f.line(67, 48.2, x+w/2, 48.2, 0.45, Accent)
+			arrow(x+w/2, 48.2, x+w/2, 53, "")
+			f.add(Mark{Kind: Label, X: (67 + x + w/2) / 2, Y: 46.6, Size: 6.2, Fill: Muted, Anchor: Middle, Text: "telemetry"})
+			f.add(Mark{Kind: Label, X: x + 2, Y: 72.4, Size: 6.4, Fill: Muted, Fit: w - 3, Text: "on to " + to})
 		}
 		f.symbol(x+3.2, 66, 2.4, st.Shape)
 		for k, l := range labelLines(st.Word, 6.8, w-7, 2) {

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/assess/coverage"
@@ -96,6 +97,9 @@ func jsonOrErr(v any, err error) ([]byte, error) {
 	return JSON(v)
 }
 
+// RosterScenario is the format of a scenario that names members.
+const RosterScenario = "scenario with a roster"
+
 // ResultManifest is the manifest of a result's bundle; Commit adds the files.
 func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 	a := r.Assessment
@@ -107,7 +111,7 @@ func ResultManifest(r *rehearsal.Result, toolVersion, command string) Manifest {
 	if r.Scenario.Roster.Value != "" { // the scenario names members: it is told, not copied
 		sum := sha256.Sum256(r.Scenario.File.Data)
 		m.InputsNotCopied = append(m.InputsNotCopied, InputInfo{Name: filepath.Base(r.Scenario.File.Name), SHA256: hex.EncodeToString(sum[:]),
-			Size: int64(len(r.Scenario.File.Data)), Format: "scenario with a roster", Records: int64(r.Assessment.Counters.Members)})
+			Size: int64(len(r.Scenario.File.Data)), Format: RosterScenario, Records: int64(r.Assessment.Counters.Members)})
 	}
 	for _, e := range r.Evidence {
 		m.InputsNotCopied = append(m.InputsNotCopied, InputInfo{Name: e.What, SHA256: e.SHA256, Size: e.Size, Format: e.Class})
@@ -149,6 +153,19 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 		in.Spend = append(in.Spend, l)
 	}
 	in.MemberSpend = memberSpend(r.Spend.Members)
+	in.SpendWeeks = r.Spend.Weeks
+	for _, x := range r.Spend.Increases {
+		answer := "pending at the end"
+		switch {
+		case x.Resolved != nil && x.To > 0:
+			answer = fmt.Sprintf("approved on %s: raised to %s", moment(*x.Resolved), spend.Dollars(x.To))
+		case x.Resolved != nil:
+			answer = "denied on " + moment(*x.Resolved)
+		case x.Lapsed != nil:
+			answer = "nobody answered; limits began anew on " + longDay(x.Lapsed.Format(time.DateOnly))
+		}
+		in.Increases = append(in.Increases, IncreaseLine{Member: x.Member, Asked: moment(x.Asked), Limit: spend.Dollars(x.Limit), Answer: answer})
+	}
 	in.Fans = outlook(r)
 	in.Coverage = coverageLines(r.Coverage)
 	for _, f := range r.Matrix.Flags {
@@ -225,6 +242,8 @@ func findingLine(f rules.Finding, most int) FindingLine {
 }
 
 // dollars rounds to cents: a report needs no millionths.
+func moment(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04") }
+
 func dollars(micros int64) string {
 	return spend.Dollars((micros + spend.Cent/2) / spend.Cent * spend.Cent)
 }

@@ -186,7 +186,7 @@ func elementSlug(e assess.ElementResult) string {
 
 var spelled = map[string]string{
 	"zdr": "Zero data retention", "cmek": "Customer-managed keys", "hipaa_ready": "HIPAA-ready", "hipaa_configuration": "HIPAA configuration",
-	"phi": "Health data", "chd": "Card data", "icfr": "Financial reporting data", "pii": "Personal data", "third_party": "Third-party inference",
+	"phi": "Health data", "chd": "Card data", "icfr": "Financial reporting data", "pii": "Personal data", "third_party": "Third-party inference", "scim": "SCIM", "jit": "Just-in-time provisioning",
 }
 
 // words spells a code out: covered_entity reads "Covered entity".
@@ -195,6 +195,20 @@ func words(code string) string {
 		return w
 	}
 	return title(strings.NewReplacer("_", " ", "-", " ").Replace(code))
+}
+
+// spaced is a name for running text: claims-summaries reads claims summaries.
+func spaced(name string) string { return strings.NewReplacer("-", " ", "_", " ").Replace(name) }
+
+func wordList(codes []string) []string {
+	out := make([]string, len(codes))
+	for i, c := range codes {
+		out[i] = words(c)
+		if i > 0 {
+			out[i] = strings.ToLower(first(out[i])) + rest(out[i])
+		}
+	}
+	return out
 }
 
 func list(codes []string) string {

@@ -205,6 +205,9 @@ func (c *checker) organisation() {
 	case o.Seats > MaxSeats:
 		c.ps.Add(o.At, "play a part of the organisation", "organisation: %d seats, at most %d are played", o.Seats, MaxSeats)
 	}
+	if o.Retention < 0 {
+		c.ps.Add(o.At, "leave transcript_retention_days out where the vendor's own period holds", "organisation: transcript_retention_days: %d, expected at least 1", o.Retention)
+	}
 	if t := o.Turnover; t != nil {
 		if c.Roster.Value != "" {
 			c.ps.Add(t.At, "the roster has the columns joined, left and removed", "turnover is for synthetic members, and this scenario has a roster")
@@ -473,8 +476,8 @@ func (c *checker) spend() {
 }
 
 func (c *checker) play() {
-	if c.Behaviour.Intensity < 0 {
-		c.ps.Add(c.Name.At, "0 means that nobody uses it, 1 is the profile", "behaviour.intensity is %g, expected 0 or more", c.Behaviour.Intensity)
+	if c.Behaviour.Rate() < 0 {
+		c.ps.Add(c.Name.At, "0 means that nobody uses it, 1 is the profile", "behaviour.intensity is %g, expected 0 or more", c.Behaviour.Rate())
 	}
 	days := 0
 	if c.Period.From.Given() && c.Period.To.Given() {

@@ -169,8 +169,16 @@ type Scope struct {
 // Behaviour tunes the synthetic population.
 type Behaviour struct {
 	Profile   string        `yaml:"profile,enum=office"`
-	Intensity float64       `yaml:"intensity"` // 1 = the profile; 0 = nobody uses it
+	Intensity *float64      `yaml:"intensity"` // 1, or left out = the profile; 0 = nobody uses it
 	Holidays  []source.Date `yaml:"holidays"`
+}
+
+// Rate is how much the product is used, against the profile.
+func (b Behaviour) Rate() float64 {
+	if b.Intensity == nil {
+		return 1
+	}
+	return *b.Intensity
 }
 
 // Incident asks for an injected storyline.

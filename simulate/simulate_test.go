@@ -78,7 +78,6 @@ func company(seed uint64, per map[string]int) (*scenarios.Scenario, *org.Directo
 	cfg.Organisation.Name = "Example Insurance"
 	s := &scenarios.Scenario{Name: source.Text{Value: "test"}, Seed: seed, AsOf: source.Day(2026, 4, 9), Config: cfg,
 		Period: scenarios.Period{From: source.Day(2026, 4, 13), To: source.Day(2026, 5, 24)}}
-	s.Behaviour.Intensity = 1
 	s.Telemetry.Endpoint = "https://collector.example"
 	d := &org.Directory{Config: &s.Config}
 	for _, dep := range []struct{ persona, zone string }{{"claims", "America/New_York"}, {"analyst", "America/Chicago"}, {"finance", ""}, {"marketing", "Europe/Berlin"}, {"operations", "America/Los_Angeles"}, {"general", "Asia/Tokyo"}} {

@@ -97,7 +97,7 @@ func newWorld(o Options) (*world, error) {
 		return nil, err
 	}
 	w := &world{o: o, p: p, seed: s.Seed, begin: s.Period.From.Time, end: s.Period.To.Time.AddDate(0, 0, 1),
-		days: s.Period.Days(), holidays: map[string]bool{}, intensity: s.Behaviour.Intensity,
+		days: s.Period.Days(), holidays: map[string]bool{}, intensity: s.Behaviour.Rate(),
 		capture: captured(s.Telemetry), wire: wireOf(s.Telemetry), pieces: map[pieceKey][]*piece{}}
 	if w.days < 1 {
 		return nil, fmt.Errorf("the period ends before it starts")

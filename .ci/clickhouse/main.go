@@ -62,7 +62,7 @@ func run(dir string) error {
 	if err != nil {
 		return err
 	}
-	s.Seed, s.Behaviour.Intensity = 7, 1
+	s.Seed = 7
 	s.Telemetry.Content = []string{"userPrompts", "assistantResponses", "toolDetails"}
 	s.Period.To = s.Period.From.Add(34)
 	for _, t := range simulate.Tales() {

@@ -1,4 +1,4 @@
 # A framework whose scope is unknown is left out.
 # file: assess/eval.go
 # test: ./assess TestUndeclaredScopeApplies
-s/s\.obligation\(o, fe\.applies != condition\.False\)/s.obligation(o, fe.applies == condition.True)/
+s/s\.obligation\(o, applies != condition\.False\)/s.obligation(o, applies == condition.True)/

@@ -285,7 +285,7 @@ func (o *Observer) Observe(ev *event.Event) {
 		return
 	}
 	o.records++
-	k := cellKey{hash(ev.Session), o.member(ev), int32((ev.Time - o.from) / int64(24*time.Hour))}
+	k := cellKey{ev.OfSession(), o.member(ev), int32((ev.Time - o.from) / int64(24*time.Hour))}
 	if k.member == noMember {
 		o.nobody++
 	}
@@ -377,36 +377,10 @@ func normal(name string) string {
 // member is the one member the record's keys name, or noMember: contradicting
 // keys are nobody's.
 func (o *Observer) member(ev *event.Event) int32 {
-	found := noMember
-	if o.cfg.Directory == nil {
-		return found
+	if m, id := ev.Who(o.cfg.Directory); id == event.Matched {
+		return m
 	}
-	for _, k := range [...]string{ev.Account, ev.Email, ev.AccountID} {
-		if k == "" {
-			continue
-		}
-		m, ok := o.cfg.Directory.Lookup(k)
-		if !ok && k == ev.Email {
-			m, ok = o.cfg.Directory.Lookup(strings.ToLower(k))
-		}
-		switch {
-		case !ok:
-		case found != noMember && found != int32(m.Index):
-			return noMember
-		default:
-			found = int32(m.Index)
-		}
-	}
-	return found
-}
-
-// hash is FNV-1a.
-func hash(s string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
-	}
-	return h
+	return noMember
 }
 
 func (o *Observer) date(day int) time.Time { return o.cfg.From.AddDate(0, 0, day) }

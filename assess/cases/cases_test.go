@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/scenarios"
 )
 
@@ -173,12 +174,12 @@ func TestLookup(t *testing.T) {
 	for path, want := range map[string]string{
 		"a.b.c": "dotted", "list.x.y.v": "1.5", "list.g.v": "true", "list.n.v": "w", "list.1.v": "true", "list.count": "3", "none.count": "0",
 	} {
-		if v, ok := Lookup(doc, path); !ok || Plain(v) != want {
+		if v, ok := assess.Lookup(doc, path); !ok || assess.Plain(v) != want {
 			t.Errorf("%s is %v (%v), expected %s", path, v, ok, want)
 		}
 	}
 	for _, path := range []string{"", "a", "list.3", "list.x.v", "list.-1", "a.b.c.d", "none.x"} {
-		if v, ok := Lookup(doc, path); ok {
+		if v, ok := assess.Lookup(doc, path); ok {
 			t.Errorf("%q leads to %v", path, v)
 		}
 	}

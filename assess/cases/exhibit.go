@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sandtable-dev/sandtable/assess"
 )
 
 // Exhibit draws an exhibit from the run, as lines of text at most Width wide.
@@ -60,14 +62,14 @@ func (w *World) matrix() ([]string, error) {
 		scope, _ := w.Lookup("roster.matrix.scope")
 		n, _ := w.Lookup("counters.members_with_cowork")
 		all, _ := w.Lookup("counters.members")
-		return []string{"No groups and no custom roles.", fmt.Sprintf("Cowork: %s (%s of %s members)", Plain(scope), Plain(n), Plain(all))}, nil
+		return []string{"No groups and no custom roles.", fmt.Sprintf("Cowork: %s (%s of %s members)", assess.Plain(scope), assess.Plain(n), assess.Plain(all))}, nil
 	}
 	t := table{head: []string{"group", "members", "source", "cowork", "chat", "plugins", "connectors"}}
 	for _, r := range rows {
 		cell := func(kind, name string) string {
 			for _, c := range cells(r) {
 				if c["kind"] == kind && c["name"] == name {
-					return Plain(c["level"])
+					return assess.Plain(c["level"])
 				}
 			}
 			return "-"
@@ -76,8 +78,8 @@ func (w *World) matrix() ([]string, error) {
 			var names []string
 			for _, c := range cells(r) {
 				// A connector stands for its tools: the matrix is read at a glance.
-				name, _, _ := strings.Cut(Plain(c["name"]), "/")
-				if c["kind"] == kind && !slices.Contains(closed, Plain(c["level"])) && !slices.Contains(names, name) {
+				name, _, _ := strings.Cut(assess.Plain(c["name"]), "/")
+				if c["kind"] == kind && !slices.Contains(closed, assess.Plain(c["level"])) && !slices.Contains(names, name) {
 					names = append(names, name)
 				}
 			}
@@ -86,7 +88,7 @@ func (w *World) matrix() ([]string, error) {
 			}
 			return strings.Join(names, ", ")
 		}
-		t.add(Plain(r["group"]), Plain(r["members"]), Plain(r["source"]), cell("capability", "cowork"), cell("capability", "chat"),
+		t.add(assess.Plain(r["group"]), assess.Plain(r["members"]), assess.Plain(r["source"]), cell("capability", "cowork"), cell("capability", "chat"),
 			open("plugin", "not_available", "deny", "hidden"), open("connector", "deny"))
 	}
 	return t.lines(), nil
@@ -112,7 +114,7 @@ func (w *World) spend() ([]string, error) {
 	if len(rows) > 0 {
 		t := table{head: []string{"month", "group", "members", "spent", "limit entered"}}
 		for _, r := range rows {
-			t.add(Plain(r["month"]), Plain(r["group"]), Plain(r["members"]), dollars(r["spent_micros"]), dollars(r["limit_micros"]))
+			t.add(assess.Plain(r["month"]), assess.Plain(r["group"]), assess.Plain(r["members"]), dollars(r["spent_micros"]), dollars(r["limit_micros"]))
 		}
 		out = t.lines()
 	}
@@ -121,7 +123,7 @@ func (w *World) spend() ([]string, error) {
 		return nil, err
 	}
 	for _, m := range months {
-		out = append(out, fmt.Sprintf("%s, whole organisation: %s spent, ceiling %s", Plain(m["month"]), dollars(m["spent_micros"]), dollars(m["limit_micros"])))
+		out = append(out, fmt.Sprintf("%s, whole organisation: %s spent, ceiling %s", assess.Plain(m["month"]), dollars(m["spent_micros"]), dollars(m["limit_micros"])))
 	}
 	if len(out) == 0 {
 		out = []string{"No priced request was seen."}
@@ -213,7 +215,7 @@ func (w *World) alerts() ([]string, error) {
 	}
 	t := table{head: []string{"rule", "reached", "evaluable", "alerts"}}
 	for _, r := range rows {
-		t.add(Plain(r["ID"]), Plain(r["Reached"]), Plain(r["Evaluable"]), Plain(r["Alerts"]))
+		t.add(assess.Plain(r["ID"]), assess.Plain(r["Reached"]), assess.Plain(r["Evaluable"]), assess.Plain(r["Alerts"]))
 	}
 	return t.lines(), nil
 }
@@ -226,7 +228,7 @@ func (w *World) adoption() ([]string, error) {
 	t := table{head: []string{"day", "sessions", "DAU", "WAU", "MAU", "enabled", "seats"}}
 	for i, d := range days {
 		if i < 6 {
-			t.add(Plain(d["date"]), Plain(d["sessions"]), Plain(d["dau"]), Plain(d["wau"]), Plain(d["mau"]), Plain(d["enabled"]), Plain(d["seats"]))
+			t.add(assess.Plain(d["date"]), assess.Plain(d["sessions"]), assess.Plain(d["dau"]), assess.Plain(d["wau"]), assess.Plain(d["mau"]), assess.Plain(d["enabled"]), assess.Plain(d["seats"]))
 		}
 	}
 	return t.lines(), nil
@@ -238,24 +240,24 @@ func (w *World) coverage() ([]string, error) {
 		return nil, fmt.Errorf("the run has no coverage")
 	}
 	get := func(p string) string {
-		x, _ := Lookup(v, p)
-		return Plain(x)
+		x, _ := assess.Lookup(v, p)
+		return assess.Plain(x)
 	}
 	c := w.Evidence.Doc["counters"]
-	records, _ := Lookup(c, "records")
+	records, _ := assess.Lookup(c, "records")
 	out := []string{
-		fmt.Sprintf("records received: %s, of them from Cowork: %s", Plain(records), get("cowork_records")),
+		fmt.Sprintf("records received: %s, of them from Cowork: %s", assess.Plain(records), get("cowork_records")),
 		fmt.Sprintf("members heard: %s of %s with Cowork", get("seats_heard.n"), get("seats_heard.of")),
 		fmt.Sprintf("prompts: %s, with their text: %s", get("prompts"), get("prompt_texts.n")),
 		fmt.Sprintf("weeks: %s, of them without one event: %s", get("weeks"), get("silent_weeks")),
 	}
-	if l, ok := Lookup(v, "products"); ok {
+	if l, ok := assess.Lookup(v, "products"); ok {
 		if products, _ := l.([]any); len(products) > 0 {
 			var parts []string
 			for _, p := range products {
-				name, _ := Lookup(p, "name")
-				n, _ := Lookup(p, "n")
-				parts = append(parts, Plain(name)+" "+Plain(n))
+				name, _ := assess.Lookup(p, "name")
+				n, _ := assess.Lookup(p, "n")
+				parts = append(parts, assess.Plain(name)+" "+assess.Plain(n))
 			}
 			out = append(out, "by product: "+strings.Join(parts, ", "))
 		}
@@ -313,7 +315,7 @@ func (w *World) surfaces() ([]string, error) {
 	}
 	t := table{head: []string{"surface", "Cowork activity"}}
 	for _, r := range rows {
-		t.add(Plain(r["name"]), strings.ReplaceAll(Plain(r["state"]), "_", " "))
+		t.add(assess.Plain(r["name"]), strings.ReplaceAll(assess.Plain(r["state"]), "_", " "))
 	}
 	return t.lines(), nil
 }
@@ -325,7 +327,7 @@ func (w *World) values(of []Link) ([]string, error) {
 		if !ok {
 			return nil, fmt.Errorf("%s leads nowhere", l.Path)
 		}
-		t.add(l.name(), Plain(v))
+		t.add(l.name(), assess.Plain(v))
 	}
 	return t.lines(), nil
 }

@@ -2,7 +2,6 @@ package cases
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
@@ -151,7 +151,7 @@ func (b *Bench) Play(ctx context.Context, s *scenarios.Scenario) (*World, error)
 // all of them may spend together, in dollars.
 func limits(doc map[string]any) []any {
 	out := []any{}
-	rows, _ := Lookup(doc, "spend.budgets")
+	rows, _ := assess.Lookup(doc, "spend.budgets")
 	list, _ := rows.([]any)
 	for _, r := range list {
 		m, ok := r.(map[string]any)
@@ -168,7 +168,7 @@ func limits(doc map[string]any) []any {
 }
 
 func number(v any) float64 {
-	x, err := strconv.ParseFloat(Plain(v), 64)
+	x, err := strconv.ParseFloat(assess.Plain(v), 64)
 	if err != nil {
 		return 0
 	}
@@ -186,7 +186,7 @@ func (w *World) Lookup(path string) (any, bool) {
 	if rest, ok := strings.CutPrefix(path, "facts."); ok {
 		return w.fact(rest)
 	}
-	return Lookup(w.Evidence.Doc, path)
+	return assess.Lookup(w.Evidence.Doc, path)
 }
 
 func (w *World) fact(path string) (any, bool) {
@@ -203,7 +203,7 @@ func (w *World) fact(path string) (any, bool) {
 		return f.Contested, true
 	}
 	if what == "reason" {
-		return a.Reason, true
+		return a.Reason(), true
 	}
 	if a.Record == nil {
 		return "", strings.HasPrefix(what, "params.") || what == "statement" || what == "since" || what == "verified"
@@ -239,79 +239,6 @@ func (w *World) ask(id string) platform.Answer {
 	return a
 }
 
-// Lookup walks a decoded JSON document.
-func Lookup(doc any, path string) (any, bool) { return walk(doc, strings.Split(path, ".")) }
-
-func walk(v any, path []string) (any, bool) {
-	if len(path) == 0 {
-		return v, true
-	}
-	switch x := v.(type) {
-	case nil: // a list that was never filled
-		if len(path) == 1 && path[0] == "count" {
-			return 0, true
-		}
-	case map[string]any:
-		// Keys may hold dots, so the longest that fits is taken.
-		for n := len(path); n > 0; n-- {
-			if next, ok := x[strings.Join(path[:n], ".")]; ok {
-				return walk(next, path[n:])
-			}
-		}
-	case []any:
-		if len(path) == 1 && path[0] == "count" {
-			return len(x), true
-		}
-		for n := len(path); n > 0; n-- {
-			id := strings.Join(path[:n], ".")
-			for _, m := range x {
-				if o, ok := m.(map[string]any); ok && names(o, id) {
-					return walk(m, path[n:])
-				}
-			}
-		}
-		if i, err := strconv.Atoi(path[0]); err == nil && i >= 0 && i < len(x) {
-			return walk(x[i], path[1:])
-		}
-	}
-	return nil, false
-}
-
-// names reports that a list member goes by a name: its first naming key decides.
-func names(o map[string]any, id string) bool {
-	for _, k := range [...]string{"id", "ID", "group", "name", "story"} {
-		if v, ok := o[k]; ok && v != nil && v != "" {
-			return v == id
-		}
-	}
-	return false
-}
-
-// Plain is a value as text; a list is its members joined by commas.
-func Plain(v any) string {
-	switch x := v.(type) {
-	case nil:
-		return ""
-	case string:
-		return x
-	case float64:
-		return strconv.FormatFloat(x, 'f', -1, 64)
-	case []any:
-		parts := make([]string, len(x))
-		for i := range x {
-			parts[i] = Plain(x[i])
-		}
-		return strings.Join(parts, ", ")
-	case map[string]any:
-		b, err := json.Marshal(x)
-		if err != nil {
-			return ""
-		}
-		return string(b)
-	}
-	return fmt.Sprint(v)
-}
-
 // Finding is a check with what the run gave.
 type Finding struct {
 	Path string `json:"path"`
@@ -331,7 +258,7 @@ func (w *World) Hold(k Check) Finding {
 		f.Lost, f.Got = true, "nothing"
 		return f
 	}
-	f.Got = Plain(v)
+	f.Got = assess.Plain(v)
 	n, err := strconv.ParseFloat(f.Got, 64)
 	f.Met = (k.Is == "" || f.Got == k.Is) && (len(k.In) == 0 || slices.Contains(k.In, f.Got)) &&
 		(k.Has == "" || strings.Contains(f.Got, k.Has)) && (k.Lacks == "" || !strings.Contains(f.Got, k.Lacks)) &&
@@ -339,8 +266,8 @@ func (w *World) Hold(k Check) Finding {
 	if k.SameAs.Value != "" {
 		other, ok := w.Lookup(k.SameAs.Value)
 		f.Lost = !ok
-		f.Met = f.Met && ok && Plain(other) == f.Got
-		if f.Want = k.SameAs.Value + ", which is " + Plain(other); !ok {
+		f.Met = f.Met && ok && assess.Plain(other) == f.Got
+		if f.Want = k.SameAs.Value + ", which is " + assess.Plain(other); !ok {
 			f.Want = k.SameAs.Value
 		}
 	}
@@ -505,10 +432,10 @@ func (b *Bench) Again(ctx context.Context, g *Grading) ([]Later, error) {
 		for _, link := range a.Watch {
 			m := Movement{Label: link.name(), Path: link.Path.Value}
 			if v, ok := g.World.Lookup(link.Path.Value); ok {
-				m.Then = Plain(v)
+				m.Then = assess.Plain(v)
 			}
 			if v, ok := later.World.Lookup(link.Path.Value); ok {
-				m.Now = Plain(v)
+				m.Now = assess.Plain(v)
 			}
 			l.Moved = append(l.Moved, m)
 		}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
@@ -309,7 +310,7 @@ func (w *World) answered(a Ask, given string) (bool, error) {
 		if !ok {
 			return false, fmt.Errorf("%s: %s leads nowhere in this run", a.Key.At, a.Path)
 		}
-		return same(given, Plain(v)), nil
+		return same(given, assess.Plain(v)), nil
 	}
 	for _, c := range a.Choices {
 		if !strings.EqualFold(c.Word, strings.TrimSpace(given)) {

@@ -189,7 +189,7 @@ func (g *Grading) Answered(given string, later []Later, st Style) string {
 	s.WriteString("\nThe chain, in this run:\n")
 	for _, l := range g.chain() {
 		v, _ := g.World.Lookup(l.Path.Value)
-		s.WriteString(hang("  ", l.name()+": "+words(Plain(v))))
+		s.WriteString(hang("  ", l.name()+": "+words(assess.Plain(v))))
 	}
 	fmt.Fprintf(&s, "  Any fact: sandtable learn why FACT\n  Follow it: %s\n", g.Case.command(g.Case.Date.String()))
 	for _, l := range later {
@@ -257,7 +257,7 @@ func (g *Grading) cited(o OptionResult, f *Finding, full bool, stated map[string
 	var named []string
 	for _, id := range o.Option.Facts {
 		statement, _ := g.World.Lookup("facts." + id + ".statement")
-		if Plain(statement) == "" {
+		if assess.Plain(statement) == "" {
 			continue // no record on this day: the finding above says what follows
 		}
 		if stated[id] || !full {
@@ -270,7 +270,7 @@ func (g *Grading) cited(o OptionResult, f *Finding, full bool, stated map[string
 		if v, _ := g.World.Lookup("facts." + id + ".contested"); v == true {
 			contested = " [contested]"
 		}
-		s.WriteString(hang("   fact    ", fmt.Sprintf("%s%s: %s (verified %s)", id, contested, strings.TrimSpace(Plain(statement)), Plain(verified))))
+		s.WriteString(hang("   fact    ", fmt.Sprintf("%s%s: %s (verified %s)", id, contested, strings.TrimSpace(assess.Plain(statement)), assess.Plain(verified))))
 	}
 	if len(named) > 0 {
 		s.WriteString(hang("   fact    ", strings.Join(named, ", ")))
@@ -420,13 +420,13 @@ func (t *Term) Text(asOf source.Date, plan string, st Style) (string, error) {
 func FactLine(facts *platform.Catalogue, id string, asOf source.Date, plan string) string {
 	a := facts.At(id, platform.Query{AsOf: asOf, Plan: plan, Mode: "local", Exam: true})
 	if a.Record == nil {
-		return hang("  ", id+": "+a.Reason)
+		return hang("  ", id+": "+a.Reason())
 	}
 	note := ""
 	if a.Contested {
 		note = " [contested: " + strings.TrimSpace(a.Fact.Footnote) + "]"
 	}
-	return hang("  ", fmt.Sprintf("%s = %s. %s %s%s", id, a.Value, strings.TrimSpace(a.Record.Statement), a.Reason, note))
+	return hang("  ", fmt.Sprintf("%s = %s. %s %s%s", id, a.Value, strings.TrimSpace(a.Record.Statement), a.Reason(), note))
 }
 
 // FactHistory is everything that is recorded of a fact, in order of time.

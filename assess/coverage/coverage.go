@@ -157,29 +157,31 @@ const (
 // Observer measures one stream. It keeps no text of any event. Not safe for
 // concurrent use.
 type Observer struct {
-	cfg      Config
-	from, to int64
-	r        Report
-	enabled  []bool
-	heard    []bool
-	latest   []int64 // ns of a member's last record; 0 = none yet
-	left     []int64
-	products [8]int64
-	kinds    [64]int64
-	others   map[string]int64
-	versions map[[2]string]int64
-	content  [len(categories)]bool
-	weeks    []bool
-	skew     map[int64]int64
-	skewed   int64
-	sessions map[uint64]struct{}
-	prompts  map[uint64]bool // true: its user_prompt was seen
-	live     map[uint64]*session
-	last     uint64 // key of cur
-	cur      *session
-	newest   int64
-	ticks    int
-	closed   tally
+	cfg         Config
+	from, to    int64
+	r           Report
+	enabled     []bool
+	heard       []bool
+	latest      []int64 // ns of a member's last record; 0 = none yet
+	left        []int64
+	products    [8]int64
+	kinds       [64]int64
+	others      map[string]*int64
+	versions    map[[2]string]*int64
+	lastVersion [2]string // made last, with its count
+	lastCount   *int64
+	content     [len(categories)]bool
+	weeks       []bool
+	skew        map[int64]int64
+	skewed      int64
+	sessions    map[uint64]struct{}
+	prompts     map[uint64]bool // true: its user_prompt was seen
+	live        map[uint64]*session
+	last        uint64 // key of cur
+	cur         *session
+	newest      int64
+	ticks       int
+	closed      tally
 }
 
 // tally sums what closed sessions showed.
@@ -193,7 +195,7 @@ type tally struct {
 func New(cfg Config) *Observer {
 	o := &Observer{
 		cfg: cfg, from: math.MinInt64, to: math.MaxInt64, newest: math.MinInt64,
-		others: map[string]int64{}, versions: map[[2]string]int64{}, skew: map[int64]int64{},
+		others: map[string]*int64{}, versions: map[[2]string]*int64{}, skew: map[int64]int64{},
 		sessions: map[uint64]struct{}{}, prompts: map[uint64]bool{}, live: map[uint64]*session{},
 	}
 	if !cfg.From.IsZero() {
@@ -245,22 +247,14 @@ func (o *Observer) Observe(ev *event.Event) {
 	} else {
 		o.r.Untimed++
 	}
-	if v := [2]string{ev.ServiceVersion, ev.ScopeVersion}; true {
-		if n, ok := o.versions[v]; ok {
-			o.versions[v] = n + 1
-		} else if len(o.versions) < maxNames {
-			o.versions[[2]string{strings.Clone(v[0]), strings.Clone(v[1])}] = 1
-		} else {
-			o.versions[[2]string{"other", ""}]++
-		}
-	}
+	o.version(ev)
 	if o.cfg.ObservedIsReceive && timed && ev.Has&event.FObserved != 0 {
 		o.skew[coarse(ev.Observed-ev.Time)]++
 		o.skewed++
 	}
 	o.who(ev, timed)
 	if ev.Prompt != "" {
-		k := hash(ev.Prompt)
+		k := ev.OfPrompt()
 		o.prompts[k] = o.prompts[k] || ev.Kind == event.UserPrompt
 	}
 	o.judge(ev, s)
@@ -276,35 +270,62 @@ func (o *Observer) Observe(ev *event.Event) {
 	}
 }
 
+// version counts the record under its versions. Counts stand behind pointers: to
+// assign to a map replaces the key, and keys here must not be views.
+func (o *Observer) version(ev *event.Event) {
+	v := [2]string{ev.ServiceVersion, ev.ScopeVersion}
+	if o.lastCount != nil && o.lastVersion == v {
+		*o.lastCount++
+		return
+	}
+	n := o.versions[v]
+	if n == nil {
+		if v = [2]string{strings.Clone(v[0]), strings.Clone(v[1])}; len(o.versions) >= maxNames {
+			v = [2]string{"other", ""}
+		}
+		if n = o.versions[v]; n == nil {
+			n = new(int64)
+			o.versions[v] = n
+		}
+		o.lastVersion, o.lastCount = v, n
+	}
+	*n++
+}
+
 func (o *Observer) name(ev *event.Event) {
 	if ev.Kind != event.Other {
 		o.kinds[ev.Kind]++
 		return
 	}
-	if n, ok := o.others[ev.Name]; ok {
-		o.others[ev.Name] = n + 1
-	} else if len(o.others) < maxNames {
-		o.others[strings.Clone(ev.Name)] = 1
-	} else {
-		o.others["other"]++
+	n := o.others[ev.Name]
+	if n == nil {
+		name := strings.Clone(ev.Name)
+		if len(o.others) >= maxNames {
+			name = "other"
+		}
+		if n = o.others[name]; n == nil {
+			n = new(int64)
+			o.others[name] = n
+		}
 	}
+	*n++
 	if ev.Name == "api_request_body" || ev.Name == "api_response_body" {
 		o.content[4] = true
 	}
 }
 
 func (o *Observer) who(ev *event.Event, timed bool) {
-	member, state := o.member(ev)
+	member, state := ev.Who(o.cfg.Directory)
 	switch state {
-	case missing:
+	case event.NoIdentity:
 		o.r.IdentityMissing++
-	case stranger:
+	case event.Stranger:
 		o.r.IdentityUnknown++
-	case torn:
+	case event.Torn:
 		o.r.IdentityTorn++
 	}
-	o.r.Identity.add(state == matched)
-	if state != matched {
+	o.r.Identity.add(state == event.Matched)
+	if state != event.Matched {
 		return
 	}
 	o.heard[member] = true
@@ -337,60 +358,22 @@ func silent(from, to int64) bool {
 	return left > day
 }
 
-type identity uint8
-
-const (
-	missing identity = iota
-	stranger
-	torn
-	matched
-)
-
-// member finds the one member that every key of the record names. A key nobody
-// has does not contradict one that somebody has: addresses change.
-func (o *Observer) member(ev *event.Event) (int, identity) {
-	found, state := -1, missing
-	for _, k := range [...]string{ev.Account, ev.Email, ev.AccountID} {
-		if k == "" {
-			continue
-		}
-		if state == missing {
-			state = stranger
-		}
-		if o.cfg.Directory == nil {
-			continue
-		}
-		m, ok := o.cfg.Directory.Lookup(k)
-		if !ok && k == ev.Email {
-			m, ok = o.cfg.Directory.Lookup(strings.ToLower(k))
-		}
-		switch {
-		case !ok:
-		case found >= 0 && found != m.Index:
-			return -1, torn
-		default:
-			found, state = m.Index, matched
-		}
-	}
-	return found, state
-}
-
 // judge looks at what a record of its kind could have shown.
 func (o *Observer) judge(ev *event.Event, s *session) {
 	r := &o.r
 	switch ev.Kind {
 	case event.UserPrompt:
 		r.Prompts++
-		o.text(&r.PromptTexts, 0, ev, ev.Has&event.FPromptText != 0 && ev.PromptText != event.Redacted, ev.PromptText, "", "")
+		o.text(&r.PromptTexts, 0, ev, ev.Has&event.FPromptText != 0 && ev.PromptText != event.Redacted, textPrompt, textPrompt)
 	case event.AssistantResponse:
-		o.text(&r.ResponseTexts, 1, ev, ev.Has&event.FResponseText != 0 && ev.ResponseText != event.Redacted, ev.ResponseText, "", "")
+		o.text(&r.ResponseTexts, 1, ev, ev.Has&event.FResponseText != 0 && ev.ResponseText != event.Redacted, textResponse, textResponse)
 	case event.ToolDecision:
 		r.Decisions++
 		if ev.Approval > event.ApprovalUnknown {
 			r.AutoAccept.add(ev.Approval == event.AutoAccept || ev.Approval == event.HookAccept)
 		}
 		if s != nil && ev.ToolUse != "" && ev.Decision == "accept" {
-			s.decided(hash(ev.ToolUse))
+			s.decided(event.Key(ev.ToolUse))
 		}
 	case event.ToolResult:
 		if ev.PathKnown != event.NotApplicable {
@@ -401,17 +384,26 @@ func (o *Observer) judge(ev *event.Event, s *session) {
 		}
 		r.ResultsWithoutSource.add(ev.Has&event.FSource == 0)
 		if s != nil && ev.ToolUse != "" {
-			s.ended(hash(ev.ToolUse))
+			s.ended(event.Key(ev.ToolUse))
 		}
 		there := ev.Has&(event.FInput|event.FParameters) != 0 && ev.Input != event.Redacted
-		o.text(&r.ToolTexts, 2, ev, there, ev.Input, ev.Parameters, "")
+		o.text(&r.ToolTexts, 2, ev, there, textInput, textParameters)
 	case event.APIRequest:
 		r.RequestsWithoutCost.add(ev.CostFrom == event.CostMissing || ev.CostFrom == event.NoCost)
 	}
 }
 
-// text counts a text that could be there and, if it is, looks into it.
-func (o *Observer) text(of *Ratio, category int, ev *event.Event, there bool, texts ...string) {
+// Positions in event.Texts.
+const (
+	textPrompt = iota
+	textResponse
+	textInput
+	textParameters
+)
+
+// text counts the texts first to last of an event, that could be there, and if
+// they are, looks into them.
+func (o *Observer) text(of *Ratio, category int, ev *event.Event, there bool, first, last int) {
 	of.add(there)
 	o.r.ContentEvaluable.add(there)
 	if !there {
@@ -419,13 +411,17 @@ func (o *Observer) text(of *Ratio, category int, ev *event.Event, there bool, te
 	}
 	o.content[category] = true
 	var pan, sad, phi bool
-	for _, t := range texts {
-		if t == "" || t == event.Redacted {
+	for i, t := range ev.Texts() {
+		if i < first || i > last || *t == "" || *t == event.Redacted {
 			continue
 		}
-		pan = pan || alert.Classify(t, "pan")
-		sad = sad || alert.Classify(t, "sad")
-		phi = phi || alert.Classify(t, "phi")
+		marks := ev.Marks[i]
+		if !ev.Looked {
+			marks = alert.Look(*t)
+		}
+		pan = pan || alert.ClassifyLooked(*t, "pan", marks)
+		sad = sad || alert.ClassifyLooked(*t, "sad", marks)
+		phi = phi || alert.ClassifyLooked(*t, "phi", marks)
 	}
 	o.r.PANHits += count(pan)
 	o.r.SADHits += count(sad)
@@ -442,18 +438,20 @@ func count(b bool) int64 {
 // comparable reports that every path of the call can be held against a folder:
 // absolute, and without steps upwards.
 func comparable(ev *event.Event) bool {
-	paths := ev.Paths
-	if paths == nil {
-		paths = []string{ev.Path}
+	if ev.Paths == nil {
+		return settled(ev.Path)
 	}
-	for _, p := range paths {
-		p = event.CleanPath(p)
-		absolute := strings.HasPrefix(p, "/") || len(p) > 2 && p[1] == ':' && p[2] == '/'
-		if !absolute || strings.Contains(p+"/", "/../") {
+	for _, p := range ev.Paths {
+		if !settled(p) {
 			return false
 		}
 	}
 	return true
+}
+
+func settled(p string) bool {
+	p = event.CleanPath(p)
+	return (strings.HasPrefix(p, "/") || len(p) > 2 && p[1] == ':' && p[2] == '/') && !event.Climbs(p)
 }
 
 // coarse is the absolute value in seconds, rounded up: to the second up to ten
@@ -475,22 +473,12 @@ func coarse(ns int64) int64 {
 	return (s + unit - 1) / unit * unit
 }
 
-// hash is FNV-1a, fixed so that a run repeats. Two ids that collide would count
-// as one; among a million ids the chance is below one in ten million.
-func hash(s string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
-	}
-	return h
-}
-
 func (o *Observer) session(ev *event.Event) *session {
 	if ev.Session == "" {
 		o.r.RecordsWithoutSession++
 		return nil
 	}
-	k := hash(ev.Session)
+	k := ev.OfSession()
 	if o.cur != nil && o.last == k {
 		return o.cur
 	}
@@ -526,13 +514,13 @@ func (o *Observer) Report() *Report {
 		}
 	}
 	for name, n := range o.others {
-		r.Kinds = append(r.Kinds, Count{name, n})
+		r.Kinds = append(r.Kinds, Count{name, *n})
 	}
 	byName := func(a, b Count) int { return strings.Compare(a.Name, b.Name) }
 	slices.SortFunc(r.Products, byName)
 	slices.SortFunc(r.Kinds, byName)
 	for v, n := range o.versions {
-		r.Versions = append(r.Versions, VersionCount{v[0], v[1], n})
+		r.Versions = append(r.Versions, VersionCount{v[0], v[1], *n})
 	}
 	slices.SortFunc(r.Versions, func(a, b VersionCount) int {
 		if c := dotted(a.Version, b.Version); c != 0 {

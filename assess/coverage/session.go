@@ -38,7 +38,7 @@ func (s *session) track(ev *event.Event) (duplicate bool) {
 		return false
 	}
 	n := ev.Sequence
-	print := (hash(ev.Name)^uint64(ev.Time))*1099511628211 ^ uint64(n)*0x9e3779b97f4a7c15
+	print := (event.Key(ev.Name)^uint64(ev.Time))*1099511628211 ^ uint64(n)*0x9e3779b97f4a7c15
 	if print == 0 {
 		print = 1
 	}

@@ -193,7 +193,6 @@ func (w world) play(ctx context.Context, rs []*alert.Rule, digest string, o Opti
 	}
 	s.Seed = seed(digest, o.Label, "world", fmt.Sprint(w.n))
 	s.Telemetry.Content = append([]string{}, settings[w.setting]...)
-	s.Behaviour.Intensity = 1
 	s.Period.To = s.Period.From.Add(o.Days - 1)
 	for _, name := range w.tales {
 		s.Incidents = append(s.Incidents, scenarios.Incident{Story: source.Text{Value: name}, Count: 1})

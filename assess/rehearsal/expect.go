@@ -2,11 +2,11 @@ package rehearsal
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
@@ -37,11 +37,11 @@ func (r *Result) Expectations() ([]Expectation, error) {
 	out := make([]Expectation, 0, len(r.Scenario.Expect))
 	for _, e := range r.Scenario.Expect {
 		x := Expectation{Path: e.Path.Value, At: e.Path.At, Why: e.Why, Want: wanted(e)}
-		v, ok := walk(doc, strings.Split(e.Path.Value, "."))
+		v, ok := assess.Lookup(doc, e.Path.Value)
 		if !ok {
 			x.Got = "nothing: the path leads nowhere"
 		} else {
-			x.Got = plain(v)
+			x.Got = assess.Plain(v)
 			x.Met = meets(e, v)
 		}
 		out = append(out, x)
@@ -73,59 +73,10 @@ func wanted(e scenarios.Expect) string {
 }
 
 func meets(e scenarios.Expect, v any) bool {
-	got := plain(v)
+	got := assess.Plain(v)
 	n, nerr := strconv.ParseFloat(got, 64)
 	asked := e.Is != "" || len(e.In) > 0 || e.Has != "" || e.Min != nil || e.Max != nil
 	return asked && (e.Is == "" || got == e.Is) && (len(e.In) == 0 || slices.Contains(e.In, got)) &&
 		(e.Has == "" || strings.Contains(got, e.Has)) &&
 		(e.Min == nil || nerr == nil && n >= *e.Min) && (e.Max == nil || nerr == nil && n <= *e.Max)
-}
-
-// plain is a value as text; a list is its members joined by commas.
-func plain(v any) string {
-	switch x := v.(type) {
-	case nil:
-		return ""
-	case string:
-		return x
-	case []any:
-		parts := make([]string, len(x))
-		for i := range x {
-			parts[i] = plain(x[i])
-		}
-		return strings.Join(parts, ", ")
-	case map[string]any:
-		b, err := json.Marshal(x)
-		if err != nil {
-			return ""
-		}
-		return string(b)
-	}
-	return fmt.Sprint(v)
-}
-
-// walk follows a path: keys of objects, ids of list members. Ids may hold dots,
-// so the longest one that fits is taken.
-func walk(v any, path []string) (any, bool) {
-	if len(path) == 0 {
-		return v, true
-	}
-	switch x := v.(type) {
-	case map[string]any:
-		next, ok := x[path[0]]
-		if !ok {
-			return nil, false
-		}
-		return walk(next, path[1:])
-	case []any:
-		for n := len(path); n > 0; n-- {
-			id := strings.Join(path[:n], ".")
-			for _, m := range x {
-				if o, ok := m.(map[string]any); ok && (o["id"] == id || o["id"] == nil && o["name"] == id) {
-					return walk(m, path[n:])
-				}
-			}
-		}
-	}
-	return nil, false
 }

@@ -280,3 +280,15 @@ func TestShippedScenarios(t *testing.T) {
 		})
 	}
 }
+
+// The organisation's own retention period takes the place of the vendor's.
+func TestOwnRetentionIsRead(t *testing.T) {
+	for days, want := range map[string]string{"0": "2190", "90": "90"} {
+		r, _ := play(t, load(t, small, "organisation.transcript_retention_days="+days, "as_of=2026-08-22", "period={from: 2026-07-01, to: 2026-07-03}", "incidents=[]"), 1)
+		for _, p := range r.Assessment.Predicates {
+			if p.Name == "transcript_days" && p.Value != want {
+				t.Errorf("with %s days of its own transcripts are kept %s days, want %s", days, p.Value, want)
+			}
+		}
+	}
+}

@@ -24,17 +24,18 @@ type File struct {
 }
 
 // loadRules reads the packs a scenario names: a shipped pack by name, else a
-// file by its path from the scenario. No packs named means no rules.
-func loadRules(s *scenarios.Scenario) ([]*alert.Rule, []File, error) {
+// file by its path from the scenario. No packs named means no rules. With data,
+// every pack is taken from its rules folder by base name.
+func loadRules(s *scenarios.Scenario, data fs.FS) ([]*alert.Rule, []File, error) {
 	var rs []*alert.Rule
 	var files []File
 	seen := map[string]string{}
 	for _, name := range s.Rules.Packs {
-		file, data, err := packData(s, name)
+		file, text, err := packData(s, name, data)
 		if err != nil {
 			return nil, nil, err
 		}
-		more, err := alert.Parse(file, data)
+		more, err := alert.Parse(file, text)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -45,12 +46,23 @@ func loadRules(s *scenarios.Scenario) ([]*alert.Rule, []File, error) {
 			seen[r.ID.Value] = file
 		}
 		rs = append(rs, more...)
-		files = append(files, File{"rules/" + filepath.Base(file), data})
+		files = append(files, File{"rules/" + filepath.Base(file), text})
 	}
 	return rs, files, nil
 }
 
-func packData(s *scenarios.Scenario, name string) (string, []byte, error) {
+func packData(s *scenarios.Scenario, name string, from fs.FS) (string, []byte, error) {
+	if from != nil {
+		base := name[strings.LastIndexAny(name, `/\`)+1:]
+		if !strings.Contains(base, ".") {
+			base += ".yaml"
+		}
+		data, err := fs.ReadFile(from, "rules/"+base)
+		if err != nil {
+			return "", nil, fmt.Errorf("%s: rules.packs: %w", s.File.Name, err)
+		}
+		return base, data, nil
+	}
 	packs := alert.Packs()
 	if data, err := fs.ReadFile(packs, name+".yaml"); err == nil {
 		return name + ".yaml", data, nil

@@ -101,31 +101,32 @@ func (r *run) scopeValues(v *values) {
 			}
 		}
 	}
-	for _, c := range []struct{ class, name, words string }{
-		{"phi", "phi_present", "Health data (PHI)"}, {"icfr", "icfr_present", "Data of financial reporting controls (ICFR)"}, {"chd", "chd_present", "Card data"},
-	} {
+	for _, c := range r.model.DataClasses() {
+		if len(c.Hits)+len(c.Likely.Kinds) == 0 {
+			continue // nothing but a statement speaks for it
+		}
 		text, from := "no", declared
 		switch {
-		case classes[c.class]:
+		case classes[c.Id]:
 			text = "yes"
-		case r.likely(c.class):
-			classes[c.class], text, from = true, "yes", "assumed: the role of a group with Cowork makes it likely"
-			v.assume("%s was not declared, but a group that may use Cowork works with it by its role: it counts as present until you say otherwise under workloads.", c.words)
+		case r.likely(c):
+			classes[c.Id], text, from = true, "yes", "assumed: the role of a group with Cowork makes it likely"
+			v.assume("%s was not declared, but a group that may use Cowork works with it by its role: it counts as present until you say otherwise under workloads.", c.Title)
 		case len(r.s.Workloads) == 0:
 			from = assumed
-			v.assume("No workload is declared, so %s is taken as absent.", strings.ToLower(c.words[:1])+c.words[1:])
+			v.assume("No workload is declared, so %s is taken as absent.", strings.ToLower(c.Title[:1])+c.Title[1:])
 		}
-		hits := map[string]int64{"phi": r.coverage.PHIHits, "chd": r.coverage.PANHits}[c.class]
-		if hits > 0 && !classes[c.class] {
+		hits := map[string]int64{"phi": r.coverage.PHIHits, "chd": r.coverage.PANHits}[c.Id]
+		if hits > 0 && !classes[c.Id] {
 			if r.observed { // detected outranks declared absence
-				classes[c.class], text, from = true, "yes", "detected in the stream"
-				v.assume("%s was not declared, but the stream holds it (%d hits): it counts as present.", c.words, hits)
+				classes[c.Id], text, from = true, "yes", "detected in the stream"
+				v.assume("%s was not declared, but the stream holds it (%d hits): it counts as present.", c.Title, hits)
 			} else {
 				text = fmt.Sprintf("no; the rehearsal's own incidents put it into %d texts, and in operation one such text would bring it into scope", hits)
 			}
 		}
-		v.set(c.name, assess.Bool(classes[c.class]), from)
-		v.line(c.words, text, from)
+		v.set(c.Variable.Value, assess.Bool(classes[c.Id]), from)
+		v.line(c.Title, text, from)
 	}
 	v.set("regulated_data", assess.Bool(classes["phi"] || classes["icfr"] || classes["chd"]), declared)
 	if reliance != "" {
@@ -160,17 +161,15 @@ func (r *run) scopeValues(v *values) {
 // likely reports that the role of members who may use Cowork makes a class of
 // data likely although no workload was declared at all: claims handling at a
 // covered entity, finance at an issuer.
-func (r *run) likely(class string) bool {
+func (r *run) likely(c assess.DataClass) bool {
 	if len(r.s.Workloads) > 0 {
 		return false
 	}
-	kinds := map[string][]string{"phi": {"covered_entity", "business_associate"}, "icfr": {"issuer"}}[class]
-	persona := map[string]string{"phi": "claims", "icfr": "finance"}[class]
-	if persona == "" || !slices.ContainsFunc(kinds, func(k string) bool { return slices.Contains(r.s.Organisation.Kind, k) }) {
+	if !slices.ContainsFunc(c.Likely.Kinds, func(k string) bool { return slices.Contains(r.s.Organisation.Kind, k) }) {
 		return false
 	}
 	for i := range r.dir.Members {
-		if r.enabled[i] && r.dir.Members[i].Persona == persona {
+		if r.enabled[i] && slices.Contains(c.Likely.Personas, r.dir.Members[i].Persona) {
 			return true
 		}
 	}
@@ -289,6 +288,9 @@ func (r *run) settingValues(v *values) {
 	}
 	if st.ComplianceAPI.Given() {
 		v.set("capi_on_since", assess.Text(st.ComplianceAPI.String()), declared)
+	}
+	if o.Retention > 0 {
+		v.set("own_retention_days", assess.Int(int64(o.Retention)), declared)
 	}
 	v.set("own_export_days", assess.Int(int64(st.ExportEveryDays)), declared)
 	v.set("own_store_days", assess.Int(int64(st.ExportKeepDays)), declared)

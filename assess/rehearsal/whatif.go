@@ -4,10 +4,23 @@ import (
 	"context"
 
 	"github.com/sandtable-dev/sandtable/rules/rbac"
-	"github.com/sandtable-dev/sandtable/simulate/otlp"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
 	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
+
+// Reach is what members may do at the end of the second run's period, against the
+// end of the first's.
+func Reach(before, after Options) ([]rbac.Delta, error) {
+	a, err := prepare(before.withKey())
+	if err != nil {
+		return nil, err
+	}
+	b, err := prepare(after.withKey())
+	if err != nil {
+		return nil, err
+	}
+	return rbac.ReachBetween(a.rbac, a.end, b.rbac, b.end), nil
+}
 
 // WhatIf replays every attempt of the streams under the policies of two
 // scenarios and reports what changes. o.Scenario is the policy in force when the
@@ -22,13 +35,13 @@ func WhatIf(ctx context.Context, o Options, proposed Options, streams []string) 
 	if err != nil {
 		return nil, err
 	}
-	src, err := stream.Open(streams, stream.Options{Stdin: o.Stdin})
+	src, err := stream.Open(streams, stream.Options{Stdin: o.Stdin, Borrow: true, Prepare: replay.Prepare(a.dir)})
 	if err != nil {
 		return nil, err
 	}
 	w := rbac.NewWhatIf(a.rbac, b.rbac)
-	rp := replay.New(replay.Options{From: a.from, Until: a.to}, w)
-	if err := src.Each(ctx, func(x *otlp.Batch) error { rp.Add(x.Events); return nil }); err != nil {
+	rp := replay.New(replay.Options{From: a.from, Until: a.to, Directory: a.dir}, w)
+	if err := src.EachBlock(ctx, rp.Take); err != nil {
 		return nil, err
 	}
 	rp.Close()

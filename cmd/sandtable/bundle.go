@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,7 @@ type job struct {
 	scenario *scenarios.Scenario
 	streams  []string
 	evidence []string // exports beside the streams
+	data     fs.FS    // facts, prices, frameworks and packs; nil: those shipped
 	key      []byte
 	target   string
 	force    bool
@@ -99,7 +101,7 @@ func (j job) options() []string {
 // an illustration beside the run: where there is nothing to forecast, as with
 // nobody enabled, there is no figure.
 func (j job) fans(ctx context.Context) []reports.SpendFan {
-	ground, err := rehearsal.Prepare(j.scenario)
+	ground, err := rehearsal.PrepareWith(j.scenario, j.data)
 	if err != nil {
 		return nil
 	}
@@ -132,7 +134,7 @@ func (j job) write(c *cli.Context) (*rehearsal.Result, *reports.Bundle, error) {
 	}
 	bar := newProgress(c.App.ErrWriter)
 	defer bar.done()
-	o := rehearsal.Options{Scenario: j.scenario, Streams: j.streams, Evidence: j.evidence, Stdin: c.App.Reader, Key: j.key, IncludeContent: j.content, Progress: bar.show}
+	o := rehearsal.Options{Scenario: j.scenario, Streams: j.streams, Evidence: j.evidence, Data: j.data, Stdin: c.App.Reader, Key: j.key, IncludeContent: j.content, Progress: bar.show}
 	command := "assess"
 	if len(j.streams) == 0 {
 		command = "run"
@@ -191,6 +193,9 @@ func (j job) write(c *cli.Context) (*rehearsal.Result, *reports.Bundle, error) {
 	}
 	m := reports.ResultManifest(res, Version, command)
 	m.IncludeContent, m.Options = j.content, j.options()
+	if m.ToolData, err = toolData(); err != nil {
+		return nil, nil, err
+	}
 	if j.scenario.Shipped {
 		m.Shipped = strings.TrimSuffix(filepath.Base(j.scenario.File.Name), ".yaml")
 	}

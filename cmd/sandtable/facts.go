@@ -123,7 +123,7 @@ func read(c *platform.Catalogue, f *platform.Fact, q platform.Query, plans []str
 				marks["local sessions"] = true
 			}
 		}
-		r.Values[p], r.Why[p] = a.Value.String(), a.Reason
+		r.Values[p], r.Why[p] = a.Value.String(), a.Reason()
 		if a.Record != nil {
 			r.Statement = a.Record.Statement
 		}

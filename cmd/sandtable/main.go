@@ -55,6 +55,7 @@ func commands() []*cli.Command {
 		keygenCommand(),
 		planCommand(),
 		reconcileCommand(),
+		benchCommand(),
 	}
 }
 

@@ -17,7 +17,6 @@ import (
 	"github.com/sandtable-dev/sandtable/rules/rbac"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
-	"github.com/sandtable-dev/sandtable/simulate/otlp"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
 	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
@@ -572,7 +571,7 @@ func replayInto(c *cli.Context, s *scenarios.Scenario, observers ...replay.Obser
 		return replay.Counts{}, failure{exitUsage, err}
 	}
 	rp := replay.New(replay.Options{From: s.Period.From.Time, Until: s.Period.To.Time.AddDate(0, 0, 1)}, observers...)
-	if err := src.Each(c.Context, func(b *otlp.Batch) error { rp.Add(b.Events); return nil }); err != nil {
+	if err := src.EachBlock(c.Context, rp.Take); err != nil {
 		return replay.Counts{}, err
 	}
 	counts, _ := rp.Close()

@@ -25,7 +25,6 @@ import (
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 	"github.com/sandtable-dev/sandtable/simulate"
-	"github.com/sandtable-dev/sandtable/simulate/otlp"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
 	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
@@ -380,7 +379,7 @@ func replayStreams(c *cli.Context, paths []string, observers ...replay.Observer)
 		return replay.Counts{}, nil, err
 	}
 	rp := replay.New(replay.Options{}, observers...)
-	if err := src.Each(c.Context, func(b *otlp.Batch) error { rp.Add(b.Events); return nil }); err != nil {
+	if err := src.EachBlock(c.Context, rp.Take); err != nil {
 		return replay.Counts{}, nil, err
 	}
 	counts, found := rp.Close()

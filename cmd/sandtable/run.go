@@ -26,7 +26,7 @@ func bundleFlags() []cli.Flag {
 		&cli.StringFlag{Name: "fail-on", Usage: "exit 3 when a finding has `SEVERITY` or worse (info, low, medium, high, critical)"},
 		&cli.StringFlag{Name: "as-of", Usage: "judge by the facts of `DATE` (short for --set as_of=DATE)"},
 		&cli.StringFlag{Name: "as-of-range", Usage: "print the timeline of the answer from one day to another, `FROM..TO`, for example 2026-04-09..2026-10-08"},
-		&cli.StringSliceFlag{Name: "evidence", Usage: "an export from outside the telemetry, in `FILE`: Activity Feed, sessions, Analytics, rosters, devices, tickets, statements; may be repeated"},
+		&cli.StringSliceFlag{Name: "evidence", Usage: "an export from outside the telemetry, in `FILE`: Activity Feed, sessions, settings snapshots, Analytics, rosters, devices, tickets, statements; may be repeated"},
 		&cli.BoolFlag{Name: "timeline", Usage: "print when the answer, a posture or a verdict moves, up to the last verified fact, and which fact moved it"},
 		setFlag(),
 	}, lookFlags()...)

@@ -16,7 +16,7 @@ import (
 
 func scenariosCommand() *cli.Command {
 	return &cli.Command{
-		Name: "scenarios", Usage: "list, show and check scenarios",
+		Name: "scenarios", Usage: "list, show, describe and check scenarios",
 		Subcommands: []*cli.Command{
 			{Name: "list", Usage: "the shipped scenarios", Action: func(c *cli.Context) error {
 				for _, s := range scenarios.List() {
@@ -36,6 +36,18 @@ func scenariosCommand() *cli.Command {
 				_, err = c.App.Writer.Write(s.File.Data)
 				return err
 			}},
+			{Name: "schema", Usage: "the JSON Schema of a scenario file, for an editor that completes and checks",
+				Description: "Save it and name it in the first line of your file, as editors with a YAML language server read it:\n" +
+					"   sandtable scenarios schema > sandtable.schema.json\n" +
+					"   # yaml-language-server: $schema=sandtable.schema.json",
+				Action: func(c *cli.Context) error {
+					b, err := scenarios.Schema()
+					if err != nil {
+						return err
+					}
+					_, err = c.App.Writer.Write(b)
+					return err
+				}},
 			{
 				Name: "check", Usage: "run scenarios and hold them against what they expect", ArgsUsage: "[SCENARIO...]",
 				Description: "Without an argument every shipped scenario is checked. Exit 1 when an expectation is not met.\n" +

@@ -32,7 +32,11 @@ var css string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"plain": reports.Plain, "kind": kind, "shape": shapeSVG, "figure": figureSVG, "anchor": anchor,
-	"level": func(l int) int { return min(6, l+1) }, "groups": groups, "chain": func(id string) bool { return strings.HasPrefix(id, "appendix-chains-") },
+	"level": func(l int) int { return min(6, l+1) }, "groups": groups,
+	"chain": func(id string, t reports.Table) bool { // only what has titles to unfold
+		return strings.HasPrefix(id, "appendix-chains-") && len(t.Rows) > 0 && len(t.Rows[0]) == 1
+	},
+	"sub": subheading, "names": func(head []string) string { return "Table: " + strings.Join(head, ", ") },
 	"in":   func(blocks []reports.Block, s reports.Section) scope { return scope{blocks, s} },
 	"css":  func() template.CSS { return template.CSS(css) },
 	"logo": logo, "paper": func(p string) template.CSS {
@@ -88,6 +92,13 @@ func kind(b reports.Block) string {
 		return "figure"
 	}
 	panic("html: a block that this writer does not know")
+}
+
+// subheading is a heading inside a section, one level below the section's own. The
+// words are escaped here, since the template cannot escape a tag whose name varies.
+func subheading(level int, text string) template.HTML {
+	l := min(6, level+2)
+	return template.HTML(fmt.Sprintf(`<h%d class="subhead">%s</h%d>`, l, escape(text), l))
 }
 
 // anchor makes an id of a section's own.

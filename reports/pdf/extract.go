@@ -85,6 +85,9 @@ func streamText(obj []byte) (string, error) {
 	if n > len(data) {
 		return "", errors.New("the content stream is cut short")
 	}
+	if !bytes.HasPrefix(bytes.TrimLeft(data[n:], "\r\n"), []byte("endstream")) {
+		return "", errors.New("the content stream does not end where its length says")
+	}
 	z, err := zlib.NewReader(bytes.NewReader(data[:n]))
 	if err != nil {
 		return "", err

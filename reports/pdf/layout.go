@@ -55,7 +55,7 @@ func (g geometry) body() float64 { return g.h - g.top - g.bottom }
 
 var (
 	a4     = geometry{"A4", 210, 297, 20, 20, 24, 22, 104}
-	letter = geometry{"Letter", 215.9, 279.4, 22, 22, 23, 21, 96}
+	letter = geometry{"Letter", 215.9, 279.4, 22, 22, 23, 21, 100}
 )
 
 func paper(name string) geometry {
@@ -133,20 +133,41 @@ const (
 
 func (c *composer) document(d *reports.Document) []box {
 	var board, rest []box
-	for _, s := range d.Sections {
-		c.scale = 1
-		if s.Small {
-			c.scale = 0.88
+	for from := 0; from < len(d.Sections); {
+		// What stands between two page breaks is set together.
+		to := from + 1
+		for to < len(d.Sections) && !d.Sections[to].NewPage && d.Sections[to].Board == d.Sections[from].Board {
+			to++
 		}
+		chapter := d.Sections[from:to]
 		n := len(c.marks)
-		boxes := c.section(s)
-		// A page that is meant to be one page is set smaller before it is broken.
-		for s.OnePage && height(boxes) > c.geo.body() && c.scale > 0.72 {
-			c.scale -= 0.02
+		set := func(scale float64) []box {
 			c.marks = c.marks[:n]
-			boxes = c.section(s)
+			var out []box
+			for _, s := range chapter {
+				c.scale = scale
+				if s.Small {
+					c.scale *= 0.88
+				}
+				out = append(out, c.section(s)...)
+			}
+			return out
 		}
-		if s.Board {
+		boxes := set(1)
+		switch scale := 1.0; {
+		case chapter[0].OnePage: // smaller before it is broken
+			for ; height(boxes) > c.geo.body() && scale > 0.72; boxes = set(scale) {
+				scale -= 0.02
+			}
+		case spills(c.geo, boxes): // a few lines over are drawn together, so that no page stands nearly empty
+			for ; spills(c.geo, boxes) && scale > 0.9; boxes = set(scale) {
+				scale -= 0.02
+			}
+			if spills(c.geo, boxes) { // it did not help
+				boxes = set(1)
+			}
+		}
+		if chapter[0].Board {
 			for i := range boxes {
 				boxes[i].board = true
 			}
@@ -154,6 +175,7 @@ func (c *composer) document(d *reports.Document) []box {
 		} else {
 			rest = append(rest, boxes...)
 		}
+		from = to
 	}
 	all := board
 	c.scale = 1
@@ -176,6 +198,16 @@ func (c *composer) contents() []box {
 	c.underline()
 	c.out[0].mark, c.out[0].newPage = m, true
 	const pageW, indent = 12.0, 10.0
+	tight := 1.0 // a list of a few lines more than a page is drawn together
+	entries := 0
+	for _, t := range marks {
+		if t.level <= 1 {
+			entries++
+		}
+	}
+	if full := float64(entries) * 5.6; full > c.geo.body()-18 {
+		tight = max(0.8, (c.geo.body()-18)/full)
+	}
 	for _, t := range marks {
 		if t.level > 1 || t.title == "" || t.board && t.no == "" { // the cover needs no entry
 			continue
@@ -184,7 +216,8 @@ func (c *composer) contents() []box {
 		if t.level == 0 {
 			fc, size, gap, col = c.bold, sizeBody, 2.4, navy
 		}
-		lh := size * mmPerPoint * 1.38
+		gap *= tight * tight
+		lh := size * mmPerPoint * 1.38 * tight
 		x := c.x + indent*float64(t.level)
 		noW := indent
 		title := fit(fc, size, t.title, c.w-indent*float64(t.level)-noW-pageW)
@@ -201,6 +234,17 @@ func (c *composer) contents() []box {
 		}})
 	}
 	return c.out
+}
+
+// spills reports whether the last of several pages would hold little.
+func spills(g geometry, boxes []box) bool {
+	pages := paginate(g, boxes)
+	if len(pages) < 2 {
+		return false
+	}
+	last := pages[len(pages)-1].boxes
+	end := last[len(last)-1]
+	return end.y+end.box.h-g.top < 0.16*g.body()
 }
 
 func height(boxes []box) float64 {
@@ -364,6 +408,9 @@ func (c *composer) notice(v reports.Notice) {
 	x, w := c.x, c.w
 	at := len(c.out)
 	c.x, c.w = x+inset, w-2*inset
+	if at > 0 {
+		c.out[at-1].keep = true // what introduces it stands over it
+	}
 	c.lines(c.bold, sizeH3, navy, c.x, c.w, v.Title, style{gap: 5, leading: 1.4, keepAll: true})
 	if len(v.Head) > 0 {
 		c.keyValues(v.Head)
@@ -654,6 +701,9 @@ func (c *composer) tally(t reports.Tally) {
 	}
 }
 
+// wholeTable is the share of a page below which a table is not broken.
+const wholeTable = 0.3
+
 func (c *composer) table(t reports.Table) {
 	n := len(t.Head)
 	if n == 0 {
@@ -717,11 +767,24 @@ func (c *composer) table(t reports.Table) {
 		}
 		c.row(cols, size, 1.34, pad, 0, func(p *painter, y, h float64) { p.rule(x0, y+h, full, line, 0.2) }, head)
 	}
+	last := len(c.out)
 	if t.Note != "" {
 		if len(t.Rows) > 0 {
 			c.out[len(c.out)-1].keep = true
 		}
 		c.lines(c.regular, sizeSmall, muted, c.x, c.w, t.Note, style{gap: 1.6, leading: 1.4})
+	}
+	// A short table stays whole. Of a long one the last rows go over together: a
+	// page with a single row reads as a mistake.
+	from := max(at, last-3)
+	if height(c.out[at:]) < wholeTable*c.geo.body() {
+		from = at
+	}
+	for i := from; i < last-1; i++ {
+		c.out[i].keep = true
+	}
+	for i := at; i < min(last-1, at+4); i++ { // head, perhaps a group's title, and rows enough to be worth starting
+		c.out[i].keep = true
 	}
 }
 

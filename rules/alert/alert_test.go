@@ -7,6 +7,8 @@ import (
 	"testing/fstest"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
@@ -378,4 +380,29 @@ func TestSettledAgainstTheCondition(t *testing.T) {
 	if n < 50 {
 		t.Errorf("only %d settled: the test shows little", n)
 	}
+}
+
+// TestLookHidesNothing holds the quick look to the expressions it spares: whatever
+// the text, a class is found with the look's marks exactly when it is found with
+// every mark set.
+func TestLookHidesNothing(t *testing.T) {
+	pieces := []string{"4111 1111 1111 1111", "4111111111111111", "5105-1051-0510-5100", "order no ", "card ", "cvv: 123", "PIN 1234", "PIN is 12345", ";4111111111111111=2512101", "%B4111111111111111^DOE/JOHN^2512",
+		"123-45-6789", "000-12-3456", "1123-45-67890", "patient John Smith", "date of birth: 1", "member number 12345678", "diagnosis", "E11.9", "MRN 1234567", "medical record no. A-12345",
+		"CONFIDENTIAL", "strictly confidential", "internal use only", "password = hunter2hunter2", "api_key: \"abcdefghij\"", "AKIAABCDEFGHIJKLMNOP", "ghp_abcdefghijklmnopqrstuvwxyz0123456789", "-----BEGIN RSA PRIVATE KEY-----",
+		"/home/a/.ssh/id_rsa", "C:\\x\\.aws\\credentials", ".env.example", "ſecret", "K", " ", "-", "  ", "\n", "D", "=", "^", "x", "7", "é"}
+	rapid.Check(t, func(t *rapid.T) {
+		var s strings.Builder
+		for range rapid.IntRange(0, 8).Draw(t, "pieces") {
+			p := rapid.SampledFrom(pieces).Draw(t, "piece")
+			if rapid.IntRange(0, 3).Draw(t, "cut") == 0 {
+				p = p[rapid.IntRange(0, len(p)-1).Draw(t, "from"):]
+			}
+			s.WriteString(p)
+		}
+		for _, class := range Classes() {
+			if got, want := Classify(s.String(), class), classify(s.String(), class, ^hint(0)); got != want {
+				t.Fatalf("%q: %s is %v with the look, %v without", s.String(), class, got, want)
+			}
+		}
+	})
 }

@@ -3,6 +3,8 @@ package alert
 import (
 	"regexp"
 	"strings"
+
+	"github.com/sandtable-dev/sandtable/rules/event"
 )
 
 // Classes are the kinds of data that classifier(text, class) recognises.
@@ -14,6 +16,26 @@ func Classes() []string {
 // and words, so it errs both ways; the rules that use it say how.
 func Classify(text, class string) bool { return classify(text, class, look(text)) }
 
+// Look tells what a text could hold at all, for ClassifyLooked. It costs about a
+// nanosecond a byte, matching its expressions a hundred times that.
+func Look(text string) event.Marks { return event.Marks(look(text)) }
+
+// Mark looks at the texts of an event, once for all engines (event.Ready).
+func Mark(ev *event.Event) {
+	for i, text := range ev.Texts() {
+		ev.Marks[i] = 0
+		if *text != "" && *text != event.Redacted {
+			ev.Marks[i] = Look(*text)
+		}
+	}
+	ev.Looked = true
+}
+
+// ClassifyLooked is Classify for a text that Look has looked at.
+func ClassifyLooked(text, class string, m event.Marks) bool {
+	return m != 0 && classify(text, class, hint(m))
+}
+
 func classify(text, class string, h hint) bool {
 	switch class {
 	case "confidential":
@@ -21,12 +43,12 @@ func classify(text, class string, h hint) bool {
 	case "credential-path":
 		return h&hintCredential != 0 && credentialPath(text)
 	case "pan":
-		return h&hint13Digits != 0 && holdsPAN(text)
+		return h&hintDigits != 0 && holdsPAN(text)
 	case "phi":
 		return h&hintRecord != 0 && record.MatchString(text) ||
 			namesPerson(text, h) && (h&hintHealth != 0 && health.MatchString(text) || diagnosisCode.MatchString(text))
 	case "sad":
-		return h&hint3Digits != 0 && holdsSAD(text, h)
+		return holdsSAD(text, h)
 	case "secret":
 		return h&hintToken != 0 && token.MatchString(text) || h&hintSecret != 0 && holdsPassword(text)
 	}
@@ -72,9 +94,9 @@ const (
 	hintPIN
 	hintCredential
 	hintToken
-	hint3Digits
-	hint13Digits
-	hint2Dashes
+	hintDigits // what a card number needs: 13 digits, at most one blank or dash between two of them
+	hintStripe // what a magnetic stripe needs: 12 digits in a row and the sign that ends the account number
+	hintSocial // digits in the form of a social security number
 )
 
 type hintWord struct {
@@ -82,9 +104,10 @@ type hintWord struct {
 	bit  hint
 }
 
-// hintTable holds the words by the low five bits of their first two bytes, which
-// are the same for both cases of a letter.
-var hintTable = func() (t [1024][]hintWord) {
+// hintWords by the first two bytes of the word, hintIndex by the low five bits of
+// those, which are the same for both cases of a letter. Index 0 is no word.
+var hintWords, hintIndex = func() (words [][]hintWord, index [1024]uint8) {
+	words = [][]hintWord{nil}
 	for bit, list := range map[hint][]string{
 		hintMarking:    {"confidential", "internal use", "not for dist", "attorney", "trade secret"},
 		hintPerson:     {"birth", "dob", "born", "member", "patient", "claimant", "insured"},
@@ -98,41 +121,53 @@ var hintTable = func() (t [1024][]hintWord) {
 	} {
 		for _, w := range list {
 			k := pair(w[0], w[1])
-			t[k] = append(t[k], hintWord{w, bit})
+			if index[k] == 0 {
+				index[k] = uint8(len(words))
+				words = append(words, nil)
+			}
+			words[index[k]] = append(words[index[k]], hintWord{w, bit})
 		}
 	}
-	return t
+	return words, index
 }()
 
 func pair(a, b byte) int { return int(a&31)<<5 | int(b&31) }
 
-// look reads a text once.
+func isDigit(c byte) bool { return c-'0' <= 9 }
+
+// look reads a text once. It may say too much, and never too little.
 func look(text string) (h hint) {
-	digits, dashes := 0, 0
+	var prev byte
+	row, run := 0, 0 // digits in a row; digits with at most one blank or dash between them
 	for i := range len(text) {
 		c := text[i]
-		if c-'0' <= 9 {
-			digits++
-		} else if c == '-' {
-			dashes++
-		}
-		if i+1 == len(text) {
-			break
-		}
-		for _, w := range hintTable[pair(c, text[i+1])] {
-			if h&w.bit == 0 && len(text)-i >= len(w.word) && strings.EqualFold(text[i:i+len(w.word)], w.word) {
-				h |= w.bit
+		if k := hintIndex[pair(prev, c)]; k != 0 && i > 0 {
+			for _, w := range hintWords[k] {
+				if h&w.bit == 0 && len(text)-i+1 >= len(w.word) && strings.EqualFold(text[i-1:i-1+len(w.word)], w.word) {
+					h |= w.bit
+				}
 			}
 		}
-	}
-	if digits >= 3 {
-		h |= hint3Digits
-	}
-	if digits >= 13 {
-		h |= hint13Digits
-	}
-	if dashes >= 2 {
-		h |= hint2Dashes
+		switch {
+		case isDigit(c):
+			row++
+			if run++; run >= 13 {
+				h |= hintDigits
+			}
+		case run > 0 && c < 0x80:
+			if row >= 12 && (c == '^' || c == '=' || c == 'D') {
+				h |= hintStripe
+			}
+			if c == '-' && row >= 3 && i+4 < len(text) && text[i+3] == '-' && isDigit(text[i+1]) && isDigit(text[i+2]) && isDigit(text[i+4]) {
+				h |= hintSocial
+			}
+			if row = 0; c != ' ' && c != '-' || !isDigit(prev) {
+				run = 0
+			}
+		case c == 0xbf && prev == 0xc5, c == 0xaa && prev == 0x84:
+			return ^hint(0) // a long s or a kelvin sign, which match s and k without regard to case
+		}
+		prev = c
 	}
 	return h
 }
@@ -143,7 +178,7 @@ func namesPerson(text string, h hint) bool {
 	if h&hintPerson != 0 && person.MatchString(text) {
 		return true
 	}
-	if h&hint2Dashes == 0 {
+	if h&hintSocial == 0 {
 		return false
 	}
 	for _, m := range social.FindAllStringSubmatch(text, 16) {
@@ -244,7 +279,7 @@ func holdsSAD(text string, h hint) bool {
 	if h&hintVerify != 0 && verify.MatchString(text) || h&hintPIN != 0 && pin.MatchString(text) && card.MatchString(text) {
 		return true
 	}
-	if !stripe(text) {
+	if h&hintStripe == 0 {
 		return false
 	}
 	for _, re := range []*regexp.Regexp{track1, track2} {
@@ -252,23 +287,6 @@ func holdsSAD(text string, h hint) bool {
 			if len(m[1]) >= 13 && isPAN(m[1]) {
 				return true
 			}
-		}
-	}
-	return false
-}
-
-// stripe is a quick look for what both track expressions need: twelve digits in a
-// row and the sign that ends the account number.
-func stripe(text string) bool {
-	run := 0
-	for i := range len(text) {
-		switch c := text[i]; {
-		case c >= '0' && c <= '9':
-			run++
-		case run >= 12 && (c == '^' || c == '=' || c == 'D'):
-			return true
-		default:
-			run = 0
 		}
 	}
 	return false

@@ -42,12 +42,14 @@ type Engine struct {
 	latest    []latest // by kind
 	absence   []*state
 	now, seen int64
+	from      *from // of the event kept last
 	found     []rules.Finding
 }
 
 // state is one rule at work.
 type state struct {
 	r         *Rule
+	always    bool // the condition is true whatever the event
 	threshold int64
 	keys      []func(*subject) (string, bool)
 	report    RuleReport
@@ -65,8 +67,36 @@ type entry struct {
 	from               *from
 }
 
-// from is where an entry's event stood. Events in a row share it.
+// from is where an entry's event stood. Events in a row, and the rules that match
+// one event, share it.
 type from struct{ session, prompt, kind string }
+
+// fromOf is from for an event that some rule keeps.
+func (e *Engine) fromOf(ev *event.Event) *from {
+	kind := ev.Kind.String()
+	if kind == "" {
+		kind = ev.Name
+	}
+	if f := e.from; f != nil && f.session == ev.Session && f.prompt == ev.Prompt && f.kind == kind {
+		return f
+	}
+	f := &from{ev.Session, ev.Prompt, kind}
+	if old := e.from; old != nil && old.session == f.session {
+		f.session = old.session
+	} else {
+		f.session = strings.Clone(f.session)
+	}
+	if old := e.from; old != nil && old.prompt == f.prompt {
+		f.prompt = old.prompt
+	} else {
+		f.prompt = strings.Clone(f.prompt)
+	}
+	if ev.Kind == event.Other {
+		f.kind = strings.Clone(f.kind)
+	}
+	e.from = f
+	return f
+}
 
 // window is the live state of one key.
 type window struct {
@@ -79,10 +109,11 @@ type window struct {
 	open     int // index of the open finding + 1
 	openTill int64
 	matches  int64
-	values   map[string]int64 // first_seen: value to its last time; distinct: value to its number
-	lead     []entry          // sequence: the last matches of the first step, as many as it needs
-	partial  [][]entry        // sequence: by number of steps done after those, the attempt that started last
-	past     *past            // rate
+	values   map[string]int64  // distinct: value to its number
+	seen     map[string]*int64 // first_seen: value to its last time; to assign to a map would replace the key by a view
+	lead     []entry           // sequence: the last matches of the first step, as many as it needs
+	partial  [][]entry         // sequence: by number of steps done after those, the attempt that started last
+	past     *past             // rate
 }
 
 // past is what a rate remembers of the windows before the present one.
@@ -101,6 +132,8 @@ func New(rs []*Rule, cfg Config) *Engine {
 	for _, r := range rs {
 		s := &state{r: r, threshold: r.Correlation.threshold, reasons: make([]int64, len(r.reasons)+1), byKey: map[string]*list.Element{}, live: list.New()}
 		s.report.ID, s.report.Title = r.ID.Value, r.Title
+		tree := r.prog.Tree()
+		s.always = tree.Op == "bool" && tree.Bool
 		if r.Correlation.fromSpend {
 			if s.threshold = cfg.SpendSessionMicros; s.threshold <= 0 {
 				s.threshold = DefaultSessionSpendMicros
@@ -213,7 +246,11 @@ func (e *Engine) Reports() []RuleReport {
 func (s *state) observe(e *Engine) {
 	subj := &e.subj
 	s.report.Reached++
-	switch s.r.prog.Eval(subj) {
+	holds := condition.True
+	if !s.always {
+		holds = s.r.prog.Eval(subj)
+	}
+	switch holds {
 	case condition.Unknown:
 		s.blame(subj)
 		return
@@ -409,7 +446,7 @@ func (s *state) correlate(e *Engine, w *window, en entry) {
 	}
 	switch c.Type {
 	case "":
-		s.hit(e, w, s.entry(w, en, ev), "the condition holds")
+		s.hit(e, w, s.entry(e, w, en, ev), "the condition holds")
 	case "absence":
 		if len(w.entries) == 0 {
 			w.entries = append(w.entries, entry{from: &from{}})
@@ -429,28 +466,24 @@ func (s *state) correlate(e *Engine, w *window, en entry) {
 			s.busyDay(w, en.time)
 		}
 	case "count", "sum", "distinct":
-		s.slide(e, w, s.entry(w, en, ev), late)
+		s.slide(e, w, s.entry(e, w, en, ev), late)
 	case "first_seen":
 		s.firstSeen(e, w, en, ev)
 	case "sequence":
-		s.sequence(e, w, s.entry(w, en, ev))
+		s.sequence(e, w, s.entry(e, w, en, ev))
 	case "rate":
-		s.rate(e, w, s.entry(w, en, ev), late)
+		s.rate(e, w, s.entry(e, w, en, ev), late)
 	}
 }
 
 // entry fills in what a finding will cite. Strings are cloned, or shared with
 // the entry before when they are equal, as they are inside a prompt.
-func (s *state) entry(w *window, en entry, ev *event.Event) entry {
+func (s *state) entry(e *Engine, w *window, en entry, ev *event.Event) entry {
 	en.index = ev.Index
-	kind := ev.Kind.String()
-	if kind == "" {
-		kind = ev.Name
-	}
 	if n := len(w.entries); n > 0 {
 		prev := &w.entries[n-1]
-		if prev.from.session == ev.Session && prev.from.prompt == ev.Prompt && prev.from.kind == kind {
-			en.from = prev.from
+		if f := prev.from; f.session == ev.Session && f.prompt == ev.Prompt && f.kind == ev.Kind.String() {
+			en.from = f
 		}
 		if en.text == prev.text {
 			en.text = prev.text
@@ -461,7 +494,7 @@ func (s *state) entry(w *window, en entry, ev *event.Event) entry {
 		en.text = strings.Clone(en.text)
 	}
 	if en.from == nil {
-		en.from = &from{strings.Clone(ev.Session), strings.Clone(ev.Prompt), strings.Clone(kind)}
+		en.from = e.fromOf(ev)
 	}
 	return en
 }
@@ -521,25 +554,30 @@ func (s *state) slide(e *Engine, w *window, en entry, late bool) {
 func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event) {
 	c := &s.r.Correlation
 	span := int64(c.window)
-	if w.values == nil {
-		w.values = map[string]int64{}
+	if w.seen == nil {
+		w.seen = map[string]*int64{}
 	}
-	last, ok := w.values[en.text]
-	if !ok {
-		en.text = strings.Clone(en.text)
-		if len(w.values)%256 == 255 { // keep only what the window still remembers
-			for v, t := range w.values {
-				if en.time-t > span {
-					delete(w.values, v)
+	at := w.seen[en.text]
+	ok, last := at != nil, int64(0)
+	if ok {
+		last = *at
+		*at = max(last, en.time)
+	} else {
+		if len(w.seen)%256 == 255 { // keep only what the window still remembers
+			for v, t := range w.seen {
+				if en.time-*t > span {
+					delete(w.seen, v)
 				}
 			}
 		}
+		en.text, at = strings.Clone(en.text), new(int64)
+		*at = en.time
+		w.seen[en.text] = at
 	}
-	w.values[en.text] = max(last, en.time)
 	if ok && en.time-last <= span || en.time-w.born < int64(c.warmup) {
 		return
 	}
-	en = s.entry(w, en, ev)
+	en = s.entry(e, w, en, ev)
 	if c.within == 0 {
 		s.hit(e, w, en, fmt.Sprintf("first %s %q within %s", c.Field.Value, en.text, short(c.window)))
 		return

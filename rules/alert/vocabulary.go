@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
@@ -46,8 +47,23 @@ type subject struct {
 	ev  *event.Event
 	cfg *Config // allowlist folded to lower case
 
-	text string // the text classified last, and what it holds
-	hint hint
+	text  string // the text looked at last, and what it could hold
+	marks event.Marks
+}
+
+// look is Look, once for several rules that ask about one text.
+func (s *subject) look(text string) event.Marks {
+	if s.ev.Looked {
+		for i, t := range s.ev.Texts() {
+			if len(*t) == len(text) && unsafe.StringData(*t) == unsafe.StringData(text) {
+				return s.ev.Marks[i]
+			}
+		}
+	}
+	if text != s.text || s.text == "" {
+		s.text, s.marks = text, Look(text)
+	}
+	return s.marks
 }
 
 // MemberKey names the member of an event: the account, else the e-mail, else ""
@@ -259,10 +275,7 @@ func newVocabulary() *condition.Env[subject] {
 			return nil
 		},
 		func(s *subject, text string, a []string) condition.Tri {
-			if text != s.text || s.text == "" { // several rules ask about one text
-				s.text, s.hint = text, look(text)
-			}
-			return condition.Of(s.hint != 0 && classify(text, a[0], s.hint), true)
+			return condition.Of(ClassifyLooked(text, a[0], s.look(text)), true)
 		})
 	e.FuncBool("expects", "expects(category): the organisation expects this content on the wire", 1, 1,
 		func(a []string) error {
@@ -481,7 +494,7 @@ func (s *subject) outside(p string) condition.Tri {
 	if form == relative {
 		return condition.Unknown
 	}
-	climbs := strings.Contains(p+"/", "/../")
+	climbs := event.Climbs(p)
 	if climbs {
 		p = path.Clean(p)
 		if form == network { // path.Clean joins the two leading slashes

@@ -341,16 +341,24 @@ func approval(decision, source string) Approval {
 }
 
 // CleanPath makes two spellings of one path comparable: separators, a trailing
-// separator and drive case. It resolves nothing on disk.
+// separator and drive case. It resolves nothing on disk. A path that is clean is
+// returned as it is.
 func CleanPath(p string) string {
-	p = strings.ReplaceAll(p, `\`, "/")
-	if len(p) > 1 && p[1] == ':' {
+	if strings.IndexByte(p, '\\') >= 0 {
+		p = strings.ReplaceAll(p, `\`, "/")
+	}
+	if len(p) > 1 && p[1] == ':' && p[0] >= 'A' && p[0] <= 'Z' {
 		p = strings.ToLower(p[:1]) + p[1:]
 	}
-	for len(p) > 1 && strings.HasSuffix(p, "/") {
+	for len(p) > 1 && p[len(p)-1] == '/' {
 		p = p[:len(p)-1]
 	}
 	return p
+}
+
+// Climbs reports a path with an element that steps upwards behind its first one.
+func Climbs(p string) bool {
+	return strings.Contains(p, "/../") || strings.HasSuffix(p, "/..")
 }
 
 // Within reports that path p lies in folder root, compared by whole path
@@ -358,7 +366,7 @@ func CleanPath(p string) string {
 // comparable and never within.
 func Within(p, root string) bool {
 	p, root = CleanPath(p), CleanPath(root)
-	if strings.Contains(p+"/", "/../") {
+	if Climbs(p) {
 		return false
 	}
 	return p == root || root == "/" || strings.HasPrefix(p, root) && len(p) > len(root) && p[len(root)] == '/'

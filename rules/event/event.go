@@ -7,7 +7,13 @@
 // the vendor's monitoring references and public captures.
 package event
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sandtable-dev/sandtable/scenarios/org"
+)
 
 // Kind is the closed set of event names the engines know. Other is any name
 // not in the set; its raw name is kept in Event.Name.
@@ -155,6 +161,8 @@ type Event struct {
 	Product Product
 	Has     Field
 
+	Ready
+
 	// Retyped are fields whose value came in another wire type than current
 	// releases send: a number as text, or a length or truth value not as text.
 	// Repeated says that the record repeated attributes of its resource. Both
@@ -209,6 +217,137 @@ type Event struct {
 	Extra                        []Attr
 
 	Derived
+}
+
+// Marks tell what a look at a text found; what its bits mean is the business of
+// whoever looks. The zero value says that no detector can find anything.
+type Marks uint16
+
+// Identity says how the keys of a record name a member of a directory.
+type Identity uint8
+
+const (
+	NoIdentity Identity = iota // no key on the wire
+	Stranger                   // keys, but nobody of the directory has them
+	Torn                       // keys of two members
+	Matched
+)
+
+// Ready is what follows from a record alone and is worked out once, before the
+// engines see it and by as many processors as there are. An engine that meets a
+// record without it works it out itself. The zero value is a record without.
+type Ready struct {
+	// Roster is the directory that Member and Identity speak of; nil: nobody has
+	// looked. Member is the index of the member whom the first key that anybody has
+	// names, or -1.
+	Roster   *org.Directory
+	Member   int32
+	Identity Identity
+	Looked   bool // Marks are those of Texts
+	Marks    [4]Marks
+	// Keys of the ids, 0 when they have not been worked out: ask KeyOf.
+	SessionKey, PromptKey uint64
+}
+
+// Texts are the texts of an event that detectors look into, in the order of Marks.
+func (e *Event) Texts() [4]*string {
+	return [...]*string{&e.PromptText, &e.ResponseText, &e.Input, &e.Parameters}
+}
+
+// Key stands for an id. Equal ids have equal keys, in every run; among a million
+// ids the chance that two share one is below one in ten million.
+func Key(id string) uint64 {
+	h := uint64(14695981039346656037) // FNV-1a
+	for i := range len(id) {
+		h = (h ^ uint64(id[i])) * 1099511628211
+	}
+	return h
+}
+
+// OfSession is the key of the session, and OfPrompt that of the prompt.
+func (e *Event) OfSession() uint64 {
+	if e.SessionKey != 0 {
+		return e.SessionKey
+	}
+	return Key(e.Session)
+}
+
+// OfPrompt is described with OfSession.
+func (e *Event) OfPrompt() uint64 {
+	if e.PromptKey != 0 {
+		return e.PromptKey
+	}
+	return Key(e.Prompt)
+}
+
+// Who finds the member of the directory that the record's keys name: the account,
+// the e-mail in any case, the account id. A key that nobody has does not
+// contradict one that somebody has: addresses change. The directory may be nil.
+func (e *Event) Who(dir *org.Directory) (member int32, id Identity) {
+	if e.Roster != nil && e.Roster == dir {
+		return e.Member, e.Identity
+	}
+	member = -1
+	for _, k := range [...]string{e.Account, e.Email, e.AccountID} {
+		if k == "" {
+			continue
+		}
+		if id == NoIdentity {
+			id = Stranger
+		}
+		if dir == nil {
+			continue
+		}
+		m, ok := dir.Lookup(k)
+		if !ok {
+			m, ok = dir.Lookup(strings.ToLower(k))
+		}
+		switch {
+		case !ok:
+		case member >= 0 && member != int32(m.Index):
+			return member, Torn
+		default:
+			member, id = int32(m.Index), Matched
+		}
+	}
+	return member, id
+}
+
+// Clone is a copy whose texts depend on no other memory.
+func (e *Event) Clone() *Event {
+	x := *e
+	for _, s := range [...]*string{&x.Name, &x.Service, &x.ServiceVersion, &x.Scope, &x.ScopeVersion, &x.OS, &x.Surface, &x.Terminal, &x.DeploymentMode,
+		&x.Session, &x.Prompt, &x.UserID, &x.Email, &x.Account, &x.AccountID, &x.Organisation, &x.Tool, &x.ToolUse, &x.Decision, &x.Source,
+		&x.ToolSource, &x.ServerScope, &x.Parameters, &x.Input, &x.ErrorType, &x.Error, &x.PromptText, &x.ResponseText, &x.Command,
+		&x.Model, &x.Request, &x.QuerySource, &x.Speed, &x.Agent, &x.Plugin, &x.PluginHash, &x.Marketplace, &x.Skill, &x.MCPServerAttr, &x.MCPToolAttr,
+		&x.ConnStatus, &x.FromMode, &x.ToMode, &x.Body, &x.Trace, &x.Span, &x.SeverityText,
+		&x.MCPServer, &x.MCPTool, &x.Path, &x.CommandLine, &x.ToolKey, &x.SkillName} {
+		*s = strings.Clone(*s)
+	}
+	for _, list := range [...]*[]string{&x.HostPaths, &x.Paths} {
+		*list = slices.Clone(*list)
+		for i, s := range *list {
+			(*list)[i] = strings.Clone(s)
+		}
+	}
+	x.Extra = slices.Clone(x.Extra)
+	for i := range x.Extra {
+		a := &x.Extra[i]
+		a.Key = strings.Clone(a.Key)
+		switch v := a.Value.(type) {
+		case string:
+			a.Value = strings.Clone(v)
+		case Nested:
+			a.Value = Nested(strings.Clone(string(v)))
+		case []string:
+			list := slices.Clone(v)
+			for j, s := range list {
+				list[j] = strings.Clone(s)
+			}
+			a.Value = list
+		}
+	}
+	return &x
 }
 
 // When is Time as a time.Time in UTC.

@@ -119,16 +119,8 @@ func (e *Engine) observeMCP(member int, ev *event.Event, t time.Time) {
 }
 
 func (e *Engine) member(ev *event.Event) (int, bool) {
-	for _, k := range [...]string{ev.Account, ev.Email, ev.AccountID} {
-		if m, ok := e.dir.Lookup(k); ok {
-			return m.Index, true
-		}
-	}
-	m, ok := e.dir.Lookup(strings.ToLower(ev.Email))
-	if !ok {
-		return 0, false
-	}
-	return m.Index, true
+	m, _ := ev.Who(e.dir)
+	return int(m), m >= 0
 }
 
 // incident adds a record to the finding of its member, rule and subject. why is

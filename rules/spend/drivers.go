@@ -106,7 +106,7 @@ func (d *Drivers) Observe(ev *event.Event) {
 		book(&d.rows[subagents])
 	}
 	if ev.Prompt != "" {
-		s, p := hash(ev.Session), hash(ev.Prompt)
+		s, p := ev.OfSession(), ev.OfPrompt()
 		if d.prompt[s] == p {
 			book(&d.rows[toolLoops])
 		}
@@ -164,14 +164,6 @@ func nearestMillionth(tokens, price int64) int64 {
 // an agent's name, or a query source that names one.
 func Subagent(ev *event.Event) bool {
 	return ev.Agent != "" || strings.HasPrefix(ev.QuerySource, "agent:")
-}
-
-func hash(s string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
-	}
-	return h
 }
 
 // Report lists the drivers in a fixed order, models by spend. Drivers that never

@@ -25,14 +25,32 @@ type Rules struct {
 	// Included is that usage per member and month; the product does not publish it.
 	SeatBased bool
 	Included  int64
+	// Shared are the products that count together against a member's limit, and
+	// Outside the services that heed no limit of a group or a member, by their
+	// names in cost rows, with commas; "" where nothing is documented (fact
+	// spend-limit-products).
+	Shared, Outside string
 }
 
-// DefaultRules asks q as rbac.DefaultRules does, for spend-group-limit-gate and
-// spend-multi-group-rule.
+// Counts says in words how a product of cost rows stands to members' limits.
+func (r Rules) Counts(product string) string {
+	switch {
+	case slices.Contains(strings.Split(r.Shared, ","), product):
+		return "counts against members' limits"
+	case slices.Contains(strings.Split(r.Outside, ","), product):
+		return "outside the limits of groups and members; charged to the organisation"
+	}
+	return "whether it counts against members' limits is not documented"
+}
+
+// DefaultRules asks q as rbac.DefaultRules does, for spend-group-limit-gate,
+// spend-multi-group-rule and spend-limit-products.
 func DefaultRules(q func(factID, param string) (value string, known bool)) Rules {
 	gate, known := q("spend-group-limit-gate", "")
 	rule, _ := q("spend-multi-group-rule", "rule")
-	return Rules{GroupLimits: known && gate == "yes", Setting: rule == "setting"}
+	shared, _ := q("spend-limit-products", "shared")
+	outside, _ := q("spend-limit-products", "outside")
+	return Rules{GroupLimits: known && gate == "yes", Setting: rule == "setting", Shared: shared, Outside: outside}
 }
 
 // Sources of a member's limit; a group's is "group:" and its name. Pool is the
@@ -143,6 +161,7 @@ func stepOf(from int64, m source.Money, free, deleted bool) step {
 
 type account struct {
 	months []month
+	days   []dayCost // in order
 	// The limit holds from (inclusive) to until: memberships change at few dates,
 	// so it is found again only when a question leaves that span.
 	known       bool
@@ -458,6 +477,7 @@ func (l *Ledger) Charge(member int, t time.Time, micros int64) {
 	if member != Unattributed {
 		limit, _, unlimited := l.Limit(member, t)
 		m := l.accounts[member].month(key)
+		l.accounts[member].onDay(t.UnixNano(), micros)
 		before := max(m.spent-l.included(), 0)
 		m.spent = add(m.spent, micros)
 		credits = max(m.spent-l.included(), 0) - before

@@ -10,12 +10,13 @@ import (
 	"fmt"
 	"math/big"
 	"strconv"
+	"strings"
 )
 
 // Cent is one cent in micro-dollars.
 const Cent = 10_000
 
-// Dollars writes micro-dollars as $1,075.00, with six decimals only when two
+// Dollars writes micro-dollars as $1,075.00, with more decimals only when two
 // would lose something.
 func Dollars(micros int64) string {
 	sign, u := "", uint64(micros)
@@ -27,7 +28,7 @@ func Dollars(micros int64) string {
 		whole = whole[:i] + "," + whole[i:]
 	}
 	if frac := u % 1_000_000; frac%Cent != 0 {
-		return fmt.Sprintf("%s$%s.%06d", sign, whole, frac)
+		return strings.TrimRight(fmt.Sprintf("%s$%s.%06d", sign, whole, frac), "0")
 	}
 	return fmt.Sprintf("%s$%s.%02d", sign, whole, u%1_000_000/Cent)
 }

@@ -24,11 +24,77 @@ type Answer struct {
 	Record     *Record      // nil when no record is in force
 	Customer   *OverlayFact // set when the customer's own statement decided
 	Value      Value
-	Contested  bool   // the lesson and later sources differ: print the fact's footnote
-	Conflict   bool   // two sources disagree; Conditional then means that tenant evidence decides
-	Stale      bool   // last verified more than FreshDays before the day asked about
-	InInterval bool   // the day lies inside the interval of a change
-	Reason     string // one sentence with its dates, for the report
+	Contested  bool // the lesson and later sources differ: print the fact's footnote
+	Conflict   bool // two sources disagree; Conditional then means that tenant evidence decides
+	Stale      bool // last verified more than FreshDays before the day asked about
+	InInterval bool // the day lies inside the interval of a change
+
+	because reason
+	id      string
+	asOf    source.Date
+	next    *Record // the record in whose change interval the day lies
+}
+
+// reason is why an answer has its value. Most answers are read by a search that
+// prints none of them, so the sentence is made only when it is asked for.
+type reason uint8
+
+const (
+	notAFact reason = iota
+	customerSays
+	inChange
+	noRecord
+	inForce
+	readAsLesson
+	newerDenies
+	tenantDecides
+	newerGrants
+	sourcesDisagree
+	gapStands
+	wasSo
+	wasAvailable
+	wasConditional
+	recheck
+)
+
+// Reason is one sentence with its dates, for the report.
+func (a Answer) Reason() string {
+	r := a.Record
+	switch a.because {
+	case customerSays:
+		o := a.Customer
+		return fmt.Sprintf("The customer states %s as of %s (%s: %s).", o.Value, o.Date, o.Who, o.Evidence)
+	case inChange:
+		return fmt.Sprintf("Changed between %s and %s; on %s it is not known which side holds.", a.next.FromEarliest, a.next.FromLatest, a.asOf)
+	case noRecord:
+		return fmt.Sprintf("No record speaks for %s in this mode and arrangement.", a.asOf)
+	case inForce:
+		if r.FromEarliest.Given() {
+			return fmt.Sprintf("Changed between %s and %s, last verified %s.", r.FromEarliest, r.FromLatest, r.LastVerified)
+		}
+		return fmt.Sprintf("In force since %s, last verified %s.", r.Start(), r.LastVerified)
+	case readAsLesson:
+		return fmt.Sprintf("Contested; read the lesson's way (%s) as of %s.", r.LessonValue, a.asOf)
+	case newerDenies:
+		return fmt.Sprintf("Two sources disagree and the newer one denies it, so the gap stands (last verified %s).", r.LastVerified)
+	case tenantDecides:
+		return fmt.Sprintf("Two sources disagree, the newer grants; evidence from the tenant has to settle it (last verified %s).", r.LastVerified)
+	case newerGrants:
+		return fmt.Sprintf("Two sources disagree, the newer grants (last verified %s).", r.LastVerified)
+	case sourcesDisagree:
+		return fmt.Sprintf("Sources disagree (last verified %s).", r.LastVerified)
+	case gapStands:
+		return fmt.Sprintf("Re-check since %s: the last known gap stands.", r.LastVerified)
+	case wasSo:
+		return fmt.Sprintf("Was so on %s and has not been verified since.", r.LastVerified)
+	case wasAvailable:
+		return fmt.Sprintf("Was available on %s and has not been verified since.", r.LastVerified)
+	case wasConditional:
+		return fmt.Sprintf("Held under a condition on %s and has not been verified since.", r.LastVerified)
+	case recheck:
+		return fmt.Sprintf("Re-check since %s.", r.LastVerified)
+	}
+	return fmt.Sprintf("%q is not the id of a fact.", a.id)
 }
 
 // Param is a parameter of the record in force, such as days or a version.
@@ -49,9 +115,9 @@ func (a Answer) Param(name string) (string, bool) {
 func (c *Catalogue) At(id string, q Query) Answer {
 	f := c.byID[id]
 	if f == nil {
-		return Answer{Reason: fmt.Sprintf("%q is not the id of a fact.", id)}
+		return Answer{id: id}
 	}
-	a := Answer{Fact: f, Contested: f.Contested}
+	a := Answer{Fact: f, Contested: f.Contested, id: id, asOf: q.AsOf}
 	r, next := f.choose(q)
 	a.Record = r
 	for i := range c.overlay {
@@ -61,7 +127,7 @@ func (c *Catalogue) At(id string, q Query) Answer {
 	}
 	if o := a.Customer; o != nil {
 		a.Value, a.Contested = parseValue(o.Value), false
-		a.Reason = fmt.Sprintf("The customer states %s as of %s (%s: %s).", o.Value, o.Date, o.Who, o.Evidence)
+		a.because = customerSays
 		return a
 	}
 	a.answer(q, next)
@@ -78,25 +144,22 @@ func (a *Answer) answer(q Query, next *Record) {
 		if r == nil || r.ValueFor(q.Plan) != next.ValueFor(q.Plan) || r.ValueFor(q.Plan) == Conditional {
 			a.Value = Verify
 			a.Stale = r != nil && stale(r, q)
-			a.Reason = fmt.Sprintf("Changed between %s and %s; on %s it is not known which side holds.", next.FromEarliest, next.FromLatest, q.AsOf)
+			a.because, a.next = inChange, next
 			return
 		}
 	}
 	if r == nil {
-		a.Reason = fmt.Sprintf("No record speaks for %s in this mode and arrangement.", q.AsOf)
+		a.because = noRecord
 		return
 	}
 	a.Value = r.ValueFor(q.Plan)
-	a.Reason = fmt.Sprintf("In force since %s, last verified %s.", r.Start(), r.LastVerified)
-	if r.FromEarliest.Given() {
-		a.Reason = fmt.Sprintf("Changed between %s and %s, last verified %s.", r.FromEarliest, r.FromLatest, r.LastVerified)
-	}
+	a.because = inForce
 	if r.Confidence == "conflict" {
 		a.conflict()
 	}
 	if a.Contested && r.ValueFor(q.Plan) == Unknown && r.LessonValue != "" && q.Exam {
 		a.Value = parseValue(r.LessonValue)
-		a.Reason = fmt.Sprintf("Contested; read the lesson's way (%s) as of %s.", r.LessonValue, q.AsOf)
+		a.because = readAsLesson
 	}
 	if stale(r, q) {
 		a.age()
@@ -114,15 +177,15 @@ func (a *Answer) conflict() {
 		a.Conflict = false
 	case r.Grants == "older":
 		a.Value = a.Fact.bad()
-		a.Reason = fmt.Sprintf("Two sources disagree and the newer one denies it, so the gap stands (last verified %s).", r.LastVerified)
+		a.because = newerDenies
 	case a.Value == Conditional:
-		a.Reason = fmt.Sprintf("Two sources disagree, the newer grants; evidence from the tenant has to settle it (last verified %s).", r.LastVerified)
+		a.because = tenantDecides
 	case r.Grants == "newer":
 		a.Value = Unknown
-		a.Reason = fmt.Sprintf("Two sources disagree, the newer grants (last verified %s).", r.LastVerified)
+		a.because = newerGrants
 	default:
 		a.Value = Unknown
-		a.Reason = fmt.Sprintf("Sources disagree (last verified %s).", r.LastVerified)
+		a.because = sourcesDisagree
 	}
 }
 
@@ -132,27 +195,26 @@ func stale(r *Record, q Query) bool { return q.AsOf.After(r.LastVerified.Add(Fre
 // gap last seen stands, a benefit last seen is in doubt.
 func (a *Answer) age() {
 	a.Stale = true
-	since := a.Record.LastVerified
 	good, bad := Yes, No
 	if a.Fact.YesIs == Gap {
 		good, bad = No, Yes
 	}
 	switch a.Value {
 	case bad:
-		a.Reason = fmt.Sprintf("Re-check since %s: the last known gap stands.", since)
+		a.because = gapStands
 	case good:
 		a.Value = Unknown
-		a.Reason = fmt.Sprintf("Was so on %s and has not been verified since.", since)
+		a.because = wasSo
 		if a.Fact.YesIs != Gap {
-			a.Reason = fmt.Sprintf("Was available on %s and has not been verified since.", since)
+			a.because = wasAvailable
 		}
 	case Conditional:
 		if a.Value = Unknown; a.Fact.YesIs == Gap {
 			a.Value = Yes
 		}
-		a.Reason = fmt.Sprintf("Held under a condition on %s and has not been verified since.", since)
+		a.because = wasConditional
 	default:
-		a.Reason = fmt.Sprintf("Re-check since %s.", since)
+		a.because = recheck
 	}
 }
 

@@ -205,8 +205,12 @@ type Catalogue struct {
 }
 
 // Facts returns the catalogue shipped with this version, parsed once.
-var Facts = sync.OnceValues(func() (*Catalogue, error) {
-	inputs, err := readEmbedded("facts/*.yaml", "prices.yaml")
+var Facts = sync.OnceValues(func() (*Catalogue, error) { return LoadFacts(embedded) })
+
+// LoadFacts reads the catalogue from a folder laid out as the shipped one, and as
+// the inputs of a bundle are: facts/*.yaml, with prices.yaml beside them.
+func LoadFacts(fsys fs.FS) (*Catalogue, error) {
+	inputs, err := readFiles(fsys, "facts/*.yaml", "prices.yaml")
 	if err != nil {
 		return nil, err
 	}
@@ -227,17 +231,17 @@ var Facts = sync.OnceValues(func() (*Catalogue, error) {
 	}
 	c.files = inputs
 	return c, nil
-})
+}
 
-func readEmbedded(patterns ...string) ([]InputFile, error) {
+func readFiles(fsys fs.FS, patterns ...string) ([]InputFile, error) {
 	var out []InputFile
 	for _, p := range patterns {
-		names, err := fs.Glob(embedded, p)
+		names, err := fs.Glob(fsys, p)
 		if err != nil {
 			return nil, err
 		}
 		for _, n := range names {
-			data, err := fs.ReadFile(embedded, n)
+			data, err := fs.ReadFile(fsys, n)
 			if err != nil {
 				return nil, err
 			}

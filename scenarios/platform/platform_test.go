@@ -70,9 +70,9 @@ func TestTimeline(t *testing.T) {
 	} {
 		a := c.At(tc.id, Query{AsOf: day(t, tc.asOf), Plan: tc.plan, Mode: tc.mode, Arrangements: tc.with, Exam: tc.exam})
 		if a.Value != tc.want {
-			t.Errorf("%s on %s (%s %s %v exam=%v): %s, want %s: %s", tc.id, tc.asOf, tc.plan, tc.mode, tc.with, tc.exam, a.Value, tc.want, a.Reason)
+			t.Errorf("%s on %s (%s %s %v exam=%v): %s, want %s: %s", tc.id, tc.asOf, tc.plan, tc.mode, tc.with, tc.exam, a.Value, tc.want, a.Reason())
 		}
-		if a.Reason == "" {
+		if a.Reason() == "" {
 			t.Errorf("%s on %s has no reason", tc.id, tc.asOf)
 		}
 	}
@@ -83,7 +83,7 @@ func TestAnswerMarks(t *testing.T) {
 	config := []string{"hipaa_ready", "hipaa_configuration"}
 	q := Query{AsOf: day(t, "2026-10-03"), Plan: "enterprise", Mode: "local", Arrangements: config}
 	a := c.At("baa-cowork-coverage", q)
-	if !a.InInterval || a.Record == nil || a.Record.From.String() != "2026-04-09" || !strings.Contains(a.Reason, "2026-10-02 and 2026-10-06") {
+	if !a.InInterval || a.Record == nil || a.Record.From.String() != "2026-04-09" || !strings.Contains(a.Reason(), "2026-10-02 and 2026-10-06") {
 		t.Errorf("inside the interval: %+v", a)
 	}
 	q.AsOf = day(t, "2026-10-06")
@@ -93,7 +93,7 @@ func TestAnswerMarks(t *testing.T) {
 		t.Errorf("days = %q, %v", v, ok)
 	}
 	a = c.At("team-all-or-nothing", Query{AsOf: day(t, "2026-12-06"), Plan: "team"})
-	if !a.Stale || a.Reason != "Re-check since 2026-10-06: the last known gap stands." {
+	if !a.Stale || a.Reason() != "Re-check since 2026-10-06: the last known gap stands." {
 		t.Errorf("%+v", a)
 	}
 	if a := c.At("team-all-or-nothing", Query{AsOf: day(t, "2026-12-05"), Plan: "team"}); a.Stale {
@@ -263,7 +263,7 @@ func TestOverlay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := with.At("cowork-region-control", q); a.Value != Yes || a.Customer == nil || !strings.Contains(a.Reason, "letter 17") {
+	if a := with.At("cowork-region-control", q); a.Value != Yes || a.Customer == nil || !strings.Contains(a.Reason(), "letter 17") {
 		t.Errorf("%+v", a)
 	}
 	if a := c.At("cowork-region-control", q); a.Value != No || a.Customer != nil {
@@ -374,4 +374,54 @@ func FuzzCost(f *testing.F) {
 			t.Errorf("Cost(%d, %d, %d, %d) = %d, want %d", in, out, read, write, got, want)
 		}
 	})
+}
+
+// A second list lies over the first: a model it names has its prices from their
+// first day on, under every name of either list; the others keep theirs.
+func TestPricesLaidOver(t *testing.T) {
+	base, err := Prices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := source.Parse("new.yaml", []byte(`
+prices:
+  - {model: claude-sonnet-4-6, aliases: [sonnet-new], from: 2026-06-01, input: 6000000, output: 30000000, cache_read: 600000, cache_write_5m: 7500000, cache_write_1h: 12000000, source: offer, read: quoted}
+fallback: {input: 5000000, output: 25000000, source: offer}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := ParsePrices(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := base.With(list)
+	cost := func(l *PriceList, model, day string) int64 {
+		d, err := time.Parse(time.DateOnly, day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, known := l.Cost(model, d, 1000, 100, 0, 0)
+		if !known {
+			t.Errorf("%s on %s has no price", model, day)
+		}
+		return n
+	}
+	for _, c := range []struct {
+		model, day string
+		want       int64
+	}{
+		{"claude-sonnet-4-6", "2026-05-31", 4500}, {"claude-sonnet-4-6", "2026-06-01", 9000}, {"claude-sonnet-4-6-20260218", "2026-07-01", 9000},
+		{"sonnet-4-6", "2026-07-01", 9000}, {"sonnet-new", "2026-07-01", 9000}, {"claude-opus-4-6", "2026-07-01", 7500},
+	} {
+		if got := cost(both, c.model, c.day); got != c.want {
+			t.Errorf("%s on %s costs %d, want %d", c.model, c.day, got, c.want)
+		}
+	}
+	if got := cost(base, "claude-sonnet-4-6", "2026-07-01"); got != 4500 {
+		t.Errorf("the list below changed: %d", got)
+	}
+	if len(both.Prices) != len(base.Prices)+1 || both.WebSearchPer1000 != base.WebSearchPer1000 {
+		t.Errorf("%d prices over %d", len(both.Prices), len(base.Prices))
+	}
 }

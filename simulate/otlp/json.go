@@ -22,9 +22,13 @@ var ErrJSON = errors.New("no usable OTLP JSON")
 //
 // It fails only when nothing of the line is usable. A request cut short keeps
 // the records before the cut; a record that is broken in itself is skipped. Both
-// are counted in into.Bad. The strings of the events do not depend on line.
+// are counted in into.Bad. The strings of the events do not depend on line, unless
+// into.Borrow is set.
 func DecodeJSON(line []byte, into *Batch) error {
-	s := string(line)
+	s := viewOf(line)
+	if !into.Borrow {
+		s = strings.Clone(s)
+	}
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
 	}
@@ -160,28 +164,29 @@ func (p *scanner) resourceLogs(b *Batch) {
 		b.note("resource block is not an object")
 		return
 	}
-	var res resource
+	res := &b.res
+	*res = resource{}
 	seen := false
 	var later []int
 	for first := p.open('{'); p.next(&first, '}'); {
 		switch p.key() {
 		case "resource":
 			seen = true
-			r := resourceRecord(b, &res)
+			r := resourceRecord(b, res)
 			p.attributesOf(&r)
-			r.done(&res)
+			r.done(res)
 		case "scopeLogs", "scope_logs", "instrumentationLibraryLogs", "instrumentation_library_logs":
 			if !seen {
 				later = append(later, p.i)
 				p.skip()
 				continue
 			}
-			p.scopes(b, &res)
+			p.scopes(b, res)
 		default:
 			p.skip()
 		}
 	}
-	p.revisit(later, func() { p.scopes(b, &res) })
+	p.revisit(later, func() { p.scopes(b, res) })
 	if res.fault != "" {
 		b.note(res.fault)
 	}
@@ -213,7 +218,8 @@ func (p *scanner) scopeLogs(b *Batch, res *resource) {
 		b.note("scope block is not an object")
 		return
 	}
-	own := *res
+	own := &b.own
+	*own = *res
 	seen := false
 	var later []int
 	records := func() {
@@ -221,14 +227,14 @@ func (p *scanner) scopeLogs(b *Batch, res *resource) {
 			return
 		}
 		for first := p.open('['); p.next(&first, ']'); {
-			p.record(b, &own)
+			p.record(b, own)
 		}
 	}
 	for first := p.open('{'); p.next(&first, '}'); {
 		switch p.key() {
 		case "scope", "instrumentationLibrary", "instrumentation_library":
 			seen = true
-			p.scope(&own)
+			p.scope(own)
 		case "logRecords", "log_records", "logs":
 			if !seen {
 				later = append(later, p.i)

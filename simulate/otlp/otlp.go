@@ -23,6 +23,13 @@ type Batch struct {
 	Dialect string // form of the last record that was no OTLP, one of Dialects
 	Other   int    // requests or parts of another signal (traces, metrics), which hold no logs
 
+	// Borrow lets the texts of events be views into the bytes they were decoded from
+	// wherever that saves a copy, and leaves out what only writing them again needs
+	// (Event.Extra of records). It is for a reader that keeps those bytes, perhaps in
+	// Text, for as long as the events; it must not change between two Resets.
+	Borrow bool
+	Text   []byte
+
 	// What decoding keeps so that one more record costs no allocation. None of it
 	// is overwritten while an event may refer to it.
 	scratch event.Scratch
@@ -35,11 +42,13 @@ type Batch struct {
 	}
 	minute struct {
 		n    int64
-		text string
+		text [17]byte
+		made bool
 	}
 	head      headRun
 	tail      tailRun
 	resources int
+	res, own  resource // the one being read, and with its scope
 
 	// While view is set, texts are views into the caller's bytes, and keep copies
 	// what stays: a text that a key had last time is not copied again.
@@ -78,9 +87,13 @@ type BadRecord struct {
 	Salvaged bool
 }
 
-// Reset empties the batch and keeps its memory for the next request.
+// Reset empties the batch and keeps its memory, and Text, for the next request.
 func (b *Batch) Reset() {
 	b.Events, b.Bad, b.Records, b.Other, b.Dialect = b.Events[:0], b.Bad[:0], 0, 0, ""
+	if b.Borrow { // what was kept are views into bytes that may be gone
+		b.head, b.tail = headRun{}, tailRun{}
+		b.paths.raw, b.paths.list = "", nil
+	}
 }
 
 func (b *Batch) note(reason string) { b.Bad = append(b.Bad, BadRecord{Index: -1, Reason: reason}) }
@@ -210,12 +223,14 @@ func (b *Batch) isStamp(text string, ns int64) bool {
 	if len(text) != len("2006-01-02T15:04:05.000Z") || ns < 0 {
 		return false
 	}
-	if m := ns / minute; m != b.minute.n || b.minute.text == "" {
-		b.minute.n, b.minute.text = m, stamp(ns)[:17]
+	if m := ns / minute; m != b.minute.n || !b.minute.made {
+		b.minute.n, b.minute.made = m, true
+		var all [32]byte
+		copy(b.minute.text[:], time.Unix(0, m*minute).UTC().AppendFormat(all[:0], "2006-01-02T15:04:05.000Z"))
 	}
 	ms := int(ns % minute / 1e6)
 	sec, ms := ms/1000, ms%1000
-	return text[:17] == b.minute.text &&
+	return text[:17] == string(b.minute.text[:]) &&
 		text[17] == byte('0'+sec/10) && text[18] == byte('0'+sec%10) && text[19] == '.' &&
 		text[20] == byte('0'+ms/100) && text[21] == byte('0'+ms/10%10) && text[22] == byte('0'+ms%10) && text[23] == 'Z'
 }

@@ -19,12 +19,12 @@ var ErrProto = errors.New("no usable OTLP protobuf")
 
 // DecodeProto decodes one ExportLogsServiceRequest (LogsData has the same form)
 // and appends to into, with the semantics of DecodeJSON. The strings of the
-// events do not depend on data.
+// events do not depend on data, unless into.Borrow is set.
 func DecodeProto(data []byte, into *Batch) error {
 	before := into.Records
-	into.view = true
+	into.view = !into.Borrow
 	defer func() { into.view = false }()
-	m := message{s: unsafe.String(unsafe.SliceData(data), len(data))} // a view: what stays is copied
+	m := message{s: viewOf(data)} // what stays is copied
 	for m.next() {
 		if m.field == 1 && m.wire == 2 {
 			protoResourceLogs(m.bytes, into)
@@ -38,6 +38,9 @@ func DecodeProto(data []byte, into *Batch) error {
 	}
 	return nil
 }
+
+// viewOf is data as a text, without a copy.
+func viewOf(data []byte) string { return unsafe.String(unsafe.SliceData(data), len(data)) }
 
 // message walks the fields of one protobuf message. A length that runs past the
 // end yields the part that is there, once, so that a cut request keeps its head.
@@ -123,23 +126,24 @@ func clean(s string) string {
 }
 
 func protoResourceLogs(s string, b *Batch) {
-	var res resource
+	res := &b.res
+	*res = resource{}
 	// The resource may stand behind its records, so it is looked for first.
 	for m := (message{s: s}); m.next(); {
 		if m.field == 1 && m.wire == 2 {
-			r := resourceRecord(b, &res)
+			r := resourceRecord(b, res)
 			for a := (message{s: m.bytes}); a.next(); {
 				if a.field == 1 && a.wire == 2 {
 					protoAttr(&r, a.bytes)
 				}
 			}
-			r.done(&res)
+			r.done(res)
 		}
 	}
 	m := message{s: s}
 	for m.next() {
 		if m.wire == 2 && (m.field == 2 || m.field == 1000) {
-			protoScopeLogs(m.bytes, b, &res)
+			protoScopeLogs(m.bytes, b, res)
 		}
 	}
 	if m.err != "" && !m.cut {
@@ -151,7 +155,8 @@ func protoResourceLogs(s string, b *Batch) {
 }
 
 func protoScopeLogs(s string, b *Batch, of *resource) {
-	res := *of
+	res := &b.own
+	*res = *of
 	for m := (message{s: s}); m.next(); {
 		if m.field == 1 && m.wire == 2 {
 			for a := (message{s: m.bytes}); a.next(); {
@@ -170,7 +175,7 @@ func protoScopeLogs(s string, b *Batch, of *resource) {
 	m := message{s: s}
 	for m.next() {
 		if m.field == 2 && m.wire == 2 {
-			protoRecord(m.bytes, m.cut, b, &res)
+			protoRecord(m.bytes, m.cut, b, res)
 		}
 	}
 	if m.err != "" && !m.cut {

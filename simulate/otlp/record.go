@@ -645,6 +645,9 @@ func (r *record) keep(name string, v *value, reason string) {
 }
 
 func (r *record) extra(name string, v *value) {
+	if r.own && r.b.Borrow {
+		return
+	}
 	x := r.ev.Extra
 	for i := range x {
 		if x[i].Key != name {

@@ -8,27 +8,50 @@
 // comes and counted. The window is measured from the middle one of the times
 // that arrived last, so that one machine whose clock is ahead does not close it
 // for all others. A record that was seen before is dropped and counted.
+//
+// Events wait in slots of some seconds, which are put in order when they are
+// handed on: an event costs the same however far it arrived out of order.
 package replay
 
 import (
+	"cmp"
 	"container/heap"
 	"hash/maphash"
+	"math/bits"
 	"slices"
+	"sort"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/simulate/otlp"
 )
 
 // DefaultWindow is how far records may arrive out of order. Processes flush
 // every five seconds and a collector retries for minutes; ten cover both.
 const DefaultWindow = 10 * time.Minute
 
-// remembered is how many records each of two generations of the duplicate
-// filter holds: a repeat is recognised while fewer than this many other records
-// lie between.
-const remembered = 1 << 18
+const (
+	// remembered is how many records that were handed on are known again when they
+	// arrive once more behind the window.
+	remembered = 1 << 19
+	// slotBits: a slot is 2^34 ns, some 17 seconds. Fewer events in a slot are put
+	// in order faster, fewer slots are found faster.
+	slotBits = 34
+	// recentTimes is how many arrivals tell the time: fewer than half of them may
+	// come from clocks that are ahead.
+	recentTimes = 65
+	// atATime is how many events go to the observers.
+	atATime = 256
+	// manyBatches are out when events from clocks far ahead may be what holds them;
+	// such events are then copied.
+	manyBatches = 32
+	maxFree     = 256 // batches kept to be used again
+)
 
 // Observer takes events in order of time. Strings of an event may be views; an
 // observer that keeps one clones it.
@@ -52,8 +75,12 @@ type Options struct {
 	// means open. AsOf, when given, is the first instant after the as-of day:
 	// over a capture later events are counted and left out.
 	From, Until, AsOf time.Time
-	Window            time.Duration // 0: DefaultWindow
-	Prices            Pricer        // recomputes a missing cost, marked as such
+	Window            time.Duration  // 0: DefaultWindow
+	Prices            Pricer         // recomputes a missing cost, marked as such
+	Directory         *org.Directory // finds the members of events that were not prepared
+	// SideBySide lets engines run beside observers, for whoever has a processor to
+	// spare. Each still sees every event in order. They must share nothing.
+	SideBySide bool
 }
 
 // Counts is what became of the records. Events is what the observers saw.
@@ -72,19 +99,161 @@ type Counts struct {
 	Last  time.Time `json:"last"`
 }
 
+// Prepare makes what fills Event.Ready. Each worker of a reader makes one for
+// itself; the directory may be nil. What else is given, such as a look at the
+// texts, is called for each event too.
+func Prepare(dir *org.Directory, also ...func(*event.Event)) func() func(*event.Event) {
+	return func() func(*event.Event) {
+		p := preparer{dir: dir, also: also, member: -1}
+		return p.prepare
+	}
+}
+
+// preparer remembers the last record, as the records of a batch mostly have the
+// same member, session and prompt.
+type preparer struct {
+	also                      []func(*event.Event)
+	dir                       *org.Directory
+	account, email, accountID string
+	member                    int32
+	identity                  event.Identity
+	session, prompt           string
+	sessionKey, promptKey     uint64
+}
+
+func (p *preparer) prepare(e *event.Event) {
+	if e.Account != p.account || e.Email != p.email || e.AccountID != p.accountID {
+		e.Roster = nil
+		p.account, p.email, p.accountID = e.Account, e.Email, e.AccountID
+		p.member, p.identity = e.Who(p.dir)
+	}
+	if p.dir != nil {
+		e.Roster, e.Member, e.Identity = p.dir, p.member, p.identity
+	}
+	if e.Session != p.session || p.sessionKey == 0 {
+		p.session, p.sessionKey = e.Session, event.Key(e.Session)
+	}
+	if e.Prompt != p.prompt || p.promptKey == 0 {
+		p.prompt, p.promptKey = e.Prompt, event.Key(e.Prompt)
+	}
+	e.SessionKey, e.PromptKey = p.sessionKey, p.promptKey
+	for _, f := range p.also {
+		f(e)
+	}
+}
+
 // Replay is one pass. It is not safe for concurrent use.
 type Replay struct {
-	o         Options
+	o        Options
+	groups   []*group
+	counts   Counts
+	prepare  func(*event.Event)
+	slots    map[int64]*slot
+	order    slotOrder // numbers of the slots that wait
+	last     *slot     // the one used last
+	freeSlot []*slot
+	ready    *handful // in order, for the observers
+	hands    sync.Pool
+	arrival  int64
+	recent   [recentTimes]int64 // times of the last records received
+	clock    int64              // the middle one of them, as of the last look
+	done     int64              // slots up to this number were handed on
+	any      bool               // done holds
+	seed     maphash.Seed
+	memory   memory
+	batches  batches
+}
+
+// held is an event on its way.
+type held struct {
+	time, arrival int64
+	key           uint64
+	e             *event.Event
+	of            *batch // whose event it is
+}
+
+// batch is the memory of events that arrived together; it is used again when the
+// last observer has seen the last of them.
+type batch struct {
+	events []event.Event
+	text   []byte // what texts of the events may be views of
+	left   atomic.Int32
+}
+
+// poison is set by tests, which then see who reads memory that was given back.
+var poison bool
+
+type batches struct {
+	sync.Mutex
+	free []*batch
+	out  int
+}
+
+// take gives a batch of no events; many says that many are out.
+func (b *batches) take() (x *batch, many bool) {
+	b.Lock()
+	defer b.Unlock()
+	b.out++
+	n := len(b.free)
+	if n == 0 {
+		return new(batch), b.out > manyBatches
+	}
+	x = b.free[n-1]
+	b.free = b.free[:n-1]
+	return x, b.out > manyBatches
+}
+
+// drop lets go of n events of a batch.
+func (b *batches) drop(x *batch, n int32) {
+	if x == nil || x.left.Add(-n) > 0 {
+		return
+	}
+	b.Lock()
+	defer b.Unlock()
+	b.out--
+	if poison {
+		for i := range x.text {
+			x.text[i] = 0xff
+		}
+		clear(x.events)
+	}
+	x.events, x.text = x.events[:0], x.text[:0]
+	if len(b.free) < maxFree && cap(x.text) <= 4<<20 {
+		b.free = append(b.free, x)
+	}
+}
+
+type slot struct {
+	n      int64
+	events []held
+}
+
+// slotOrder is a heap of slot numbers.
+type slotOrder []int64
+
+func (q slotOrder) Len() int           { return len(q) }
+func (q slotOrder) Less(i, j int) bool { return q[i] < q[j] }
+func (q slotOrder) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *slotOrder) Push(x any)        { *q = append(*q, x.(int64)) }
+func (q *slotOrder) Pop() any {
+	old := *q
+	x := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return x
+}
+
+// group is observers that run one after the other, in a goroutine of their own
+// when there are several groups.
+type group struct {
 	observers []Observer
-	counts    Counts
-	held      queue
-	free      []*held
-	arrival   int64
-	recent    [recentTimes]int64 // times of the last records received
-	clock     int64              // the middle one of them, as of the last look
-	released  int64              // time of the last event handed on in order
-	seed      maphash.Seed
-	seen, old map[uint64]struct{}
+	work      chan *handful
+	done      chan struct{}
+}
+
+// handful is events on their way to the groups; the last one gives it back.
+type handful struct {
+	events []held
+	left   atomic.Int32
 }
 
 // New starts a pass over the observers, which are called in the order given.
@@ -92,35 +261,219 @@ func New(o Options, observers ...Observer) *Replay {
 	if o.Window <= 0 {
 		o.Window = DefaultWindow
 	}
-	return &Replay{o: o, observers: observers, seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
+	r := &Replay{o: o, seed: maphash.MakeSeed(), slots: map[int64]*slot{}, prepare: Prepare(o.Directory)()}
+	r.hands.New = func() any { return &handful{events: make([]held, 0, atATime)} }
+	all := &group{observers: observers}
+	if r.groups = []*group{all}; !o.SideBySide {
+		return r
+	}
+	engines, rest := &group{}, &group{}
+	for _, x := range observers {
+		g := rest
+		if _, ok := x.(Engine); ok {
+			g = engines
+		}
+		g.observers = append(g.observers, x)
+	}
+	if len(engines.observers) == 0 || len(rest.observers) == 0 {
+		return r
+	}
+	r.groups = []*group{engines, rest}
+	for _, g := range r.groups {
+		g.work, g.done = make(chan *handful, 4), make(chan struct{})
+		go func() {
+			defer close(g.done)
+			for h := range g.work {
+				r.pass(g, h)
+			}
+		}()
+	}
+	return r
+}
+
+// pass hands events to the observers of a group and lets go of them.
+func (r *Replay) pass(g *group, h *handful) {
+	hs := h.events
+	var of *batch
+	n := int32(0)
+	for i := range hs {
+		for _, o := range g.observers {
+			o.Observe(hs[i].e)
+		}
+		if hs[i].of != of {
+			r.batches.drop(of, n)
+			of, n = hs[i].of, 0
+		}
+		n++
+	}
+	r.batches.drop(of, n)
+	if h.left.Add(-1) == 0 {
+		clear(h.events)
+		h.events = h.events[:0]
+		r.hands.Put(h)
+	}
 }
 
 // Add takes the next records as they arrived. The slice may be reused
-// afterwards, the strings of its events may not.
-func (r *Replay) Add(batch []event.Event) {
-	for i := range batch {
-		r.add(&batch[i])
+// afterwards, the strings of its events may not. Observers may be called later.
+func (r *Replay) Add(events []event.Event) {
+	b, many := r.batches.take()
+	b.events = append(b.events, events...)
+	r.accept(b, many)
+}
+
+// Take is Add without a copy: events and their text are kept, and other memory
+// put in their place. It does not fail; readers want a function that could.
+func (r *Replay) Take(x *otlp.Batch) error {
+	b, many := r.batches.take()
+	b.events, x.Events = x.Events, b.events
+	b.text, x.Text = x.Text, b.text
+	r.accept(b, many)
+	return nil
+}
+
+func (r *Replay) accept(b *batch, many bool) {
+	// One for each event and group, and one for this call.
+	groups := int32(len(r.groups))
+	b.left.Store(int32(len(b.events))*groups + 1)
+	for i := range b.events {
+		e, of := &b.events[i], b
+		// A clock far ahead must not hold the batch of its neighbours.
+		if many && e.Has&event.FTime != 0 && e.Time > r.clock+2*int64(r.o.Window) {
+			e, of = e.Clone(), nil
+			r.batches.drop(b, groups)
+		}
+		if !r.add(e, of) {
+			r.batches.drop(of, groups)
+		}
+	}
+	r.batches.drop(b, 1)
+}
+
+// add reports false for an event that goes nowhere.
+func (r *Replay) add(e *event.Event, of *batch) bool {
+	r.counts.Received++
+	if e.Has&event.FTime == 0 || e.Time <= 0 {
+		r.counts.NoTime++
+		return false
+	}
+	if e.SessionKey == 0 || r.o.Directory != nil && e.Roster != r.o.Directory {
+		r.prepare(e)
+	}
+	h := held{time: e.Time, arrival: r.arrival, key: r.identity(e), e: e, of: of}
+	n := e.Time >> slotBits
+	if r.any && n <= r.done {
+		return r.late(h)
+	}
+	s := r.last
+	if s == nil || s.n != n {
+		if s = r.slots[n]; s == nil {
+			if k := len(r.freeSlot); k > 0 {
+				s, r.freeSlot = r.freeSlot[k-1], r.freeSlot[:k-1]
+			} else {
+				s = new(slot)
+			}
+			s.n = n
+			r.slots[n] = s
+			heap.Push(&r.order, n)
+		}
+		r.last = s
+	}
+	s.events = append(s.events, h)
+	r.recent[r.arrival%recentTimes] = e.Time
+	r.arrival++
+	if r.arrival < recentTimes || r.arrival%128 == 0 { // often enough, and never a cost
+		times := r.recent
+		known := times[:min(r.arrival, recentTimes)]
+		slices.Sort(known)
+		r.clock = max(r.clock, known[len(known)/2])
+		for len(r.order) > 0 && (r.order[0]+1)<<slotBits <= r.clock-int64(r.o.Window) {
+			r.release()
+		}
+	}
+	return true
+}
+
+// release hands on the first slot that waits, in order.
+func (r *Replay) release() {
+	n := heap.Pop(&r.order).(int64)
+	s := r.slots[n]
+	delete(r.slots, n)
+	if r.last == s {
+		r.last = nil
+	}
+	r.done, r.any = n, true
+	slices.SortFunc(s.events, before)
+	groups := int32(len(r.groups))
+	for i := range s.events {
+		h := &s.events[i]
+		if repeated(s.events, i) {
+			r.counts.Duplicates++
+			r.batches.drop(h.of, groups)
+			continue
+		}
+		r.memory.add(n, h.key)
+		if !r.hand(*h) {
+			r.batches.drop(h.of, groups)
+		}
+	}
+	clear(s.events)
+	s.events = s.events[:0]
+	if len(r.freeSlot) < 1024 && cap(s.events) <= 1024 {
+		r.freeSlot = append(r.freeSlot, s)
 	}
 }
 
-func (r *Replay) add(e *event.Event) {
-	c := &r.counts
-	c.Received++
-	if e.Has&event.FTime == 0 || e.Time <= 0 {
-		c.NoTime++
-		return
+// before orders events by time. Ties go by session and sequence number, so that
+// the order does not hang on arrival; what still ties keeps its arrival order.
+func before(x, y held) int {
+	if x.time != y.time {
+		return cmp.Compare(x.time, y.time)
 	}
-	if r.repeated(e) {
-		c.Duplicates++
-		return
+	a, b := x.e, y.e
+	if a.Session != b.Session {
+		return strings.Compare(a.Session, b.Session)
 	}
+	if a.Sequence != b.Sequence {
+		return cmp.Compare(a.Sequence, b.Sequence)
+	}
+	// Old releases send no numbers; their records still need an order that does not
+	// hang on arrival. By name a decision stands before its result.
+	if a.Name != b.Name {
+		return strings.Compare(a.Name, b.Name)
+	}
+	return cmp.Or(strings.Compare(a.ToolUse+a.Request, b.ToolUse+b.Request), cmp.Compare(x.key, y.key), cmp.Compare(x.arrival, y.arrival))
+}
+
+// repeated reports that one of the events before i is the same record. Equal
+// records stand side by side, for nothing but the arrival tells them apart.
+func repeated(hs []held, i int) bool {
+	return i > 0 && hs[i-1].key == hs[i].key && hs[i-1].time == hs[i].time
+}
+
+// late hands on what arrived behind the window, unless it was seen before.
+func (r *Replay) late(h held) bool {
+	if !r.memory.late(h.e.Time>>slotBits, h.key) {
+		r.counts.Duplicates++
+		return false
+	}
+	if !r.hand(h) {
+		return false
+	}
+	r.counts.Late++
+	return true
+}
+
+// hand passes an event on to the observers, if it lies in the bounds.
+func (r *Replay) hand(h held) bool {
+	e, c := h.e, &r.counts
 	switch t := e.When(); {
 	case !r.o.AsOf.IsZero() && !t.Before(r.o.AsOf):
 		c.AfterAsOf++
-		return
+		return false
 	case t.Before(r.o.From) || !r.o.Until.IsZero() && !t.Before(r.o.Until):
 		c.OutsidePeriod++
-		return
+		return false
 	}
 	if e.Kind == event.APIRequest && e.CostFrom == event.CostMissing && r.o.Prices != nil && e.Present(event.FModel|event.FInputTokens|event.FOutputTokens) {
 		if micros, ok := r.o.Prices.Cost(e.Model, e.When(), e.InputTokens, e.OutputTokens, e.CacheRead, e.CacheWrite); ok {
@@ -128,46 +481,6 @@ func (r *Replay) add(e *event.Event) {
 			c.Recomputed++
 		}
 	}
-	if e.Time < r.released {
-		c.Late++
-		r.hand(e)
-		return
-	}
-	var h *held
-	if n := len(r.free); n > 0 {
-		h, r.free = r.free[n-1], r.free[:n-1]
-	} else {
-		h = new(held)
-	}
-	h.e, h.arrival = *e, r.arrival
-	heap.Push(&r.held, h)
-	r.recent[r.arrival%recentTimes] = e.Time
-	r.arrival++
-	if r.arrival < recentTimes || r.arrival%32 == 0 { // often enough, and never a cost
-		times := r.recent
-		known := times[:min(r.arrival, recentTimes)]
-		slices.Sort(known)
-		r.clock = max(r.clock, known[len(known)/2])
-	}
-	for len(r.held) > 0 && r.held[0].e.Time < r.clock-int64(r.o.Window) {
-		r.release()
-	}
-}
-
-// recentTimes is how many arrivals tell the time: fewer than half of them may
-// come from clocks that are ahead.
-const recentTimes = 65
-
-func (r *Replay) release() {
-	h := heap.Pop(&r.held).(*held)
-	r.released = h.e.Time
-	r.hand(&h.e)
-	h.e = event.Event{} // lets go of its strings
-	r.free = append(r.free, h)
-}
-
-func (r *Replay) hand(e *event.Event) {
-	c := &r.counts
 	c.Events++
 	if t := e.When(); c.First.IsZero() || t.Before(c.First) {
 		c.First = t
@@ -175,54 +488,102 @@ func (r *Replay) hand(e *event.Event) {
 	if t := e.When(); t.After(c.Last) {
 		c.Last = t
 	}
-	for _, o := range r.observers {
-		o.Observe(e)
+	if r.ready == nil {
+		r.ready = r.hands.Get().(*handful)
+	}
+	if r.ready.events = append(r.ready.events, h); len(r.ready.events) == atATime {
+		r.flush()
+	}
+	return true
+}
+
+// flush gives the events that are ready to the observers.
+func (r *Replay) flush() {
+	h := r.ready
+	if h == nil {
+		return
+	}
+	r.ready = nil
+	h.left.Store(int32(len(r.groups)))
+	for _, g := range r.groups {
+		if g.work == nil {
+			r.pass(g, h)
+		} else {
+			g.work <- h
+		}
 	}
 }
 
-// repeated reports that a record with the same identity was received before. A
-// record is named by its session, sequence number and time, as a resumed session
-// counts from 0 again; without a sequence number by everything that tells two
-// records of one session apart.
-func (r *Replay) repeated(e *event.Event) bool {
-	var h maphash.Hash
-	h.SetSeed(r.seed)
-	text := func(s string) { h.WriteString(s); h.WriteByte(0) }
-	number := func(n int64) { maphash.WriteComparable(&h, n) }
-	number(int64(e.Product))
-	text(e.Session)
-	text(e.Name)
-	number(e.Time)
-	if e.Has&event.FSequence != 0 {
-		number(e.Sequence)
-	} else {
-		text(e.Prompt)
-		text(e.ToolUse)
-		text(e.Request)
-		text(e.Tool)
-		text(e.Decision)
-		text(e.Parameters)
-		text(e.Input)
-		number(e.InputTokens)
-		number(e.OutputTokens)
-		number(e.CostMicros)
-		number(e.Duration)
+// identity names a record: by its session, sequence number and time, as a
+// resumed session counts from 0 again; without a sequence number by everything
+// that tells two records of one session apart.
+func (r *Replay) identity(e *event.Event) uint64 {
+	k := mix(e.OfSession(), uint64(e.Time)^uint64(e.Product)<<56^uint64(e.Kind)<<48)
+	if e.Kind == event.Other {
+		k = mix(k, event.Key(e.Name))
 	}
 	if e.Session == "" {
-		text(e.Account + e.Email + e.UserID)
+		k = mix(k, event.Key(e.Account)^3*event.Key(e.Email)^5*event.Key(e.UserID))
 	}
-	k := h.Sum64()
-	if _, ok := r.seen[k]; ok {
-		return true
+	if e.Has&event.FSequence != 0 {
+		return mix(k, uint64(e.Sequence))
 	}
-	if _, ok := r.old[k]; ok {
-		return true
+	var h maphash.Hash
+	h.SetSeed(r.seed)
+	for _, s := range [...]string{e.Prompt, e.ToolUse, e.Request, e.Tool, e.Decision, e.Parameters, e.Input} {
+		h.WriteString(s)
+		h.WriteByte(0)
 	}
-	if len(r.seen) >= remembered {
-		r.old, r.seen = r.seen, make(map[uint64]struct{}, remembered)
+	for _, n := range [...]int64{e.InputTokens, e.OutputTokens, e.CostMicros, e.Duration} {
+		maphash.WriteComparable(&h, n)
 	}
-	r.seen[k] = struct{}{}
-	return false
+	return mix(k, h.Sum64())
+}
+
+// mix joins two keys into one that hangs on every bit of both.
+func mix(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15, b^0xd1b54a32d192ed03)
+	return hi ^ lo
+}
+
+// memory knows the records handed on last, in the order of their slots, so that a
+// batch sent twice is known also when the second one comes behind the window.
+type memory struct {
+	ring  []past
+	n     int                 // records ever added
+	extra map[uint64]struct{} // records that came late
+}
+
+type past struct {
+	slot int64
+	key  uint64
+}
+
+func (m *memory) add(slot int64, key uint64) {
+	if len(m.ring) < remembered {
+		m.ring = append(m.ring, past{slot, key})
+	} else {
+		m.ring[m.n%remembered] = past{slot, key}
+	}
+	m.n++
+}
+
+// late reports whether the record is new, and remembers it.
+func (m *memory) late(slot int64, key uint64) bool {
+	if _, ok := m.extra[key]; ok {
+		return false
+	}
+	at := func(i int) past { return m.ring[(m.n-len(m.ring)+i)%remembered] }
+	for i := sort.Search(len(m.ring), func(i int) bool { return at(i).slot >= slot }); i < len(m.ring) && at(i).slot == slot; i++ {
+		if at(i).key == key {
+			return false
+		}
+	}
+	if m.extra == nil || len(m.extra) >= remembered/4 {
+		m.extra = map[uint64]struct{}{}
+	}
+	m.extra[key] = struct{}{}
+	return true
 }
 
 // Counts so far.
@@ -232,8 +593,15 @@ func (r *Replay) Counts() Counts { return r.counts }
 // the end of the period, or at the last event when the period is open. Findings
 // come in the order of time, engine and id.
 func (r *Replay) Close() (Counts, []rules.Finding) {
-	for len(r.held) > 0 {
+	for len(r.order) > 0 {
 		r.release()
+	}
+	r.flush()
+	for _, g := range r.groups {
+		if g.work != nil {
+			close(g.work)
+			<-g.done
+		}
 	}
 	end := r.o.Until
 	if end.IsZero() {
@@ -243,9 +611,11 @@ func (r *Replay) Close() (Counts, []rules.Finding) {
 		end = r.o.AsOf
 	}
 	var out []rules.Finding
-	for _, o := range r.observers {
-		if g, ok := o.(Engine); ok {
-			out = append(out, g.Close(end)...)
+	for _, g := range r.groups {
+		for _, o := range g.observers {
+			if e, ok := o.(Engine); ok {
+				out = append(out, e.Close(end)...)
+			}
 		}
 	}
 	slices.SortStableFunc(out, func(a, b rules.Finding) int {
@@ -255,46 +625,4 @@ func (r *Replay) Close() (Counts, []rules.Finding) {
 		return strings.Compare(a.Engine, b.Engine)
 	})
 	return r.counts, out
-}
-
-type held struct {
-	e       event.Event
-	arrival int64
-}
-
-// queue orders events by time. Ties go by session and sequence number, so that
-// the order does not hang on arrival; what still ties keeps its arrival order.
-type queue []*held
-
-func (q queue) Len() int { return len(q) }
-func (q queue) Less(i, j int) bool {
-	a, b := &q[i].e, &q[j].e
-	if a.Time != b.Time {
-		return a.Time < b.Time
-	}
-	if a.Session != b.Session {
-		return a.Session < b.Session
-	}
-	if a.Sequence != b.Sequence {
-		return a.Sequence < b.Sequence
-	}
-	// Old releases send no numbers; their records still need an order that does not
-	// hang on arrival. By name a decision stands before its result.
-	if a.Name != b.Name {
-		return a.Name < b.Name
-	}
-	if a.ToolUse+a.Request != b.ToolUse+b.Request {
-		return a.ToolUse+a.Request < b.ToolUse+b.Request
-	}
-	return q[i].arrival < q[j].arrival
-}
-func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(x any)   { *q = append(*q, x.(*held)) }
-func (q *queue) Pop() any {
-	old := *q
-	n := len(old)
-	x := old[n-1]
-	old[n-1] = nil
-	*q = old[:n-1]
-	return x
 }

@@ -1,9 +1,16 @@
 package stream
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
+	"slices"
 	"sync"
 
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/simulate/otlp"
 )
 
@@ -13,8 +20,12 @@ import (
 // but the time it takes.
 
 // blockBytes is how much a worker takes at once: enough that handing over costs
-// nothing, little enough that memory stays flat.
-const blockBytes = 128 << 10
+// nothing, little enough that memory stays flat. A byte of a packed frame counts
+// as several, as it will be.
+const (
+	blockBytes = 128 << 10
+	unpacked   = 12
+)
 
 // kind is how a unit is read.
 type kind uint8
@@ -24,53 +35,165 @@ const (
 	kindProto
 	kindFlat // JSON documents of other tools
 	kindCSV
+	kindPacked // a zstd frame of either OTLP form
+	kindBlock  // a zstd frame of many whole requests, lines or frames, as our writer makes them
 )
 
 // unit is one request.
 type unit struct {
-	from, to int // in block.data
+	from, to int // in block.batch.Text, or in block.packed
 	kind     kind
 	reason   string // counted when it is unusable; "" when its loss is counted already
-	batch    otlp.Batch
 	err      error
+
+	// What it gave, in block.batch.
+	events, bad [2]int
+	dialect     string
+	other       int
 }
 
 // block is some units of one input on their way.
 type block struct {
-	input int
-	data  []byte
-	units []*unit // by pointer: a batch that was used must not be copied when the block grows
-	n     int     // units in use; the others keep their memory
-	done  chan struct{}
+	input  int
+	packed []byte
+	weight int
+	units  []unit
+	batch  otlp.Batch // of all its units, with their text
+	done   chan struct{}
+}
+
+func (b *block) clear() {
+	b.batch.Text, b.packed, b.units, b.weight = b.batch.Text[:0], b.packed[:0], b.units[:0], 0
 }
 
 func (b *block) add(data []byte, k kind, reason string) {
-	if b.n == len(b.units) {
-		b.units = append(b.units, new(unit))
+	to := &b.batch.Text
+	b.weight += len(data)
+	if k >= kindPacked {
+		to = &b.packed
+		b.weight += len(data) * (unpacked - 1)
 	}
-	u := b.units[b.n]
-	b.n++
-	u.from, u.kind, u.reason, u.err = len(b.data), k, reason, nil
-	b.data = append(b.data, data...)
-	u.to = len(b.data)
+	from := len(*to)
+	*to = append(*to, data...)
+	b.units = append(b.units, unit{from: from, to: len(*to), kind: k, reason: reason})
 }
 
-func (b *block) decode() {
-	for i := range b.units[:b.n] {
-		u := b.units[i]
-		u.batch.Reset()
-		data := b.data[u.from:u.to]
-		switch u.kind {
-		case kindProto:
-			u.err = otlp.DecodeProto(data, &u.batch)
-		case kindFlat:
-			u.err = otlp.DecodeFlat(data, &u.batch)
-		case kindCSV:
-			u.err = otlp.DecodeCSV(data, &u.batch)
-		default:
-			u.err = otlp.DecodeJSON(data, &u.batch)
+// worker decodes blocks.
+type worker struct {
+	prepare func(*event.Event)
+	max     int           // bytes a frame may unpack to
+	ratio   int64         // and how many times its size, beyond a megabyte
+	frame   *zstd.Decoder // made when one is met
+}
+
+func (w *worker) close() {
+	if w.frame != nil {
+		w.frame.Close()
+	}
+}
+
+func (w *worker) decode(b *block) {
+	x := &b.batch
+	x.Reset()
+	w.open(b)
+	for i := range b.units {
+		u := &b.units[i]
+		u.events[0], u.bad[0], x.Dialect, x.Other = len(x.Events), len(x.Bad), "", 0
+		if u.err = w.unit(u, b, x); u.err != nil {
+			x.Events, x.Bad = x.Events[:u.events[0]], x.Bad[:u.bad[0]]
+		}
+		u.events[1], u.bad[1], u.dialect, u.other = len(x.Events), len(x.Bad), x.Dialect, x.Other
+	}
+	if w.prepare != nil {
+		for i := range x.Events {
+			w.prepare(&x.Events[i])
 		}
 	}
+}
+
+// open unpacks what is packed and puts the requests of a block in its place.
+func (w *worker) open(b *block) {
+	for i := 0; i < len(b.units); i++ {
+		u := b.units[i]
+		if u.kind < kindPacked {
+			continue
+		}
+		from := len(b.batch.Text)
+		text, err := w.unpack(b.packed[u.from:u.to], b.batch.Text)
+		if err != nil {
+			b.units[i].err = err
+			if errors.Is(err, errExpansion) || errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
+				b.units[i].reason = LostExpansion
+			}
+			continue
+		}
+		b.batch.Text = text
+		part := text[from:]
+		if u.kind == kindPacked {
+			b.units[i].from, b.units[i].to, b.units[i].kind = from, len(text), kindProto
+			if looksJSON(part) {
+				b.units[i].kind = kindJSON
+			}
+			continue
+		}
+		b.units = slices.Replace(b.units, i, i+1, requests(part, from)...)
+		i-- // they are looked at once more, and passed by
+	}
+}
+
+// requests splits the text of a block, which stands at from.
+func requests(text []byte, from int) (units []unit) {
+	lines := looksJSON(text)
+	for len(text) > 0 {
+		u := unit{from: from, kind: kindJSON, reason: LostLine}
+		n := len(text)
+		switch {
+		case lines:
+			if i := bytes.IndexByte(text, '\n'); i >= 0 {
+				n = i + 1
+			}
+		case len(text) < 4:
+			u.reason = LostTail
+		default:
+			u.from, u.kind, u.reason = from+4, kindProto, LostFrame
+			n = min(n, 4+int(binary.BigEndian.Uint32(text)))
+		}
+		u.to = from + n
+		units, text, from = append(units, u), text[n:], from+n
+	}
+	return units
+}
+
+// unpack appends what a frame holds to text. Where that has to grow, views into
+// the old one keep it alive.
+func (w *worker) unpack(frame, text []byte) ([]byte, error) {
+	if w.frame == nil {
+		var err error
+		if w.frame, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(w.max))); err != nil {
+			return nil, err
+		}
+	}
+	out, err := w.frame.DecodeAll(frame, text)
+	if n := int64(len(out) - len(text)); err == nil && n > 1<<20 && n/w.ratio > int64(len(frame)) {
+		err = errExpansion
+	}
+	return out, err
+}
+
+func (w *worker) unit(u *unit, b *block, x *otlp.Batch) error {
+	if u.err != nil { // could not be unpacked
+		return u.err
+	}
+	data := x.Text[u.from:u.to]
+	switch u.kind {
+	case kindProto:
+		return otlp.DecodeProto(data, x)
+	case kindFlat:
+		return otlp.DecodeFlat(data, x)
+	case kindCSV:
+		return otlp.DecodeCSV(data, x)
+	}
+	return otlp.DecodeJSON(data, x)
 }
 
 // pipeline carries blocks from the reader over the workers to the deliverer.
@@ -81,16 +204,24 @@ type pipeline struct {
 	free  chan *block
 	cur   *block
 	input int
+
+	borrow bool
 }
 
-func newPipeline(ctx context.Context, workers int, wg *sync.WaitGroup) *pipeline {
-	p := &pipeline{ctx: ctx, jobs: make(chan *block, workers), order: make(chan *block, 2*workers), free: make(chan *block, 3*workers+2)}
-	for range workers {
+func newPipeline(ctx context.Context, o *Options, wg *sync.WaitGroup) *pipeline {
+	n := o.Workers
+	p := &pipeline{ctx: ctx, borrow: o.Borrow, jobs: make(chan *block, n), order: make(chan *block, 2*n), free: make(chan *block, 3*n+2)}
+	for range n {
 		wg.Add(1)
+		w := &worker{max: o.MaxLine, ratio: o.MaxRatio}
+		if o.Prepare != nil {
+			w.prepare = o.Prepare()
+		}
 		go func() {
 			defer wg.Done()
+			defer w.close()
 			for b := range p.jobs {
-				b.decode()
+				w.decode(b)
 				b.done <- struct{}{}
 			}
 		}()
@@ -103,14 +234,15 @@ func (p *pipeline) put(data []byte, k kind, reason string) error {
 	if p.cur == nil {
 		select {
 		case p.cur = <-p.free:
-			p.cur.data, p.cur.n = p.cur.data[:0], 0
+			p.cur.clear()
 		default:
 			p.cur = &block{done: make(chan struct{}, 1)}
+			p.cur.batch.Borrow = p.borrow
 		}
 		p.cur.input = p.input
 	}
 	p.cur.add(data, k, reason)
-	if len(p.cur.data) < blockBytes {
+	if p.cur.weight < blockBytes {
 		return nil
 	}
 	return p.flush()
@@ -140,7 +272,7 @@ func (p *pipeline) flush() error {
 // recycle takes back a delivered block. One that grew far beyond its size is let
 // go, so that a single huge line does not stay in memory.
 func (p *pipeline) recycle(b *block) {
-	if cap(b.data) > 16*blockBytes {
+	if cap(b.batch.Text) > 16*blockBytes || cap(b.batch.Events) > 16*blockBytes/1024 {
 		return
 	}
 	select {

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -48,6 +49,13 @@ type Options struct {
 	MaxLine     int       // bytes of one line, frame or pretty-printed document; 64 MiB
 	MaxExpanded int64     // bytes one input may unpack to; 1 TiB
 	MaxRatio    int64     // bytes unpacked per byte read, once 64 MiB are unpacked; 2000
+
+	// Borrow is otlp.Batch.Borrow: events are then valid only until their batch's
+	// memory is used again.
+	Borrow bool
+	// Prepare is called once for each worker; what it gives is called for each event
+	// that the worker decoded.
+	Prepare func() func(*event.Event)
 }
 
 func (o *Options) defaults() {
@@ -215,19 +223,48 @@ func (s *Source) Report() []Input { return append([]Input(nil), s.report...) }
 //
 // Each may be called again, which reads the files again, but not standard input.
 func (s *Source) Each(ctx context.Context, fn func(b *otlp.Batch) error) error {
+	return s.blocks(ctx, func(b *block) error {
+		for i := range b.units {
+			u := &b.units[i]
+			one := otlp.Batch{Events: b.batch.Events[u.events[0]:u.events[1]:u.events[1]], Bad: b.batch.Bad[u.bad[0]:u.bad[1]:u.bad[1]],
+				Dialect: u.dialect, Other: u.other}
+			one.Records = len(one.Events)
+			if len(one.Events) == 0 && len(one.Bad) == 0 {
+				continue
+			}
+			if err := fn(&one); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// EachBlock is Each for whoever does not care which request an event came with:
+// fn is called for the events of many requests at a time. It may keep Events and
+// Text of the batch by putting other memory in their place, which is used again.
+func (s *Source) EachBlock(ctx context.Context, fn func(b *otlp.Batch) error) error {
+	return s.blocks(ctx, func(b *block) error {
+		if len(b.batch.Events) == 0 {
+			return nil
+		}
+		return fn(&b.batch)
+	})
+}
+
+func (s *Source) blocks(ctx context.Context, fn func(b *block) error) error {
 	s.report = s.report[:0:0]
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	r := &reading{ctx: ctx, opts: s.opts, pipe: newPipeline(ctx, s.opts.Workers, &wg)}
+	r := &reading{ctx: ctx, opts: s.opts, pipe: newPipeline(ctx, &s.opts, &wg)}
 	var failed error
 	wg.Add(1)
 	go func() {
 		defer wg.Done()
 		defer close(r.pipe.jobs)
 		defer close(r.pipe.order)
-		defer r.close()
 		failed = s.read(r)
 	}()
 	d := delivery{fn: fn}
@@ -286,9 +323,9 @@ func (s *Source) read(r *reading) error {
 	return nil
 }
 
-// delivery hands decoded units on and counts them by input.
+// delivery hands decoded blocks on and counts their units by input.
 type delivery struct {
-	fn    func(b *otlp.Batch) error
+	fn    func(b *block) error
 	got   []Input
 	index int64
 }
@@ -298,42 +335,36 @@ func (d *delivery) block(b *block) error {
 		d.got = append(d.got, Input{})
 	}
 	in := &d.got[b.input]
-	for i := range b.units[:b.n] {
-		u := b.units[i]
+	for i := range b.units {
+		u := &b.units[i]
 		if u.err != nil {
 			if u.reason != "" {
 				in.lose(u.reason, int64(u.to-u.from))
 			}
 			continue
 		}
-		x := &u.batch
 		in.Requests++
-		if x.Dialect != "" && (x.Dialect != "flat" || in.dialect == "") {
-			in.dialect = x.Dialect
+		if u.dialect != "" && (u.dialect != "flat" || in.dialect == "") {
+			in.dialect = u.dialect
 		}
-		in.Other += int64(x.Other)
-		in.Records += int64(len(x.Events))
-		for k := range x.Bad {
-			if x.Bad[k].Salvaged || x.Bad[k].Index < 0 {
-				in.Salvaged++
-			} else {
-				in.Bad++
-			}
-			in.Reasons = count(in.Reasons, x.Bad[k].Reason, 0)
-		}
-		for k := range x.Events {
-			x.Events[k].Index = d.index
-			d.index++
-			in.Products[x.Events[k].Product]++
-		}
-		if len(x.Events) == 0 && len(x.Bad) == 0 {
-			continue
-		}
-		if err := d.fn(x); err != nil {
-			return err
-		}
+		in.Other += int64(u.other)
 	}
-	return nil
+	for k := range b.batch.Bad {
+		if x := &b.batch.Bad[k]; x.Salvaged || x.Index < 0 {
+			in.Salvaged++
+		} else {
+			in.Bad++
+		}
+		in.Reasons = count(in.Reasons, b.batch.Bad[k].Reason, 0)
+	}
+	in.Records += int64(len(b.batch.Events))
+	for k := range b.batch.Events {
+		e := &b.batch.Events[k]
+		e.Index = d.index
+		d.index++
+		in.Products[e.Product]++
+	}
+	return d.fn(b)
 }
 
 // add joins what the delivery counted to what the reader counted.
@@ -352,18 +383,11 @@ func (in *Input) add(got *Input) {
 
 // reading is the state of one Each.
 type reading struct {
-	ctx   context.Context
-	opts  Options
-	in    *Input
-	pipe  *pipeline
-	buf   []byte
-	frame *zstd.Decoder // for frames packed one by one
-}
-
-func (r *reading) close() {
-	if r.frame != nil {
-		r.frame.Close()
-	}
+	ctx  context.Context
+	opts Options
+	in   *Input
+	pipe *pipeline
+	buf  []byte
 }
 
 // raw counts and hashes what is read from the input itself, and tells the
@@ -413,9 +437,15 @@ func (r *reading) input(f io.Reader) error {
 	src := &raw{r: f, h: h}
 	br := bufio.NewReaderSize(src, 256<<10)
 	var layers []string
+	if head, _ := br.Peek(len(ownMark)); bytes.Equal(head, ownMark) && (r.opts.Format == "" || r.opts.Format == "otlp") {
+		br.Discard(len(ownMark))
+		format, err := r.blocks(br)
+		return r.ended(src, h, "zstd, "+format, err)
+	}
 	for len(layers) < 2 {
 		head, _ := br.Peek(4)
-		if bytes.Equal(head, zstdMagic) {
+		if bytes.Equal(head, zstdMagic) || len(head) == 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:], ownMark[1:4]) { // or a frame to be skipped
+
 			zr, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
 			if err != nil {
 				return err
@@ -437,7 +467,12 @@ func (r *reading) input(f io.Reader) error {
 		break
 	}
 	format, err := r.content(br)
-	r.in.Format = strings.Join(append(layers, format), ", ")
+	return r.ended(src, h, strings.Join(append(layers, format), ", "), err)
+}
+
+// ended completes what is known of an input.
+func (r *reading) ended(src *raw, h hash.Hash, format string, err error) error {
+	r.in.Format = format
 	if err != nil {
 		switch {
 		case src.err != nil:
@@ -458,6 +493,61 @@ func (r *reading) input(f io.Reader) error {
 	}
 	r.in.Size, r.in.SHA256 = src.n, hex.EncodeToString(h.Sum(nil))
 	return nil
+}
+
+// blocks reads what our writer packed: blocks of whole requests, each behind its
+// length, to be unpacked by the workers.
+func (r *reading) blocks(br *bufio.Reader) (format string, err error) {
+	format = "empty"
+	for {
+		head, err := br.Peek(len(blockMark) + 4)
+		if len(head) == 0 && err == io.EOF {
+			return format, nil
+		}
+		if err != nil {
+			if err == io.EOF {
+				r.in.lose(LostTail, int64(len(head)))
+				err = nil
+			}
+			return format, err
+		}
+		size := int64(binary.LittleEndian.Uint32(head[len(blockMark):]))
+		if !bytes.HasPrefix(head, blockMark) || size > int64(r.opts.MaxLine) {
+			n, err := io.Copy(io.Discard, br)
+			r.in.lose(LostCorrupt, n)
+			return format, err
+		}
+		br.Discard(len(head))
+		if ok, err := r.read(br, size); err != nil || !ok {
+			return format, err
+		}
+		if format == "empty" {
+			format = formOf(r.buf)
+		}
+		if err := r.ctx.Err(); err != nil {
+			return format, stop{err}
+		}
+		if err := r.pipe.put(r.buf, kindBlock, LostFrame); err != nil {
+			return format, err
+		}
+	}
+}
+
+// formOf looks into a packed block.
+func formOf(frame []byte) string {
+	head := make([]byte, 64)
+	d, err := zstd.NewReader(bytes.NewReader(frame), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
+	if err != nil {
+		return "unknown"
+	}
+	defer d.Close()
+	switch n, _ := io.ReadFull(d, head); {
+	case n == 0:
+		return "unknown"
+	case looksJSON(head[:n]):
+		return "json lines"
+	}
+	return "frames"
 }
 
 // stop wraps what ends Each: the caller's error or the context's.
@@ -604,6 +694,9 @@ func (r *reading) line(br *bufio.Reader) (line []byte, whole bool, err error) {
 	var over int64
 	for {
 		part, err := br.ReadSlice('\n')
+		if err == nil && len(r.buf) == 0 && over == 0 && len(part) <= r.opts.MaxLine {
+			return part, true, nil // used where it stands
+		}
 		if over == 0 && len(r.buf)+len(part) <= r.opts.MaxLine {
 			r.buf = append(r.buf, part...)
 		} else {
@@ -685,29 +778,20 @@ func (r *reading) frames(br *bufio.Reader) error {
 			r.in.lose(LostFrames, 4)
 			return nil
 		}
+		if size > 0 && size <= int64(br.Size()) { // used where it stands
+			if data, err := br.Peek(int(size)); err == nil {
+				if err := r.decode(data, !looksJSON(data), LostFrame); err != nil {
+					return err
+				}
+				br.Discard(int(size))
+				continue
+			}
+		}
 		ok, err := r.read(br, size)
 		if err != nil || !ok {
 			return err
 		}
-		data := r.buf
-		if bytes.HasPrefix(data, zstdMagic) {
-			if r.frame == nil {
-				if r.frame, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(r.opts.MaxLine))); err != nil {
-					return stop{err}
-				}
-			}
-			out, derr := r.frame.DecodeAll(data, nil)
-			if derr != nil {
-				reason := LostFrame
-				if errors.Is(derr, zstd.ErrDecoderSizeExceeded) || errors.Is(derr, zstd.ErrWindowSizeExceeded) {
-					reason = LostExpansion
-				}
-				r.in.lose(reason, size)
-				continue
-			}
-			data = out
-		}
-		if err := r.decode(data, !looksJSON(data), LostFrame); err != nil {
+		if err := r.decode(r.buf, !looksJSON(r.buf), LostFrame); err != nil {
 			return err
 		}
 	}
@@ -779,6 +863,8 @@ func (r *reading) decode(data []byte, proto bool, reason string) error {
 	}
 	kind := kindJSON
 	switch {
+	case proto && bytes.HasPrefix(data, zstdMagic):
+		kind = kindPacked
 	case proto:
 		kind = kindProto
 	case r.opts.Format != "" && r.opts.Format != "otlp":

@@ -28,6 +28,9 @@ import (
 //go:embed gates.yaml
 var shipped []byte
 
+// BuiltIn are the shipped gates, by which a run's phases are judged.
+func BuiltIn() []byte { return shipped }
+
 // day is what one day of the stream showed.
 type day struct {
 	events   int
@@ -188,14 +191,8 @@ func (o *Observer) Observe(ev *event.Event) {
 	}
 	d := o.day(ev.Time)
 	d.events++
-	member := -1
-	for _, k := range [...]string{ev.Account, ev.Email, ev.AccountID} {
-		if m, ok := o.dir.Lookup(k); ok {
-			member = m.Index
-			break
-		}
-	}
-	if member >= 0 {
+	if m, _ := ev.Who(o.dir); m >= 0 {
+		member := int(m)
 		d.members[member] = true
 		if left := o.dir.Members[member].Left; !left.IsZero() && ev.Time >= left.UnixNano() {
 			d.leavers++
