@@ -42,7 +42,7 @@ rollout:
   - {name: Rest, from: 2026-05-11, groups: [rest], gates: []}
 `
 
-func loadStaged(t *testing.T, gate, hold string) (*scenarios.Scenario, error) {
+func loadStaged(t testing.TB, gate, hold string) (*scenarios.Scenario, error) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "staged.yaml")
 	if err := os.WriteFile(name, []byte(strings.NewReplacer("GATE", gate, "HOLD", hold).Replace(staged)), 0o600); err != nil {

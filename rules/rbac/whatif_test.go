@@ -194,6 +194,32 @@ func BenchmarkWhatIf(b *testing.B) {
 	}
 }
 
+// BenchmarkWhatIfRatio reports how many plain passes of the engine one policy
+// what-if costs, both over the same records in turns of the same run.
+func BenchmarkWhatIfRatio(b *testing.B) {
+	plain := office(nil)
+	both := NewWhatIf(office(nil), office(func(c *org.Config) { c.Roles[0].Grants = c.Roles[0].Grants[1:] }))
+	evs := mixed()
+	var one, two time.Duration
+	b.ReportAllocs()
+	for b.Loop() {
+		at := time.Now()
+		for range 100 {
+			for _, ev := range evs {
+				plain.Observe(ev)
+			}
+		}
+		then := time.Now()
+		for range 100 {
+			for _, ev := range evs {
+				both.Observe(ev)
+			}
+		}
+		one, two = one+then.Sub(at), two+time.Since(then)
+	}
+	b.ReportMetric(float64(two)/float64(one), "x-plain")
+}
+
 func BenchmarkObserve(b *testing.B) {
 	e := office(nil)
 	evs := mixed()
