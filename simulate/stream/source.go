@@ -216,13 +216,17 @@ func (s *Source) Inputs() []string { return append([]string(nil), s.names...) }
 // Report tells of the inputs read by the last Each, in order.
 func (s *Source) Report() []Input { return append([]Input(nil), s.report...) }
 
-// Each calls fn for every request that gave events or bad records, in input
-// order, with Event.Index counting decoded events over all inputs from 0. The
+// Each calls fn for every request that gave events or bad records, in the order of
+// the input; of up to MostMerged inputs always the earliest request next, of more
+// one input after the other; with Event.Index counting decoded events over all inputs from 0. The
 // batch is valid during the call only. Damage in the input is reported, not an
 // error; Each fails when an input cannot be read, ctx ends or fn fails.
 //
 // Each may be called again, which reads the files again, but not standard input.
 func (s *Source) Each(ctx context.Context, fn func(b *otlp.Batch) error) error {
+	if s.sideBySide() {
+		return s.merged(ctx, fn)
+	}
 	return s.blocks(ctx, func(b *block) error {
 		for i := range b.units {
 			u := &b.units[i]
@@ -244,6 +248,14 @@ func (s *Source) Each(ctx context.Context, fn func(b *otlp.Batch) error) error {
 // fn is called for the events of many requests at a time. It may keep Events and
 // Text of the batch by putting other memory in their place, which is used again.
 func (s *Source) EachBlock(ctx context.Context, fn func(b *otlp.Batch) error) error {
+	if s.sideBySide() {
+		return s.merged(ctx, func(b *otlp.Batch) error {
+			if len(b.Events) == 0 {
+				return nil
+			}
+			return fn(b)
+		})
+	}
 	return s.blocks(ctx, func(b *block) error {
 		if len(b.batch.Events) == 0 {
 			return nil
