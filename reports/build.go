@@ -21,6 +21,7 @@ type Input struct {
 	Fans        []SpendFan
 	SpendWeeks  []spend.GroupWeek // each group's weeks, sorted by group
 	Increases   []IncreaseLine
+	Elsewhere   []string // spend in other products under the same limits
 	Rolling     []RollingDay
 	Rules       []assess.RuleRow
 	Quality     []QualityLine
@@ -1090,6 +1091,9 @@ func (b *builder) spend() {
 		if s.Because != "" {
 			blocks = append(blocks, Paragraph{Text: s.Because})
 		}
+	}
+	if len(b.in.Elsewhere) > 0 {
+		blocks = append(blocks, Paragraph{Text: "Other products count against the same limits. What members spent there is in every amount above and on no stream of Cowork:"}, Bullets{b.in.Elsewhere})
 	}
 	if len(b.in.Increases) > 0 {
 		t := Table{Head: []string{"Member", "Asked for more", "Limit", "Answer"}, Widths: []int{26, 22, 14, 38}}

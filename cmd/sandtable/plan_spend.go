@@ -134,6 +134,10 @@ func planSpend(c *cli.Context) error {
 	if s.Config.Spend.Increases != nil {
 		notes = append(notes, "increase requests are played by sandtable run; this forecast leaves every limit as entered")
 	}
+	for _, e := range s.Behaviour.Elsewhere {
+		notes = append(notes, fmt.Sprintf("the scenario has members spend a mean of %s a working day in %s, which counts against the same limit: about %s a month of 21 working days, to be added to the number to enter",
+			spend.Dollars(e.PerDay.Micros), e.Product, spend.Dollars(21*e.PerDay.Micros)))
+	}
 	plan, err := forecast.MakePlan(c.Context, o)
 	if err != nil {
 		return err
