@@ -68,6 +68,11 @@ func compare(c *cli.Context) error {
 	if list != nil && len(streams) == 0 && b.bundle != nil {
 		return usage("--prices-b: %s is a bundle, which was priced already; name its scenario, or a --stream to price anew", names[1])
 	}
+	if len(streams) == 0 && b.scenario != nil {
+		if err := inForce(list, "--prices-b", c.String("prices-b"), b.scenario.AsOf); err != nil {
+			return err
+		}
+	}
 	if len(streams) == 0 && a.scenario != nil && b.scenario != nil && b.bundle == nil && a.scenario.Seed != b.scenario.Seed {
 		// The same people have to live under both, or every difference is theirs.
 		if b.scenario, err = b.scenario.Set(fmt.Sprintf("seed=%d", a.scenario.Seed)); err != nil {

@@ -123,6 +123,9 @@ func planSpend(c *cli.Context) error {
 	} else if c.String("ceiling") != "" || len(changed.Prices) > 0 {
 		return usage("--ceiling and --price replay a capture: name it with --from")
 	} else {
+		if err := inForce(list, "--prices", c.String("prices"), s.AsOf); err != nil {
+			return err
+		}
 		if list != nil {
 			o.Prices = changed.List
 			notes = append(notes, fmt.Sprintf("every amount of this forecast is at the prices of %s, laid over the shipped list", filepath.Base(c.String("prices"))))
@@ -210,6 +213,15 @@ func whatIf(c *cli.Context) (map[string]int64, spend.Changed, error) {
 		ch.Prices[model] = f
 	}
 	return asked, ch, nil
+}
+
+// inForce sees that a list says something about a rehearsal, which is priced as of
+// its as-of day throughout.
+func inForce(l *platform.PriceList, flag, file string, asOf source.Date) error {
+	if l == nil || l.InForce(asOf.Time) {
+		return nil
+	}
+	return usage("%s: no price of %s is in force on %s, the day by which a rehearsal is priced; date them from then on, ask with a later as_of, or replay a stream", flag, file, asOf)
 }
 
 // priceList reads a list of dated prices to be laid over the shipped one; nil
