@@ -471,6 +471,14 @@ func (s *state) missing(p *condition.Program[state]) string {
 	return "not known: " + strings.Join(names, "; ")
 }
 
+// Words is the value's name for people: the first clause of what it means.
+func (v VariableUse) Words() string {
+	if v.Means == "" {
+		return strings.ReplaceAll(v.Name, "_", " ")
+	}
+	return inWords(v.Means)
+}
+
 // inWords is the first clause of what a variable means: its name says little to
 // a reader, and its threshold is not what is missing.
 func inWords(means string) string {

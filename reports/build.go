@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -296,7 +297,7 @@ func (b *builder) cover() {
 		pairs = append(pairs, KeyValue{"Digest of the assessment", "SHA-256 " + m.Digest})
 	}
 	blocks = append(blocks, KeyValues{pairs},
-		Paragraph{Text: "A readiness aid for management. It is not an audit and not legal advice; see the limitations before relying on it. The first two pages are the board copy, and the full report stands behind them.", Small: true})
+		Paragraph{Text: "A readiness aid for management. It is not an audit and not legal advice; see the limitations before relying on it. This page and the executive summary are the board copy; the full report stands behind them.", Small: true})
 	b.add(Section{ID: "cover", Title: m.Title, Board: true, Blocks: blocks})
 }
 
@@ -1229,8 +1230,11 @@ func telling(reason string) string {
 	if reason == "the condition holds" {
 		return ""
 	}
-	return reason
+	return instant.ReplaceAllString(reason, "$1 $2")
 }
+
+// instant is a time as engines write it; people read it to the minute.
+var instant = regexp.MustCompile(`(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?Z`)
 
 // day is the date of a time as printed.
 func day(t string) string { return t[:min(len(t), len("2006-01-02"))] }
@@ -1241,8 +1245,12 @@ func (b *builder) adoption() {
 		return
 	}
 	if b.a.Counters.CoworkEvents == 0 { // flat bars would read as nobody at work
+		why := "No Cowork event was received"
+		if n := b.a.Counters.AfterAsOf; n > 0 {
+			why = fmt.Sprintf("All %s records lie after the as-of date and were left out", num(n))
+		}
 		b.add(Section{ID: "adoption", Title: "Rollout and adoption", Level: 2, Blocks: []Block{
-			StatusRow{Status: Status{"Not evaluable", Ring}, Text: fmt.Sprintf("No Cowork event was received, so adoption cannot be seen here. %s may have used Cowork every day or not at all.", title(count(b.a.Counters.MembersWithCowork, "member")))}}})
+			StatusRow{Status: Status{"Not evaluable", Ring}, Text: fmt.Sprintf("%s, so adoption cannot be seen here. %s may have used Cowork every day or not at all.", why, title(count(b.a.Counters.MembersWithCowork, "member")))}}})
 		return
 	}
 	blocks := []Block{*f}

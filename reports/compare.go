@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
 	"github.com/sandtable-dev/sandtable/rules/rbac"
-	"github.com/sandtable-dev/sandtable/rules/spend"
 )
 
 // Comparison is what differs between two runs: what one policy change does to
@@ -18,6 +18,8 @@ import (
 type Comparison struct {
 	A        Side               `json:"a"`
 	B        Side               `json:"b"`
+	Changes  []Setting          `json:"changes"`          // what B has otherwise, where both scenarios are at hand
+	Gate     string             `json:"gate,omitempty"`   // in a change log: the phase that began between A and B
 	Access   *rbac.WhatIfResult `json:"access,omitempty"` // of A's attempts under both; nil: not replayed
 	Spend    SpendDelta         `json:"spend"`
 	Alerts   []AlertDelta       `json:"alerts"`
@@ -28,6 +30,36 @@ type Comparison struct {
 	Claims   []ValueDelta       `json:"claims"`
 	Checks   []ValueDelta       `json:"checks"`
 	Gaps     []ValueDelta       `json:"gaps"`
+}
+
+// Setting is one setting that B has otherwise. An empty side does not state it.
+type Setting struct {
+	Key string `json:"key"`
+	A   string `json:"a"`
+	B   string `json:"b"`
+	// Why it could not be tried alone; empty where it was, or where it is the only one.
+	NotAlone string `json:"not_alone,omitempty"`
+}
+
+func (s Setting) text() string {
+	value := func(v string) string {
+		if v == "" {
+			return "not stated"
+		}
+		return clip(v, 60)
+	}
+	if s.A == "" && s.B != "" && s.Key == "" {
+		return s.B
+	}
+	return fmt.Sprintf("%s: %s, now %s", s.Key, value(s.A), value(s.B))
+}
+
+// clip cuts visibly.
+func clip(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return strings.TrimRight(string(r[:most-1]), " ") + "…"
+	}
+	return s
 }
 
 // Side is one of the two.
@@ -54,6 +86,7 @@ type StoppedDelta struct {
 	Member string `json:"member"`
 	A      string `json:"a"`
 	B      string `json:"b"`
+	Cause  string `json:"cause,omitempty"`
 }
 
 // AlertDelta is a rule with another number of alerts.
@@ -62,13 +95,17 @@ type AlertDelta struct {
 	Title string `json:"title"`
 	A     int    `json:"a"`
 	B     int    `json:"b"`
+	Cause string `json:"cause,omitempty"`
 }
 
-// ValueDelta is a value that differs; "not known" where a side lacks it.
+// ValueDelta is a value that differs; "not known" where a side lacks it. Cause is
+// the one change that alone brings it about, or empty.
 type ValueDelta struct {
-	Name string `json:"name"`
-	A    string `json:"a"`
-	B    string `json:"b"`
+	Name  string `json:"name"`
+	Words string `json:"words,omitempty"`
+	A     string `json:"a"`
+	B     string `json:"b"`
+	Cause string `json:"cause,omitempty"`
 }
 
 // VerdictDelta is a verdict that moved. Because names the values and facts that
@@ -81,6 +118,7 @@ type VerdictDelta struct {
 	From      assess.Verdict `json:"from"`
 	To        assess.Verdict `json:"to"`
 	Because   []string       `json:"because"`
+	Cause     string         `json:"cause,omitempty"`
 }
 
 // Compare holds run b against run a. access may be nil.
@@ -104,7 +142,7 @@ func Compare(a, b *rehearsal.Result, access *rbac.WhatIfResult) *Comparison {
 		return m
 	}
 	for _, d := range diff(first(a), first(b), "") {
-		c.Spend.Stopped = append(c.Spend.Stopped, StoppedDelta{d.Name, d.A, d.B})
+		c.Spend.Stopped = append(c.Spend.Stopped, StoppedDelta{Member: d.Name, A: d.A, B: d.B})
 	}
 	counts := func(r *rehearsal.Result) (map[string]int, map[string]string) {
 		n, titles := map[string]int{}, map[string]string{}
@@ -117,7 +155,7 @@ func Compare(a, b *rehearsal.Result, access *rbac.WhatIfResult) *Comparison {
 	nb, tb := counts(b)
 	for _, id := range union(na, nb) {
 		if na[id] != nb[id] {
-			c.Alerts = append(c.Alerts, AlertDelta{id, or(tb[id], ta[id]), na[id], nb[id]})
+			c.Alerts = append(c.Alerts, AlertDelta{Rule: id, Title: or(tb[id], ta[id]), A: na[id], B: nb[id]})
 		}
 	}
 	return c
@@ -126,7 +164,7 @@ func Compare(a, b *rehearsal.Result, access *rbac.WhatIfResult) *Comparison {
 // CompareAssessments is the part of a comparison that two assessments suffice
 // for, as when one comes from a bundle.
 func CompareAssessments(a, b *assess.Assessment) *Comparison {
-	c := &Comparison{A: sideOf(a), B: sideOf(b), Spend: SpendDelta{SpentA: a.Counters.SpendMicros, SpentB: b.Counters.SpendMicros, Stopped: []StoppedDelta{}},
+	c := &Comparison{Changes: []Setting{}, A: sideOf(a), B: sideOf(b), Spend: SpendDelta{SpentA: a.Counters.SpendMicros, SpentB: b.Counters.SpendMicros, Stopped: []StoppedDelta{}},
 		Alerts: []AlertDelta{}, Verdicts: []VerdictDelta{}}
 	values := func(x *assess.Assessment) map[string]string {
 		m := map[string]string{}
@@ -138,11 +176,21 @@ func CompareAssessments(a, b *assess.Assessment) *Comparison {
 	facts := func(x *assess.Assessment) map[string]string {
 		m := map[string]string{}
 		for _, f := range x.FactsUsed {
-			m[f.ID] = join(" ", f.Value, paren(join(" ", "from", f.From)))
+			m[f.ID] = spaced(f.Value)
+			if f.From != "" {
+				m[f.ID] += " (from " + f.From + ")"
+			}
 		}
 		return m
 	}
 	c.Evidence = diff(values(a), values(b), "not known")
+	inWords := map[string]string{}
+	for _, v := range append(slices.Clone(a.Variables), b.Variables...) {
+		inWords[v.Name] = v.Words()
+	}
+	for i := range c.Evidence {
+		c.Evidence[i].Words = inWords[c.Evidence[i].Name]
+	}
 	c.Facts = diff(facts(a), facts(b), "not read")
 	c.Postures = diff(mapped(a.Frameworks, func(f assess.FrameworkResult) (string, string) { return f.Title, postureStatus(f).Word }),
 		mapped(b.Frameworks, func(f assess.FrameworkResult) (string, string) { return f.Title, postureStatus(f).Word }), "not assessed")
@@ -229,79 +277,400 @@ func diff(a, b map[string]string, missing string) []ValueDelta {
 			y = missing
 		}
 		if x != y {
-			out = append(out, ValueDelta{k, x, y})
+			out = append(out, ValueDelta{Name: k, A: x, B: y})
 		}
 	}
 	return out
 }
 
-// Document lays a comparison out for the writers.
-func (c *Comparison) Document() *Document {
-	d := &Document{Meta: Meta{Title: "What changes: " + c.B.Title, Organisation: c.A.Scenario + " against " + c.B.Scenario, AsOf: c.B.AsOf, Evidence: c.B.Evidence}}
-	if c.A.Evidence != "observed" || c.B.Evidence != "observed" {
-		d.Meta.Simulated, d.Meta.Banner, d.Meta.Fictional = true, "Simulated evidence: it can show that a rule fires, not that a control operated", "At least one of the two runs was simulated."
-	}
-	add := func(id, title string, blocks ...Block) {
-		d.Sections = append(d.Sections, Section{ID: id, Title: title, Level: 1, Blocks: blocks})
-	}
-	answer := Table{Head: []string{"", "A: " + c.A.Scenario, "B: " + c.B.Scenario}, Widths: []int{20, 40, 40}, Rows: [][]Cell{
-		texts("As of", c.A.AsOf, c.B.AsOf), {{Text: "Answer"}, {Status: answerStatus(c.A.Posture)}, {Status: answerStatus(c.B.Posture)}},
-	}}
-	if c.B.Prices != "" {
-		answer.Rows = append(answer.Rows, texts("Prices", "shipped list", "those of "+c.B.Prices+" over it"))
-	}
-	lead := "The answer is the same."
-	if c.A.Posture != c.B.Posture {
-		lead = fmt.Sprintf("The answer moves from %s to %s.", strings.ToLower(assess.AnswerName(c.A.Posture)), strings.ToLower(assess.AnswerName(c.B.Posture)))
-	}
-	add("answer", "The answer", Lead{lead}, answer, c.inShort())
-	add("access", "Access", c.accessBlocks()...)
-	spent := []Block{Paragraph{Text: fmt.Sprintf("Spent: %s under A, %s under B.", spend.Dollars(c.Spend.SpentA), spend.Dollars(c.Spend.SpentB))}}
-	if len(c.Spend.Stopped) > 0 {
-		t := Table{Head: []string{"Member", "First stopped under A", "First stopped under B"}, Widths: []int{30, 35, 35}}
-		for _, s := range c.Spend.Stopped {
-			t.Rows = append(t.Rows, []Cell{{Text: s.Member, Mono: true}, {Text: or(s.A, "never")}, {Text: or(s.B, "never")}})
+// Attribute names for every difference the change that explains it. One change
+// explains all. Of several, each was tried alone over A: a difference that only
+// one of them brings about is laid to it, and one that none does has no single
+// cause. alone holds a comparison for each of c.Changes, nil where a change could
+// not stand alone.
+func (c *Comparison) Attribute(alone []*Comparison) {
+	cause := func(same func(*Comparison) bool) string {
+		if len(c.Changes) == 1 {
+			return c.Changes[0].text()
 		}
-		spent = append(spent, t)
-	} else {
-		spent = append(spent, Paragraph{Text: "Nobody is stopped by a limit who was not, or at another moment."})
+		var by []string
+		for i, x := range alone {
+			if x != nil && same(x) {
+				by = append(by, c.Changes[i].text())
+			}
+		}
+		switch len(by) {
+		case 0:
+			return ""
+		case 1:
+			return by[0]
+		}
+		return eachOf + strings.Join(by, "; ")
 	}
-	add("spend", "Spend", spent...)
-	alerts := Table{Head: []string{"Rule", "Alerts under A", "Alerts under B"}, Widths: []int{56, 22, 22}}
-	for _, x := range c.Alerts {
-		alerts.Rows = append(alerts.Rows, texts(or(x.Title, x.Rule), fmt.Sprint(x.A), fmt.Sprint(x.B)))
+	values := func(pick func(*Comparison) []ValueDelta) {
+		list := pick(c)
+		for i := range list {
+			d := &list[i]
+			d.Cause = cause(func(x *Comparison) bool {
+				return slices.ContainsFunc(pick(x), func(e ValueDelta) bool { return e.Name == d.Name && e.A == d.A && e.B == d.B })
+			})
+		}
 	}
-	add("alerts", "Alerts", rowsOr(alerts, "No rule raises another number of alerts."))
-	verdicts := Table{Head: []string{"Obligation", "Under A", "Under B", "What changed that it rests on"}, Widths: []int{32, 20, 20, 28}}
+	for _, pick := range []func(*Comparison) []ValueDelta{
+		func(x *Comparison) []ValueDelta { return x.Evidence }, func(x *Comparison) []ValueDelta { return x.Facts },
+		func(x *Comparison) []ValueDelta { return x.Postures }, func(x *Comparison) []ValueDelta { return x.Claims },
+		func(x *Comparison) []ValueDelta { return x.Checks }, func(x *Comparison) []ValueDelta { return x.Gaps },
+	} {
+		values(pick)
+	}
+	for i := range c.Alerts {
+		d := &c.Alerts[i]
+		d.Cause = cause(func(x *Comparison) bool {
+			return slices.ContainsFunc(x.Alerts, func(e AlertDelta) bool { return e.Rule == d.Rule && e.A == d.A && e.B == d.B })
+		})
+	}
+	for i := range c.Spend.Stopped {
+		d := &c.Spend.Stopped[i]
+		d.Cause = cause(func(x *Comparison) bool {
+			return slices.ContainsFunc(x.Spend.Stopped, func(e StoppedDelta) bool { return e.Member == d.Member && e.A == d.A && e.B == d.B })
+		})
+	}
+	for i := range c.Verdicts {
+		d := &c.Verdicts[i]
+		d.Cause = cause(func(x *Comparison) bool {
+			return slices.ContainsFunc(x.Verdicts, func(e VerdictDelta) bool { return e.ID == d.ID && e.From == d.From && e.To == d.To })
+		})
+	}
+}
+
+// What the page shows of each kind before the annex takes over. The title over the
+// rows says how many there are and how many are shown.
+const (
+	maxSettings = 4
+	maxUses     = 2
+	maxOnPage   = 3
+	maxMoved    = 3
+)
+
+const (
+	noSingle = "no one change alone"
+	eachOf   = "each of: "
+)
+
+// title is what the comparison is called.
+func (c *Comparison) title() string {
+	switch {
+	case c.Gate != "":
+		return c.Gate
+	case len(c.Changes) == 1:
+		return "What one change does: " + c.Changes[0].Key
+	}
+	return "What changes: " + c.B.Title
+}
+
+// Document lays a comparison out for the writers: one page, and an annex with the
+// rest.
+func (c *Comparison) Document() *Document {
+	sides := c.A.Scenario + " (A) against " + c.B.Scenario + " (B)"
+	if c.A.Scenario == c.B.Scenario {
+		sides = c.A.Scenario + ", as it stands (A) and changed (B)"
+	}
+	d := &Document{Meta: Meta{Kind: "What if", Title: c.title(), Organisation: sides, AsOf: c.B.AsOf, Evidence: c.B.Evidence, Answer: answerStatus(c.B.Posture)}}
+	c.simulated(&d.Meta)
+	d.Sections = append(d.Sections, Section{ID: "page", Title: clip(c.title(), 90), Level: 1, NewPage: true, OnePage: true, Blocks: append([]Block{Paragraph{Text: clip(sides, 110), Small: true}}, c.page()...)})
+	fresh := true
+	add := func(id, title string, blocks ...Block) {
+		d.Sections = append(d.Sections, Section{ID: id, Title: title, Level: 2, NewPage: fresh, Blocks: blocks})
+		fresh = false
+	}
+	if len(c.Changes) > 0 {
+		t := Table{Head: []string{"Setting", "Under A", "Under B", "Tried alone"}, Widths: []int{26, 28, 28, 18}}
+		for _, s := range c.Changes {
+			tried := or(s.NotAlone, "Yes")
+			if len(c.Changes) == 1 {
+				tried = "It is the only one"
+			}
+			t.Rows = append(t.Rows, []Cell{{Text: s.Key, Mono: true}, {Text: or(s.A, "not stated")}, {Text: or(s.B, "not stated")}, {Text: tried}})
+		}
+		add("settings", "Annex: the settings that differ", t)
+	}
+	add("access", "Annex: access", c.accessBlocks()...)
+	add("spend", "Annex: spend", Paragraph{Text: "Spent: " + c.spent() + "."}, rowsOr(c.stoppedTable(c.Spend.Stopped), "Nobody is stopped by a limit who was not, or at another moment."))
+	add("alerts", "Annex: alerts", rowsOr(c.alertTable(c.Alerts), "No rule raises another number of alerts."))
+	verdicts := Table{Head: []string{"Obligation", "Under A", "Under B", "What changed that it rests on", "Cause"}, Widths: []int{26, 18, 18, 20, 18}}
 	for _, v := range c.Verdicts {
 		because := make([]string, len(v.Because))
 		for i, n := range v.Because {
 			because[i] = strings.ReplaceAll(n, "_", " ")
 		}
-		verdicts.Rows = append(verdicts.Rows, []Cell{{Text: join(" ", v.Citation, v.Title)}, {Status: verdictStatus(v.From)}, {Status: verdictStatus(v.To)}, {Text: or(strings.Join(because, "; "), "another obligation's verdict, or its scope")}})
+		verdicts.Rows = append(verdicts.Rows, []Cell{{Text: join(" ", v.Citation, v.Title)}, {Status: verdictStatus(v.From)}, {Status: verdictStatus(v.To)}, {Text: or(strings.Join(because, "; "), "another obligation's verdict, or its scope")}, {Text: c.causeOf(v.Cause)}})
 	}
-	add("verdicts", "Verdicts", rowsOr(deltaTable("Framework", c.Postures), "No framework has another posture."), rowsOr(verdicts, "No verdict moves."))
-	add("evidence", "Evidence and facts", rowsOr(deltaTable("Value", c.Evidence), "No value differs."), rowsOr(deltaTable("Fact", c.Facts), "The facts read are the same."))
-	add("said", "Gaps, claims and checks", rowsOr(deltaTable("Headline gap", c.Gaps), "The headline gaps stand as they did."),
-		rowsOr(deltaTable("Claim or need", c.Claims), "What people said and asked for is judged alike."), rowsOr(deltaTable("Check", c.Checks), "The rollout checks give the same results."))
+	add("verdicts", "Annex: verdicts", rowsOr(c.deltas("Framework", c.Postures), "No framework has another posture."), rowsOr(verdicts, "No verdict moves."))
+	add("evidence", "Annex: evidence and facts", rowsOr(c.deltas("Value", c.Evidence), "No value differs."), rowsOr(c.deltas("Fact", c.Facts), "The facts read are the same."))
+	add("said", "Annex: gaps, claims and checks", rowsOr(c.deltas("Headline gap", c.Gaps), "The headline gaps stand as they did."),
+		rowsOr(c.deltas("Claim or need", c.Claims), "What people said and asked for is judged alike."), rowsOr(c.deltas("Check", c.Checks), "The rollout checks give the same results."))
 	return d
 }
 
-func (c *Comparison) inShort() Block {
-	items := []string{
-		fmt.Sprintf("%s %s.", count(len(c.Verdicts), "verdict"), plural(len(c.Verdicts), "moves", "move")),
-		fmt.Sprintf("%s %s stopped by a limit at another moment, or on one side only.", count(len(c.Spend.Stopped), "member"), isAre(len(c.Spend.Stopped))),
-		fmt.Sprintf("%s %s another number of alerts.", count(len(c.Alerts), "rule"), plural(len(c.Alerts), "raises", "raise")),
-		fmt.Sprintf("%s and %s differ.", count(len(c.Evidence), "value"), count(len(c.Facts), "fact")),
+func (c *Comparison) simulated(m *Meta) {
+	if c.A.Evidence != "observed" || c.B.Evidence != "observed" {
+		m.Simulated, m.Banner, m.Fictional = true, "Simulated evidence: it can show that a rule fires, not that a control operated", "At least one of the two runs was simulated."
 	}
-	if c.Access != nil {
-		if c.Access.Attempts == 0 {
-			items = append([]string{"No use of A stands in a stream, so no use can be judged again."}, items...)
-			return Bullets{items}
+}
+
+// ChangeLog lays out what changed from gate to gate of a rollout, one page each.
+func ChangeLog(title, organisation string, steps []*Comparison) *Document {
+	d := &Document{Meta: Meta{Kind: "Change log", Title: title, Organisation: organisation}}
+	for i, c := range steps {
+		if i == 0 || !d.Meta.Simulated {
+			c.simulated(&d.Meta)
 		}
-		items = append([]string{fmt.Sprintf("%s of %s that really happened under A would be decided otherwise.", num(c.Access.Attempts-c.Access.Unchanged), count64(c.Access.Attempts, "use"))}, items...)
+		d.Meta.AsOf, d.Meta.Evidence, d.Meta.Answer = c.B.AsOf, c.B.Evidence, answerStatus(c.B.Posture)
+		d.Sections = append(d.Sections, Section{ID: fmt.Sprintf("gate-%d", i+1), No: fmt.Sprint(i + 1), Title: clip(c.title(), 90), Level: 1, NewPage: true, OnePage: true, Blocks: c.page()})
 	}
-	return Bullets{items}
+	return d
+}
+
+// page is what one page holds: the answer, what was changed, and what that moves.
+func (c *Comparison) page() []Block {
+	lead := fmt.Sprintf("The answer is the same: %s.", strings.ToLower(assess.AnswerName(c.B.Posture)))
+	if c.A.Posture != c.B.Posture {
+		lead = fmt.Sprintf("The answer moves from %s to %s.", strings.ToLower(assess.AnswerName(c.A.Posture)), strings.ToLower(assess.AnswerName(c.B.Posture)))
+	}
+	blocks := []Block{Lead{lead}}
+	what := "What is changed"
+	if c.Gate != "" {
+		what = "What happened in between"
+	}
+	if n := len(c.Changes); n > 0 {
+		var items []string
+		for i, s := range c.Changes[:min(n, maxSettings)] {
+			text := clip(s.text(), 110)
+			if n > 1 && c.Gate == "" {
+				text = fmt.Sprintf("%d. %s", i+1, text)
+			}
+			items = append(items, text)
+		}
+		if n > maxSettings {
+			items = append(items, fmt.Sprintf("and %d more settings, listed in the annex", n-maxSettings))
+		}
+		blocks = append(blocks, Heading{what}, Bullets{items})
+	} else if c.A.AsOf != c.B.AsOf {
+		blocks = append(blocks, Heading{what}, Bullets{[]string{fmt.Sprintf("As of: %s, now %s", c.A.AsOf, c.B.AsOf)}})
+	}
+	t := Table{Head: []string{"What moves", "Under A", "Under B", "Because"}, Widths: []int{32, 19, 19, 30}}
+	if c.Gate != "" {
+		t.Head = []string{"What moves", "Before", "After", "Because"}
+	}
+	group := func(text string) { t.Rows = append(t.Rows, []Cell{{Text: text}}) }
+	shown := func(n, of int) string {
+		if n >= of {
+			return ""
+		}
+		return fmt.Sprintf(" (%d shown, the rest %s)", n, c.where())
+	}
+	c.accessRows(group, shown, &t)
+	stopped := c.Spend.Stopped
+	group(fmt.Sprintf("Spend: %s; %s", c.spent(), orNone(len(stopped), "member stopped otherwise", "nobody is stopped otherwise")) + shown(maxOnPage, len(stopped)))
+	for _, s := range stopped[:min(len(stopped), maxOnPage)] {
+		t.Rows = append(t.Rows, []Cell{{Text: s.Member, Mono: true}, {Text: or(s.A, "never stopped")}, {Text: or(s.B, "never stopped")}, {Text: c.causeOf(s.Cause)}})
+	}
+	gained, lost := 0, 0
+	for _, x := range c.Alerts {
+		if x.B > x.A {
+			gained += x.B - x.A
+		} else {
+			lost += x.A - x.B
+		}
+	}
+	if len(c.Alerts) == 0 {
+		group("Alerts: no rule raises another number")
+	} else {
+		group(fmt.Sprintf("Alerts: %d gained, %d lost, by %s", gained, lost, count(len(c.Alerts), "rule")) + shown(maxOnPage, len(c.Alerts)))
+	}
+	for _, x := range c.Alerts[:min(len(c.Alerts), maxOnPage)] {
+		t.Rows = append(t.Rows, texts(or(x.Title, x.Rule), count(x.A, "alert"), count(x.B, "alert"), c.causeOf(x.Cause)))
+	}
+	// A setting that is itself a value says the same twice.
+	evidence := slices.DeleteFunc(slices.Clone(c.Evidence), func(d ValueDelta) bool {
+		return slices.ContainsFunc(c.Changes, func(s Setting) bool { return s.Key == d.Name || strings.HasSuffix(s.Key, "."+d.Name) })
+	})
+	// What moved a verdict first, then what is said in words, then counts of records.
+	order := func(d ValueDelta) int {
+		switch {
+		case slices.ContainsFunc(c.Verdicts, func(v VerdictDelta) bool { return slices.Contains(v.Because, d.Name) }):
+			return 0
+		case strings.Trim(d.A+d.B, "0123456789.-") != "":
+			return 1
+		}
+		return 2
+	}
+	byWeight := func(x, y ValueDelta) int { return order(x) - order(y) }
+	slices.SortStableFunc(evidence, byWeight)
+	facts := slices.Clone(c.Facts)
+	slices.SortStableFunc(facts, byWeight)
+	all := len(evidence) + len(facts)
+	evidence = slices.DeleteFunc(evidence, func(d ValueDelta) bool { return order(d) == 2 }) // counts follow from what people did
+	evidence, facts = evidence[:min(len(evidence), maxOnPage)], facts[:min(len(facts), maxOnPage)]
+	if all == 0 {
+		group("Evidence and facts: the same")
+	} else {
+		group(fmt.Sprintf("Evidence and facts: %s and %s differ", count(all-len(c.Facts), "value"), count(len(c.Facts), "fact")) + shown(len(evidence)+len(facts), all))
+	}
+	for _, d := range evidence {
+		t.Rows = append(t.Rows, texts(title(or(d.Words, spaced(d.Name))), d.A, d.B, c.causeOf(d.Cause)))
+	}
+	for _, d := range facts {
+		t.Rows = append(t.Rows, []Cell{{Text: d.Name, Mono: true}, {Text: d.A}, {Text: d.B}, {Text: c.causeOf(d.Cause)}})
+	}
+	if len(c.Postures)+len(c.Verdicts) == 0 {
+		group("Verdicts: none moves")
+	} else {
+		group(fmt.Sprintf("Verdicts: %s and %s move", count(len(c.Postures), "framework"), count(len(c.Verdicts), "obligation")) + shown(maxMoved, len(c.Verdicts)))
+	}
+	for _, d := range c.Postures {
+		t.Rows = append(t.Rows, texts(d.Name, d.A, d.B, c.causeOf(d.Cause)))
+	}
+	verdicts := slices.Clone(c.Verdicts)
+	slices.SortStableFunc(verdicts, func(x, y VerdictDelta) int { return rank(worse(x.From, x.To)) - rank(worse(y.From, y.To)) })
+	for _, v := range verdicts[:min(len(verdicts), maxMoved)] {
+		t.Rows = append(t.Rows, []Cell{{Text: v.Title}, {Status: verdictStatus(v.From)}, {Status: verdictStatus(v.To)}, {Text: join("; ", c.causeOf(v.Cause), c.by(v.Because))}})
+	}
+
+	said := append(append(slices.Clone(c.Gaps), c.Claims...), c.Checks...)
+	if len(said) == 0 {
+		group("Headline gaps, claims and checks: as they were")
+	} else {
+		group(fmt.Sprintf("Headline gaps, claims and checks: %d moved", len(said)) + shown(maxOnPage, len(said)))
+	}
+	for _, d := range said[:min(len(said), maxOnPage)] {
+		t.Rows = append(t.Rows, texts(d.Name, d.A, d.B, c.causeOf(d.Cause)))
+	}
+	if n := len(c.Changes); n == 1 && c.Gate == "" {
+		t.Note = "One change was made, so it explains all of this. The last column says by which way, where that is known."
+	} else if n > 1 && !c.tried() && c.Gate == "" {
+		t.Note = "Causes were not sought: the settings were not tried one by one (" + lowerWords(strings.TrimPrefix(c.Changes[0].NotAlone, "No: ")) + ")."
+	} else if n > 1 && c.Gate == "" {
+		t.Note = fmt.Sprintf("Because: each setting was tried alone over A. “%s” stands where the difference takes several of them, or was not to be had from any alone.", noSingle)
+	}
+	for _, r := range t.Rows { // a page is a page, whatever a scenario calls things
+		for i := range r {
+			if len(r) > 1 {
+				r[i].Text = clip(r[i].Text, []int{52, 34, 34, 76}[i])
+			}
+		}
+	}
+	return append(blocks, t)
+}
+
+// by names the values and facts through which a verdict moved, the first two.
+func (c *Comparison) by(names []string) string {
+	var said []string
+	for _, n := range names {
+		word := spaced(n)
+		for _, d := range c.Evidence {
+			if d.Name == n && d.Words != "" {
+				word = d.Words
+			}
+		}
+		said = append(said, word)
+	}
+	if len(said) > 2 {
+		said = append(said[:2], fmt.Sprintf("and %d more", len(names)-2))
+	}
+	return strings.Join(said, "; ")
+}
+
+// where the rest of a list is.
+func (c *Comparison) where() string {
+	if c.Gate != "" {
+		return "in the JSON"
+	}
+	return "in the annex"
+}
+
+func orNone(n int, noun, none string) string {
+	if n == 0 {
+		return none
+	}
+	head, tail, _ := strings.Cut(noun, " ")
+	return join(" ", count(n, head), tail)
+}
+
+// tried reports that at least one setting was tried by itself.
+func (c *Comparison) tried() bool {
+	return slices.ContainsFunc(c.Changes, func(s Setting) bool { return s.NotAlone == "" })
+}
+
+// causeOf is the cause as printed.
+func (c *Comparison) causeOf(cause string) string {
+	switch {
+	case len(c.Changes) < 2 || c.Gate != "" || !c.tried(): // the page says it once
+		return ""
+	case cause == "":
+		return noSingle
+	}
+	var by []string
+	for i, s := range c.Changes {
+		if slices.Contains(strings.Split(strings.TrimPrefix(cause, eachOf), "; "), s.text()) {
+			by = append(by, strconv.Itoa(i+1))
+		}
+	}
+	if len(by) == 1 {
+		return "change " + by[0]
+	}
+	return "each of the changes " + strings.Join(by, ", ") + " alone"
+}
+
+func (c *Comparison) spent() string {
+	if c.Gate != "" {
+		return fmt.Sprintf("%s before, %s after", dollars(c.Spend.SpentA), dollars(c.Spend.SpentB))
+	}
+	return fmt.Sprintf("%s under A, %s under B", dollars(c.Spend.SpentA), dollars(c.Spend.SpentB))
+}
+
+func (c *Comparison) accessRows(group func(string), shown func(n, of int) string, t *Table) {
+	if c.Access == nil {
+		group("Access: not replayed; a bundle over a capture holds no stream, so name it with --stream")
+		return
+	}
+	x := c.Access
+	row := func(what, from, to, who, why string) {
+		t.Rows = append(t.Rows, texts(join(": ", clip(what, 30), who), from, to, why))
+	}
+	uses, reach := x.Changes[:min(len(x.Changes), maxUses)], x.Reach[:min(len(x.Reach), maxUses)]
+	rest := shown(len(uses)+len(reach), len(x.Changes)+len(x.Reach))
+	switch {
+	case len(x.Changes)+len(x.Reach) == 0:
+		group("Access: nobody gains or loses any")
+		return
+	case x.Attempts > 0:
+		group(fmt.Sprintf("Access: %s of %s that happened would be decided otherwise", num(x.Attempts-x.Unchanged), count64(x.Attempts, "use")) + rest)
+	default:
+		group("Access: " + count(len(x.Reach), "right") + " move" + plural(len(x.Reach), "s", "") + rest)
+	}
+	for _, u := range uses {
+		row(u.Question.String(), u.From, u.To, count64(u.Uses, "use")+" by "+count(u.Users, "member"), u.Reason)
+	}
+	for _, r := range reach {
+		row(r.Question.String(), r.From, r.To, count(r.Count, "member")+", used or not", r.Reason)
+	}
+}
+
+func (c *Comparison) stoppedTable(list []StoppedDelta) Table {
+	t := Table{Head: []string{"Member", "First stopped under A", "First stopped under B", "Cause"}, Widths: []int{24, 26, 26, 24}}
+	for _, s := range list {
+		t.Rows = append(t.Rows, []Cell{{Text: s.Member, Mono: true}, {Text: or(s.A, "never")}, {Text: or(s.B, "never")}, {Text: c.causeOf(s.Cause)}})
+	}
+	return t
+}
+
+func (c *Comparison) alertTable(list []AlertDelta) Table {
+	t := Table{Head: []string{"Rule", "Alerts under A", "Alerts under B", "Cause"}, Widths: []int{40, 16, 16, 28}}
+	for _, x := range list {
+		t.Rows = append(t.Rows, texts(or(x.Title, x.Rule), fmt.Sprint(x.A), fmt.Sprint(x.B), c.causeOf(x.Cause)))
+	}
+	return t
 }
 
 func count64(n int64, noun string) string {
@@ -334,10 +703,14 @@ func (c *Comparison) accessBlocks() []Block {
 	}
 }
 
-func deltaTable(what string, ds []ValueDelta) Table {
-	t := Table{Head: []string{what, "Under A", "Under B"}, Widths: []int{40, 30, 30}}
+func (c *Comparison) deltas(what string, ds []ValueDelta) Table {
+	t := Table{Head: []string{what, "Under A", "Under B", "Cause"}, Widths: []int{34, 22, 22, 22}}
 	for _, d := range ds {
-		t.Rows = append(t.Rows, texts(strings.ReplaceAll(d.Name, "_", " "), d.A, d.B))
+		name := Cell{Text: title(or(d.Words, strings.ReplaceAll(d.Name, "_", " ")))}
+		if what == "Fact" {
+			name = Cell{Text: d.Name, Mono: true}
+		}
+		t.Rows = append(t.Rows, []Cell{name, {Text: d.A}, {Text: d.B}, {Text: c.causeOf(d.Cause)}})
 	}
 	return t
 }

@@ -58,7 +58,7 @@ func (b *builder) collectThemes() {
 	}
 	for _, x := range b.themes {
 		if len(x.causes) == 1 { // a group of one is better called by its name
-			x.title = wanting[x.state] + ": " + strings.TrimSuffix(x.causes[0].statement(), ".")
+			x.title = wanting[x.state] + ": “" + strings.TrimSuffix(x.causes[0].statement(), ".") + "”"
 		}
 	}
 	slices.SortStableFunc(b.themes, func(x, y *theme) int {
@@ -141,7 +141,7 @@ func (x *theme) otherwise() string {
 // condition is what was found.
 func (x *theme) condition() string {
 	if len(x.causes) == 1 {
-		return fmt.Sprintf("%s: %s.", strings.TrimSuffix(x.causes[0].statement(), "."), strings.ToLower(stateWords(x.state)))
+		return fmt.Sprintf("“%s”: %s.", strings.TrimSuffix(x.causes[0].statement(), "."), strings.ToLower(stateWords(x.state)))
 	}
 	return fmt.Sprintf("%s: %d elements, listed below.", stateWords(x.state), len(x.causes))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -97,6 +98,15 @@ func Parse(name string, data []byte, shipped bool, base func(string) (*source.Fi
 // replaced as a whole. The scenario itself stays as it is.
 func (s *Scenario) Set(overrides ...string) (*Scenario, error) {
 	return decode(s.merged, s.File, s.Bases, s.Shipped, s.Overrides, overrides)
+}
+
+// Differ lists the settings that b has otherwise than a, what only names or
+// describes a scenario aside. Each can be given to Set as key=value.
+func Differ(a, b *Scenario) []source.Difference {
+	return slices.DeleteFunc(source.Differ(a.merged, b.merged), func(d source.Difference) bool {
+		top, _, _ := strings.Cut(d.Key, ".")
+		return slices.Contains([]string{"name", "title", "summary", "expect", "extends"}, top)
+	})
 }
 
 // Explain turns problems that only a later package can see into the error of a

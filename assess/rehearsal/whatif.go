@@ -8,6 +8,20 @@ import (
 	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
 
+// Reach is what members may do at the end of the second run's period, against the
+// end of the first's.
+func Reach(before, after Options) ([]rbac.Delta, error) {
+	a, err := prepare(before.withKey())
+	if err != nil {
+		return nil, err
+	}
+	b, err := prepare(after.withKey())
+	if err != nil {
+		return nil, err
+	}
+	return rbac.ReachBetween(a.rbac, a.end, b.rbac, b.end), nil
+}
+
 // WhatIf replays every attempt of the streams under the policies of two
 // scenarios and reports what changes. o.Scenario is the policy in force when the
 // streams were made, proposed the one to try. Streams written by a rehearsal of

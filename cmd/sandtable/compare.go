@@ -2,10 +2,11 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -13,39 +14,52 @@ import (
 	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
 	"github.com/sandtable-dev/sandtable/reports"
-	"github.com/sandtable-dev/sandtable/reports/pdf"
 	"github.com/sandtable-dev/sandtable/rules/rbac"
 	"github.com/sandtable-dev/sandtable/rules/spend"
 	"github.com/sandtable-dev/sandtable/scenarios"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
 func compareCommand() *cli.Command {
 	return &cli.Command{
 		Name: "compare", Usage: "what one change does to access, spend, alerts, evidence and verdicts", ArgsUsage: "A [B]",
-		Description: "A and B are scenarios or bundles. Without B, B is A with --set-b laid over it.\nAttempts of A, played or from --stream, are judged under both policies.",
+		Description: "A and B are scenarios or bundles. Without B, B is A with --set-b laid over it.\nAttempts of A, played or from --stream, are judged under both policies.\n" +
+			"Where B differs in a few settings, each is tried alone, so that a difference can be laid to the one that makes it.\n" +
+			"With --gates and A alone it is a change log: what differs from one phase of A's rollout to the next, a page each.",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "stream", Usage: "replay this `STREAM` under both instead of playing them; may be repeated"},
 			&cli.StringSliceFlag{Name: "set-b", Usage: "lay `KEY=VALUE` over B alone; may be repeated"},
 			&cli.StringFlag{Name: "prices-b", Usage: "B at the dated prices of `FILE` (form of inputs/prices.yaml in a bundle) over the shipped list; with one argument, of the same scenario"},
 			setFlag(),
+			&cli.BoolFlag{Name: "gates", Usage: "the change log of A's rollout, from gate to gate"},
 			&cli.StringFlag{Name: "key", Usage: "key of the pseudonyms, needed with --stream: `FILE`"},
-			&cli.StringFlag{Name: "pdf", Usage: "write the comparison to `FILE` as a PDF, too"},
+			&cli.StringFlag{Name: "pdf", Usage: "write the comparison to `FILE` as a PDF, too: one page and an annex"},
+			&cli.StringFlag{Name: "html", Usage: "write the comparison to `FILE` as one HTML page, too"},
 			&cli.BoolFlag{Name: "json", Usage: "print the comparison as JSON"},
 		},
 		Action: compare,
 	}
 }
 
-// side is a scenario to play, or the assessment of a bundle.
+// side is a scenario to play, or a bundle.
 type side struct {
+	name     string
 	scenario *scenarios.Scenario
-	bundle   *assess.Assessment
+	data     fs.FS // facts and the like of a bundle; nil: those shipped
 	result   *rehearsal.Result
+	bundle   bool
 	stream   string // where the played stream lies
+}
+
+func (s *side) options(streams []string, key []byte) rehearsal.Options {
+	return rehearsal.Options{Scenario: s.scenario, Data: s.data, Streams: streams, Key: key}
 }
 
 func compare(c *cli.Context) error {
 	names := c.Args().Slice()
+	if c.Bool("gates") {
+		return changeLog(c, names)
+	}
 	list, err := priceList(c.String("prices-b"), "--prices-b")
 	if err != nil {
 		return err
@@ -65,7 +79,7 @@ func compare(c *cli.Context) error {
 		return err
 	}
 	streams := c.StringSlice("stream")
-	if list != nil && len(streams) == 0 && b.bundle != nil {
+	if list != nil && len(streams) == 0 && b.bundle {
 		return usage("--prices-b: %s is a bundle, which was priced already; name its scenario, or a --stream to price anew", names[1])
 	}
 	if len(streams) == 0 && b.scenario != nil {
@@ -73,14 +87,15 @@ func compare(c *cli.Context) error {
 			return err
 		}
 	}
-	if len(streams) == 0 && a.scenario != nil && b.scenario != nil && b.bundle == nil && a.scenario.Seed != b.scenario.Seed {
+	played := a.scenario != nil && b.scenario != nil && !a.bundle && !b.bundle
+	if len(streams) == 0 && played && a.scenario.Seed != b.scenario.Seed {
 		// The same people have to live under both, or every difference is theirs.
 		if b.scenario, err = b.scenario.Set(fmt.Sprintf("seed=%d", a.scenario.Seed)); err != nil {
 			return asUsage(err)
 		}
 		fmt.Fprintf(c.App.ErrWriter, "B is played with the seed of A (%d), so that the same people live under both.\n", a.scenario.Seed)
 	}
-	if a.scenario != nil && b.scenario != nil && a.bundle == nil && b.bundle == nil && a.scenario.Exam() != b.scenario.Exam() {
+	if played && a.scenario.Exam() != b.scenario.Exam() {
 		// A shipped exam scenario reads contested facts the lesson's way, a user's own
 		// never does. Read differently, the facts would pass for an effect of the change.
 		a.scenario.Shipped, b.scenario.Shipped = false, false
@@ -103,14 +118,14 @@ func compare(c *cli.Context) error {
 	}
 	defer os.RemoveAll(dir)
 	for i, s := range []*side{a, b} {
-		if s.bundle != nil && len(streams) == 0 {
+		if s.bundle && len(streams) == 0 {
 			continue
 		}
 		if s.scenario == nil {
-			return usage("%s is a bundle over a capture: its scenario was not kept, so --stream cannot be replayed under it", names[i])
+			return usage("the scenario of %s was not kept in the bundle, so --stream cannot be replayed under it", names[i])
 		}
-		o := rehearsal.Options{Scenario: s.scenario, Streams: streams, Key: key, Progress: bar.show}
-		if s == b {
+		o := s.options(streams, key)
+		if o.Progress = bar.show; s == b {
 			o.Prices = list
 		}
 		if len(streams) == 0 {
@@ -131,47 +146,172 @@ func compare(c *cli.Context) error {
 	}
 	if len(from) > 0 && a.scenario != nil && b.scenario != nil {
 		bar.show("comparing access", 0, 0)
-		access, err = rehearsal.WhatIf(c.Context, rehearsal.Options{Scenario: a.scenario, Streams: streams, Key: key}, rehearsal.Options{Scenario: b.scenario, Streams: streams, Key: key}, from)
-		if err != nil {
+		before, after := a.options(streams, key), b.options(streams, key)
+		if played && len(streams) == 0 { // as their gates let the phases start
+			before.Scenario, after.Scenario = a.result.Scenario, b.result.Scenario
+		}
+		if access, err = rehearsal.WhatIf(c.Context, before, after, from); err != nil {
 			return err
 		}
 	}
-	var cmp *reports.Comparison
-	if a.result != nil && b.result != nil {
-		cmp = reports.Compare(a.result, b.result, access)
-	} else {
-		cmp = reports.CompareAssessments(a.assessment(), b.assessment())
-		cmp.Access = access
+	cmp := reports.Compare(a.result, b.result, access)
+	if a.scenario != nil && b.scenario != nil {
+		for _, d := range scenarios.Differ(a.scenario, b.scenario) {
+			cmp.Changes = append(cmp.Changes, reports.Setting{Key: d.Key, A: d.A, B: d.B})
+		}
 	}
 	if list != nil {
 		cmp.B.Prices = filepath.Base(c.String("prices-b"))
+		cmp.Changes = append(cmp.Changes, reports.Setting{Key: "prices", A: "the shipped list", B: "those of " + cmp.B.Prices + " over it", NotAlone: "No: prices are tried with the rest"})
 	}
+	if a.bundle && b.bundle && a.result.Assessment.FactSet != b.result.Assessment.FactSet {
+		cmp.Changes = append(cmp.Changes, reports.Setting{Key: "fact set", A: a.result.Assessment.FactSet, B: b.result.Assessment.FactSet})
+	}
+	alone, err := eachAlone(c, cmp, a, b, streams, key, bar)
+	if err != nil {
+		return err
+	}
+	cmp.Attribute(alone)
 	bar.done()
-	if name := c.String("pdf"); name != "" {
-		f, err := os.Create(name)
-		if err != nil {
-			return err
-		}
-		if err := pdf.Write(f, cmp.Document()); err != nil {
-			f.Close()
-			return err
-		}
-		if err := f.Close(); err != nil {
-			return err
-		}
-	}
-	if c.Bool("json") {
-		return printJSON(c.App.Writer, cmp)
-	}
-	_, err = fmt.Fprint(c.App.Writer, cmp.Document().Text())
-	return err
+	return printDocument(c, cmp.Document(), cmp)
 }
 
-func (s *side) assessment() *assess.Assessment {
-	if s.result != nil {
-		return s.result.Assessment
+// maxAlone is how many settings are tried one by one.
+const maxAlone = 6
+
+// eachAlone runs A with each changed setting by itself. What cannot stand alone,
+// such as a role without the group that names it, is left nil and says so.
+func eachAlone(c *cli.Context, cmp *reports.Comparison, a, b *side, streams []string, key []byte, bar *progress) ([]*reports.Comparison, error) {
+	alone := make([]*reports.Comparison, len(cmp.Changes))
+	if len(cmp.Changes) < 2 {
+		return alone, nil
 	}
-	return s.bundle
+	why := ""
+	switch {
+	case a.bundle || b.bundle:
+		why = "No: bundles are not played again"
+	case len(cmp.Changes) > maxAlone:
+		why = fmt.Sprintf("No: more than %d settings differ", maxAlone)
+	}
+	for i := range cmp.Changes {
+		ch := &cmp.Changes[i]
+		if ch.NotAlone != "" {
+			continue
+		}
+		if why != "" {
+			ch.NotAlone = why
+			continue
+		}
+		if ch.B == "" {
+			ch.NotAlone = "No: B leaves it out"
+			continue
+		}
+		s, err := a.scenario.Set(ch.Key + "=" + ch.B)
+		if err != nil {
+			ch.NotAlone = "No: it needs the others"
+			continue
+		}
+		bar.show("trying "+ch.Key+" alone", 0, 0)
+		o := (&side{scenario: s, data: a.data}).options(streams, key)
+		o.Brief = true
+		res, err := rehearsal.Run(c.Context, o)
+		if err != nil {
+			if c.Context.Err() != nil {
+				return nil, err
+			}
+			ch.NotAlone = "No: it needs the others"
+			continue
+		}
+		alone[i] = reports.Compare(a.result, res, nil)
+	}
+	return alone, nil
+}
+
+// changeLog compares the state before each phase of a rollout with the state
+// before the next: the same people, the same days, cut off at the gates.
+func changeLog(c *cli.Context, names []string) error {
+	if len(names) != 1 || len(c.StringSlice("set-b"))+len(c.StringSlice("stream")) > 0 {
+		return usage("--gates takes one scenario, and neither --set-b nor --stream; found %d arguments", len(names))
+	}
+	s, err := scenarios.Load(names[0], c.StringSlice("set")...)
+	if err != nil {
+		return asUsage(err)
+	}
+	if s, _, err = schedule(c, s); err != nil { // a phase that its gate holds back begins later, or not at all
+		return asUsage(err)
+	}
+	type cut struct {
+		phase string
+		last  source.Date // the last day before the next phase, or of the period
+	}
+	var cuts []cut
+	phases := slices.Clone(s.Rollout)
+	slices.SortStableFunc(phases, func(a, b scenarios.Phase) int { return a.From.Time.Compare(b.From.Time) })
+	for _, p := range phases {
+		if !p.From.After(s.Period.From) || p.From.After(s.Period.To) { // it began before anything was seen, or never does here
+			if len(cuts) == 0 {
+				cuts = append(cuts, cut{phase: p.Name, last: s.Period.To})
+			} else if !p.From.After(s.Period.From) {
+				cuts[0].phase = p.Name
+			}
+			continue
+		}
+		if len(cuts) == 0 {
+			cuts = append(cuts, cut{phase: "before the rollout"})
+		}
+		cuts[len(cuts)-1].last = p.From.Add(-1)
+		cuts = append(cuts, cut{phase: p.Name, last: s.Period.To})
+	}
+	if len(cuts) < 2 {
+		return usage("%s has no phase that begins inside its period, so there is no gate to log; list phases under rollout", names[0])
+	}
+	bar := newProgress(c.App.ErrWriter)
+	defer bar.done()
+	var steps []*reports.Comparison
+	var before *side
+	for i, x := range cuts {
+		at, err := s.Set("period.to="+x.last.String(), "expect=[]")
+		if err != nil {
+			return asUsage(err)
+		}
+		now := &side{scenario: at}
+		o := now.options(nil, nil)
+		o.Brief, o.Settled, o.Progress = true, true, bar.show
+		if now.result, err = rehearsal.Run(c.Context, o); err != nil {
+			return err
+		}
+		if i > 0 {
+			reach, err := rehearsal.Reach(before.options(nil, nil), now.options(nil, nil))
+			if err != nil {
+				return err
+			}
+			cmp := reports.Compare(before.result, now.result, &rbac.WhatIfResult{Reach: reach})
+			cmp.Gate = fmt.Sprintf("From %s (to %s) to %s (to %s)", cuts[i-1].phase, cuts[i-1].last, x.phase, x.last)
+			cmp.Changes = append(cmp.Changes, reports.Setting{B: fmt.Sprintf("%s begins on %s", x.phase, cuts[i-1].last.Add(1))})
+			for k := range s.Changes {
+				ch := &s.Changes[k]
+				if on := ch.On.Value; on > cuts[i-1].last.String() && on <= x.last.String() {
+					cmp.Changes = append(cmp.Changes, reports.Setting{B: on + ": " + ch.String()})
+				}
+			}
+			steps = append(steps, cmp)
+		}
+		before = now
+	}
+	bar.done()
+	return printDocument(c, reports.ChangeLog("Change log: "+s.Title, s.Organisation.Name, steps), steps)
+}
+
+// printDocument prints a document, or what it was made of as JSON, and writes the files asked for.
+func printDocument(c *cli.Context, d *reports.Document, v any) error {
+	if err := writeDocuments(c, d); err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, v)
+	}
+	_, err := fmt.Fprint(c.App.Writer, d.Text())
+	return err
 }
 
 // openSide loads a scenario, or a bundle when the name is a directory with a
@@ -182,25 +322,33 @@ func openSide(name string, set []string) (*side, error) {
 		if err != nil {
 			return nil, asUsage(err)
 		}
-		return &side{scenario: s}, nil
+		return &side{name: name, scenario: s}, nil
 	}
 	if len(set) > 0 {
 		return nil, usage("%s is a bundle: its values are what they were; --set goes with a scenario", name)
 	}
-	data, err := os.ReadFile(filepath.Join(name, "assessment.json"))
+	m, err := reports.ReadManifest(name)
 	if err != nil {
-		return nil, err
+		return nil, usage("%s: %v", name, err)
 	}
-	s := &side{bundle: &assess.Assessment{}}
-	if err := json.Unmarshal(data, s.bundle); err != nil {
-		return nil, usage("%s: assessment.json cannot be read: %v", name, err)
+	s := &side{name: name, bundle: true, result: &rehearsal.Result{Assessment: &assess.Assessment{}}}
+	for _, f := range []struct {
+		name string
+		into any
+	}{{"assessment.json", s.result.Assessment}, {"rules.json", &s.result.Rules}, {"spend.json", &s.result.Spend}} {
+		data, err := os.ReadFile(filepath.Join(name, f.name))
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(data, f.into); err != nil {
+			return nil, usage("%s: %s cannot be read: %v", name, f.name, err)
+		}
 	}
-	file := filepath.Join(name, "inputs", "scenario.yaml")
-	if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
-		return s, nil
-	}
-	if s.scenario, err = scenarios.LoadFile(file); err != nil {
-		return nil, asUsage(err)
+	if j, err := again(name, m, ""); err == nil { // else the bundle does not hold it
+		s.scenario, s.data = j.scenario, j.data
+		if stream := filepath.Join(name, reports.StreamName); m.Stream != nil {
+			s.stream = stream
+		}
 	}
 	return s, nil
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -12,8 +14,10 @@ import (
 	"github.com/sandtable-dev/sandtable/reports"
 	"github.com/sandtable-dev/sandtable/reports/html"
 	"github.com/sandtable-dev/sandtable/reports/pdf"
+	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/rbac/rollout"
 	"github.com/sandtable-dev/sandtable/scenarios"
+	"github.com/sandtable-dev/sandtable/simulate/forecast"
 )
 
 func planDocumentFlags() []cli.Flag {
@@ -23,21 +27,45 @@ func planDocumentFlags() []cli.Flag {
 	}
 }
 
-// writePlanDocument writes the plan as a document, if asked to.
-func writePlanDocument(c *cli.Context, s *scenarios.Scenario, phases []rollout.PhaseResult, captured bool) error {
+// writePlanDocument writes the plan as a document, if asked to: of the scenario as
+// played, or with adoption, spend, alerts and forecast as captures show them.
+func writePlanDocument(c *cli.Context, s *scenarios.Scenario, g *rehearsal.Ground, phases []rollout.PhaseResult, streams []string) error {
 	if c.String("pdf") == "" && c.String("html") == "" {
 		return nil
 	}
-	if captured || c.Bool("no-play") {
-		return usage("--pdf and --html make a document of the scenario as played: leave out STREAM and --no-play")
+	if c.Bool("no-play") && len(streams) == 0 {
+		return usage("--pdf and --html make a document of the scenario as played, or of a capture: leave out --no-play, or name a STREAM")
 	}
-	res, err := rehearsal.Run(c.Context, rehearsal.Options{Scenario: s})
+	o := rehearsal.Options{Scenario: s, Streams: streams, Settled: true}
+	if len(streams) > 0 {
+		o.Key = rules.SimulatedKey(int64(s.Seed)) // no member is named in a plan, so that any key will do
+	}
+	res, err := rehearsal.Run(c.Context, o)
 	if err != nil {
 		return err
 	}
 	in := reports.FromResult(res, "")
-	in.Fans = job{scenario: s}.fans(c.Context)
-	d := reports.RolloutPlan(in, phases)
+	if len(streams) == 0 {
+		in.Fans = job{scenario: s}.fans(c.Context)
+		return writeDocuments(c, reports.RolloutPlan(in, phases))
+	}
+	month := forecast.Month(g.Directory, s.Period.From.Time)
+	m, others, err := calibrated(c, g, streams, month, nil)
+	if err != nil {
+		return err
+	}
+	plan, err := forecast.MakePlan(c.Context, forecast.PlanOptions{Model: m, Directory: g.Directory, Limits: g.Limits, Prices: g.Prices,
+		AsOf: s.AsOf.Time, Trials: 200, Seed: s.Seed, Chance: 0.05, Others: others})
+	if err != nil {
+		return err
+	}
+	in.Fans = append(in.Fans, reports.Fans(plan)...)
+	return writeDocuments(c, reports.RolloutPlan(in, phases))
+}
+
+// writeDocuments writes d to the files named by --pdf and --html. A file is made
+// beside its place and moved in when whole.
+func writeDocuments(c *cli.Context, d *reports.Document) error {
 	for _, f := range []struct {
 		name  string
 		write func(io.Writer, *reports.Document) error
@@ -47,12 +75,33 @@ func writePlanDocument(c *cli.Context, s *scenarios.Scenario, phases []rollout.P
 		}
 		var b bytes.Buffer
 		if err := f.write(&b, d); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+		if err := replaceFile(f.name, b.Bytes()); err != nil {
 			return err
 		}
-		if err := os.WriteFile(f.name, b.Bytes(), 0o666); err != nil {
-			return err
-		}
-		fmt.Fprintf(c.App.Writer, "\nPlan: %s\n", f.name)
+		fmt.Fprintf(c.App.ErrWriter, "Written: %s\n", f.name)
+	}
+	return nil
+}
+
+// replaceFile puts data in a file's place, or leaves what stood there as it was.
+func replaceFile(name string, data []byte) error {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // a pipe or a device is written into
+		return os.WriteFile(name, data, 0o644)
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", name, err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("cannot write %s: %w; what stood there is unchanged", name, err)
 	}
 	return nil
 }

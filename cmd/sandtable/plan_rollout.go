@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,10 +30,11 @@ func planRolloutCommand() *cli.Command {
 	}
 	return &cli.Command{
 		Name: "rollout", Usage: "phases, the gates before each, and whether they pass", ArgsUsage: "SCENARIO [STREAM...]",
-		Description: "Without a STREAM the scenario is played. A gate passes, fails, or cannot be evaluated; it holds a phase back only if\n" +
+		Description: "Without a STREAM the scenario is played; with one, adoption, spend, alerts and forecast of the document are those of the capture. A gate passes, fails, or cannot be evaluated; it holds a phase back only if\n" +
 			"the scenario says hold_on_fail: its members then stay out of the play, and it starts on the first day on which the gate\n" +
 			"passes, or not in the period. Over a capture gates only report. Words of a gate's condition:" + words.String(),
 		Flags: append(planDocumentFlags(),
+			&cli.StringSliceFlag{Name: "from", Usage: "a capture, in `STREAM`, to hold the gates against and to plan from; as STREAM, may be repeated"},
 			&cli.BoolFlag{Name: "no-play", Usage: "do not play the scenario: gates that need a stream are not evaluable"},
 			&cli.BoolFlag{Name: "json", Usage: "print JSON"}, setFlag(),
 		),
@@ -83,7 +85,7 @@ func planRollout(c *cli.Context) error {
 	if err != nil {
 		return asUsage(err)
 	}
-	streams := c.Args().Tail()
+	streams := append(slices.Clone(c.Args().Tail()), c.StringSlice("from")...)
 	var held []rollout.Held
 	if len(streams) == 0 && !c.Bool("no-play") {
 		if s, held, err = schedule(c, s); err != nil {
@@ -142,7 +144,7 @@ func planRollout(c *cli.Context) error {
 		return printJSON(c.App.Writer, out)
 	}
 	printRollout(c.App.Writer, s, out)
-	return writePlanDocument(c, s, out.Phases, len(streams) > 0)
+	return writePlanDocument(c, s, g, out.Phases, streams)
 }
 
 // schedule plays the scenario until it is known when its phases start.

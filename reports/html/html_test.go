@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/sandtable-dev/sandtable/reports"
+	"github.com/sandtable-dev/sandtable/rules/rbac"
+	"github.com/sandtable-dev/sandtable/rules/rbac/rollout"
 )
 
 func sample(t testing.TB) reports.Input {
@@ -186,6 +188,68 @@ func TestHostileText(t *testing.T) {
 		low := strings.ToLower(page)
 		if strings.Contains(low, "<script") || strings.Contains(low, "<img src=x") || strings.Contains(page, "\u202E") || strings.Contains(page, "\x00") || strings.Contains(page, "\x1b") {
 			t.Errorf("%q reached the page", s)
+		}
+	}
+}
+
+// hostile is a comparison and a plan whose every name is s.
+func hostile(t *testing.T, s string) []*reports.Document {
+	in := sample(t)
+	in.Assessment.Organisation.Name, in.Matrix[0].Group, in.Matrix[0].Because = s, s, s
+	in.Groups = []reports.GroupLine{{Name: s, Purpose: s, Roles: []string{s}}}
+	in.Phases = []reports.PhaseLine{{Name: s, Groups: s, Because: s}}
+	c := &reports.Comparison{A: reports.Side{Scenario: s, Title: s, AsOf: s}, B: reports.Side{Scenario: s, Title: s, AsOf: s, Evidence: s},
+		Changes: []reports.Setting{{Key: s, A: s, B: s}}, Access: &rbac.WhatIfResult{Attempts: 1, Changes: []rbac.UseChange{{Question: rbac.Question{Kind: s, Name: s, Tool: s}, From: s, To: s, Reason: s}}},
+		Alerts: []reports.AlertDelta{{Rule: s, Title: s, B: 1}}, Facts: []reports.ValueDelta{{Name: s, A: s, B: s}}, Gaps: []reports.ValueDelta{{Name: s, A: s, B: s}},
+		Verdicts: []reports.VerdictDelta{{ID: s, Title: s, Citation: s, Because: []string{s}}}}
+	c.Spend.Stopped = []reports.StoppedDelta{{Member: s, A: s, B: s}}
+	c.Attribute([]*reports.Comparison{nil})
+	phases := []rollout.PhaseResult{{Name: s, Groups: []string{s}, Status: s, Gates: []rollout.GateResult{{Name: s, When: s, Seen: []string{s}, Because: s}}}}
+	log := *c
+	log.Gate = s
+	return []*reports.Document{c.Document(), reports.ChangeLog(s, s, []*reports.Comparison{&log}), reports.RolloutPlan(in, phases)}
+}
+
+// Comparisons, change logs and plans are as safe as the report.
+func TestHostileTextInOtherDocuments(t *testing.T) {
+	for _, s := range []string{"<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "\u202Egnp.exe", "a\x00b\x1b[2J", strings.Repeat("x", 500), "😀 שלום", "</style><script>", "=cmd|' /C calc'!A0", "%PDF-1.4 (a) Tj endobj"} {
+		for _, d := range hostile(t, s) {
+			page := write(t, d)
+			low := strings.ToLower(page)
+			if strings.Contains(low, "<script") || strings.Contains(low, "<img src=x") || strings.ContainsAny(page, "\u202E\x00\x1b") {
+				t.Errorf("%q reached %s", s, d.Meta.Kind)
+			}
+			if text := d.Text(); strings.ContainsAny(text, "\u202E\x00\x1b") {
+				t.Errorf("%q reached the terminal in %s", s, d.Meta.Kind)
+			}
+		}
+	}
+}
+
+// Headings go down one level at a time, every table has a name and heads for its
+// columns and rows, every figure a title and a description.
+func TestReadableWithoutEyes(t *testing.T) {
+	for _, d := range append(hostile(t, "Ours"), reports.Build(sample(t))) {
+		page := write(t, d)
+		at := 0
+		for _, m := range regexp.MustCompile(`<h([1-6])[ >]`).FindAllStringSubmatch(page, -1) {
+			l := int(m[1][0] - '0')
+			if l > at+1 {
+				t.Errorf("%s: a heading of level %d follows one of level %d", d.Meta.Title, l, at)
+			}
+			at = l
+		}
+		tables, names := strings.Count(page, "<table"), strings.Count(page, `aria-label="Table: `)
+		if tables == 0 || tables != names || strings.Count(page, "<thead>") != tables || !strings.Contains(page, `<th scope="row">`) {
+			t.Errorf("%s: %d tables, %d names, %d heads", d.Meta.Title, tables, names, strings.Count(page, "<thead>"))
+		}
+		if figures := strings.Count(page, `role="img"`); strings.Count(page, "<desc>") != figures || strings.Contains(page, "<desc></desc>") {
+			t.Errorf("%s: a figure without a description", d.Meta.Title)
+		}
+		for _, landmark := range []string{"<header>", "<nav aria-label=", `<main id="main">`, `<html lang="en-GB">`, `class="skip" href="#main"`} {
+			if !strings.Contains(page, landmark) {
+				t.Errorf("%s has no %s", d.Meta.Title, landmark)
+			}
 		}
 	}
 }

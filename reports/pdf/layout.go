@@ -244,7 +244,7 @@ func spills(g geometry, boxes []box) bool {
 	}
 	last := pages[len(pages)-1].boxes
 	end := last[len(last)-1]
-	return end.y+end.box.h-g.top < 0.12*g.body()
+	return end.y+end.box.h-g.top < 0.16*g.body()
 }
 
 func height(boxes []box) float64 {
@@ -408,6 +408,9 @@ func (c *composer) notice(v reports.Notice) {
 	x, w := c.x, c.w
 	at := len(c.out)
 	c.x, c.w = x+inset, w-2*inset
+	if at > 0 {
+		c.out[at-1].keep = true // what introduces it stands over it
+	}
 	c.lines(c.bold, sizeH3, navy, c.x, c.w, v.Title, style{gap: 5, leading: 1.4, keepAll: true})
 	if len(v.Head) > 0 {
 		c.keyValues(v.Head)
@@ -778,6 +781,9 @@ func (c *composer) table(t reports.Table) {
 		from = at
 	}
 	for i := from; i < last-1; i++ {
+		c.out[i].keep = true
+	}
+	for i := at; i < min(last-1, at+4); i++ { // head, perhaps a group's title, and rows enough to be worth starting
 		c.out[i].keep = true
 	}
 }

@@ -23,6 +23,8 @@ import (
 
 	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/reports"
+	"github.com/sandtable-dev/sandtable/rules/rbac"
+	"github.com/sandtable-dev/sandtable/rules/rbac/rollout"
 )
 
 func sample(t testing.TB) reports.Input {
@@ -287,6 +289,51 @@ func TestHostileText(t *testing.T) {
 					t.Fatalf("%q reached the page with %U", s, r)
 				}
 			}
+		}
+	}
+}
+
+// A comparison is one page and an annex, a change log a page for each gate, whatever
+// things are called; a plan holds hostile names like the report.
+func TestHostileTextInOtherDocuments(t *testing.T) {
+	for _, s := range append(slices.Clone(hostile[:6]), "%PDF-1.4 (a) Tj endobj", hostile[10]) {
+		c := &reports.Comparison{A: reports.Side{Scenario: s, Title: s, AsOf: s}, B: reports.Side{Scenario: s + "b", Title: s, AsOf: s, Evidence: s}}
+		c.Access = &rbac.WhatIfResult{Attempts: 1, Changes: []rbac.UseChange{{Question: rbac.Question{Kind: s, Name: s, Tool: s}, From: s, To: s, Reason: s}}}
+		for i := range 8 {
+			k := fmt.Sprint(s, i)
+			c.Changes = append(c.Changes, reports.Setting{Key: k, A: s, B: s})
+			c.Alerts = append(c.Alerts, reports.AlertDelta{Rule: k, Title: s, B: 1})
+			c.Facts = append(c.Facts, reports.ValueDelta{Name: k, A: s, B: s})
+			c.Evidence = append(c.Evidence, reports.ValueDelta{Name: k, Words: s, A: s, B: s})
+			c.Gaps = append(c.Gaps, reports.ValueDelta{Name: k, A: s, B: s})
+			c.Verdicts = append(c.Verdicts, reports.VerdictDelta{ID: k, Title: s, Citation: s, From: assess.GapNoConfiguration, To: assess.PartlySupported, Because: []string{s, s, s}})
+			c.Spend.Stopped = append(c.Spend.Stopped, reports.StoppedDelta{Member: k, A: s, B: s})
+		}
+		for range 4 {
+			c.Postures = append(c.Postures, reports.ValueDelta{Name: s, A: s, B: s})
+		}
+		c.Attribute(make([]*reports.Comparison, len(c.Changes)))
+		log := *c
+		log.Gate = s + "gate"
+		in := sample(t)
+		in.Assessment.Organisation.Name, in.Matrix[0].Group, in.Matrix[0].Because = s, s, s
+		phases := []rollout.PhaseResult{{Name: s, Groups: []string{s}, Status: s, Gates: []rollout.GateResult{{Name: s, When: s, Seen: []string{s}, Because: s}}}}
+		one, logged := c.Document(), reports.ChangeLog(s, s, []*reports.Comparison{&log, &log})
+		for _, d := range []*reports.Document{one, logged, reports.RolloutPlan(in, phases)} {
+			noOverflow(t, d)
+			for _, p := range pagesOf(t, d) {
+				for _, r := range p {
+					if r > 0xFFFF || unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) {
+						t.Fatalf("%q reached the page with %U", s, r)
+					}
+				}
+			}
+		}
+		if pages := pagesOf(t, one); len(pages) < 2 || !strings.Contains(pages[1], "Annex: ") || strings.Contains(pages[0], "Annex: ") {
+			t.Errorf("%.20q: the comparison is more than one page before its annex", s)
+		}
+		if pages := pagesOf(t, logged); len(pages) != 2 {
+			t.Errorf("%.20q: the change log of two gates has %d pages", s, len(pages))
 		}
 	}
 }

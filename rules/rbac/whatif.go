@@ -83,13 +83,19 @@ func outcomeWord(d Decision) string {
 // proposed directory; they are matched by account, e-mail address or id, and
 // members whom only one policy knows are left out.
 func Reach(current, proposed *Engine, t time.Time) []Delta {
+	return ReachBetween(current, t, proposed, t)
+}
+
+// ReachBetween is Reach with a moment of its own for each policy: what members may
+// do after a day, against before it, where the two are one.
+func ReachBetween(current *Engine, before time.Time, proposed *Engine, after time.Time) []Delta {
 	var out []Delta
 	twin := twins(proposed.dir, current.dir)
 	// Members of one state under both policies get the same answers, personal
 	// settings aside, so that one answer serves all of them.
 	type pair struct{ a, b int }
-	ns := t.UnixNano()
-	stateOf := func(e *Engine, m int) int {
+	stateOf := func(e *Engine, m int, at time.Time) int {
+		ns := at.UnixNano()
 		if e.inputs.Personal[m] != nil || e.bars != nil && e.bars[m] != nil || ns < e.open[m] || ns >= e.closed[m] {
 			return -1 - m
 		}
@@ -107,10 +113,10 @@ func Reach(current, proposed *Engine, t time.Time) []Delta {
 			if old < 0 {
 				continue
 			}
-			k := pair{stateOf(current, old), stateOf(proposed, m)}
+			k := pair{stateOf(current, old, before), stateOf(proposed, m, after)}
 			ds, ok := seen[k]
 			if !ok {
-				ds = [2]Decision{current.answer(old, q, t), proposed.answer(m, q, t)}
+				ds = [2]Decision{current.answer(old, q, before), proposed.answer(m, q, after)}
 				seen[k] = ds
 			}
 			words := [2]string{outcomeWord(ds[0]), outcomeWord(ds[1])}
