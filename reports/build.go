@@ -21,6 +21,7 @@ type Input struct {
 	MemberSpend []SpendGroup // each member and month against the limit that bound it
 	Fans        []SpendFan
 	SpendWeeks  []spend.GroupWeek // each group's weeks, sorted by group
+	Increases   []IncreaseLine
 	Rolling     []RollingDay
 	Rules       []assess.RuleRow
 	Quality     []QualityLine
@@ -47,6 +48,11 @@ type SpendLine struct {
 	Spent                 string
 	Members, Blocked      int
 	Because               string
+}
+
+// IncreaseLine is one increase request of a member whom a limit stopped.
+type IncreaseLine struct {
+	Member, Asked, Limit, Answer string
 }
 
 // SpendGroup is what members under one limit spent in a month, sorted.
@@ -1086,6 +1092,13 @@ func (b *builder) spend() {
 			blocks = append(blocks, Paragraph{Text: s.Because})
 		}
 	}
+	if len(b.in.Increases) > 0 {
+		t := Table{Head: []string{"Member", "Asked for more", "Limit", "Answer"}, Widths: []int{26, 22, 14, 38}}
+		for _, x := range b.in.Increases {
+			t.Rows = append(t.Rows, []Cell{{Text: x.Member, Mono: true}, {Text: x.Asked}, {Text: x.Limit}, {Text: x.Answer}})
+		}
+		blocks = append(blocks, Paragraph{Text: "Members whom their own limit stopped asked for more. An approval writes a limit of the member's own, which stays; a denial hides the button for 30 days; what nobody answers stays pending."}, t)
+	}
 	b.add(Section{ID: "spend", Title: "Spend limits", Level: 2, Blocks: blocks})
 }
 
@@ -1213,11 +1226,11 @@ func telling(reason string) string {
 	if reason == "the condition holds" {
 		return ""
 	}
-	return moment.ReplaceAllString(reason, "$1 $2")
+	return stamp.ReplaceAllString(reason, "$1 $2")
 }
 
-// moment is a time as engines write it; people read it to the minute.
-var moment = regexp.MustCompile(`(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?Z`)
+// stamp is a time as engines write it; people read it to the minute.
+var stamp = regexp.MustCompile(`(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?Z`)
 
 // day is the date of a time as printed.
 func day(t string) string { return t[:min(len(t), len("2006-01-02"))] }

@@ -70,6 +70,7 @@ type Side struct {
 	Evidence string `json:"evidence"`
 	Posture  string `json:"posture"`
 	Answer   string `json:"answer"`
+	Prices   string `json:"prices,omitempty"` // the list laid over the shipped one
 }
 
 // SpendDelta is who was stopped by a limit and what was spent.
@@ -238,7 +239,7 @@ func CompareAssessments(a, b *assess.Assessment) *Comparison {
 }
 
 func sideOf(a *assess.Assessment) Side {
-	return Side{a.Scenario, a.Title, a.AsOf, a.Evidence, a.Answer.Posture, a.Answer.Text}
+	return Side{Scenario: a.Scenario, Title: a.Title, AsOf: a.AsOf, Evidence: a.Evidence, Posture: a.Answer.Posture, Answer: a.Answer.Text}
 }
 
 func mapped[T any](list []T, pair func(T) (string, string)) map[string]string {

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/assess/coverage"
@@ -153,6 +154,18 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 	}
 	in.MemberSpend = memberSpend(r.Spend.Members)
 	in.SpendWeeks = r.Spend.Weeks
+	for _, x := range r.Spend.Increases {
+		answer := "pending at the end"
+		switch {
+		case x.Resolved != nil && x.To > 0:
+			answer = fmt.Sprintf("approved on %s: raised to %s", moment(*x.Resolved), spend.Dollars(x.To))
+		case x.Resolved != nil:
+			answer = "denied on " + moment(*x.Resolved)
+		case x.Lapsed != nil:
+			answer = "nobody answered; limits began anew on " + longDay(x.Lapsed.Format(time.DateOnly))
+		}
+		in.Increases = append(in.Increases, IncreaseLine{Member: x.Member, Asked: moment(x.Asked), Limit: spend.Dollars(x.Limit), Answer: answer})
+	}
 	in.Fans = outlook(r)
 	in.Coverage = coverageLines(r.Coverage)
 	for _, f := range r.Matrix.Flags {
@@ -229,6 +242,8 @@ func findingLine(f rules.Finding, most int) FindingLine {
 }
 
 // dollars rounds to cents: a report needs no millionths.
+func moment(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04") }
+
 func dollars(micros int64) string {
 	return spend.Dollars((micros + spend.Cent/2) / spend.Cent * spend.Cent)
 }

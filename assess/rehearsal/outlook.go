@@ -10,8 +10,14 @@ import (
 	"github.com/sandtable-dev/sandtable/simulate/forecast"
 )
 
-// outlookTrials is enough for a band that is drawn.
-const outlookTrials = 300
+// outlookTrials is enough for a band that is drawn. The more people add up, the
+// narrower it is and the fewer trials it takes; below fewestTrials a tenth of them
+// would be a handful.
+const (
+	outlookTrials = 300
+	outlookPeople = 1000 // for whom that many trials are made
+	fewestTrials  = 60
+)
 
 // Outlook is the month in which the period ends: spend to date, and what the rest
 // of the month may add, from what was seen in the period and without any limit.
@@ -54,11 +60,12 @@ func (r *run) outlook(ctx context.Context) (*Outlook, error) {
 	for i := range set {
 		set[i] = i
 	}
-	runs, err := m.Run(ctx, forecast.Options{Trials: outlookTrials, Seed: r.s.Seed, Workers: r.o.Workers}, set)
+	trials := max(fewestTrials, min(outlookTrials, outlookTrials*outlookPeople/max(len(set), 1)))
+	runs, err := m.Run(ctx, forecast.Options{Trials: trials, Seed: r.s.Seed, Workers: r.o.Workers}, set)
 	if err != nil {
 		return nil, err
 	}
-	o := &Outlook{Month: month.Format("2006-01"), Trials: outlookTrials, Days: []OutlookDay{}, Notes: append([]string{}, m.Notes...)}
+	o := &Outlook{Month: month.Format("2006-01"), Trials: trials, Days: []OutlookDay{}, Notes: append([]string{}, m.Notes...)}
 	end := last.Day() - 1
 	spent := int64(0)
 	for d := range m.Days {

@@ -38,7 +38,7 @@ func Play(ctx context.Context, o Options, emit func([]event.Event) error) (*simu
 		return nil, err
 	}
 	return simulate.Run(ctx, simulate.Options{
-		Scenario: r.s, Directory: r.dir, Gate: gate{r.rbac, r.newLedger()}, Prices: r.prices, Workers: o.Workers,
+		Scenario: r.s, Directory: r.dir, Gate: r.newGate(), Prices: r.prices, Workers: o.Workers,
 		Progress: func(done, total int) { o.Progress("playing", int64(done), int64(total)) },
 	}, emit)
 }

@@ -57,7 +57,10 @@ type Options struct {
 	// seed; a capture needs one.
 	Key            []byte
 	IncludeContent bool // members keep their names
-	Workers        int  // of the simulation; below 1: one per processor
+	// Prices are laid over the shipped list: what is played is priced by both, and
+	// what was captured as if it had been.
+	Prices  *platform.PriceList
+	Workers int // of the simulation; below 1: one per processor
 	// Brief leaves out what only a report reads and what takes longer than the run
 	// of a small scenario: the outlook of the month, the timeline, and what would
 	// change the answer.
@@ -115,7 +118,8 @@ type run struct {
 	s        *scenarios.Scenario
 	model    *assess.Model
 	facts    *platform.Catalogue
-	prices   *platform.PriceList
+	shipped  *platform.PriceList
+	prices   *platform.PriceList // shipped, with those asked for laid over
 	dir      *org.Directory
 	rbac     *rbac.Engine
 	rules    []*alert.Rule
@@ -127,6 +131,7 @@ type run struct {
 	end      time.Time // the last instant of the period
 
 	outcome   *simulate.Outcome
+	increases *increases // asked for while it was played; nil: nobody could ask
 	written   *Stream
 	inputs    []stream.Input
 	counts    replay.Counts
@@ -155,6 +160,9 @@ func prepare(o Options) (*run, error) {
 	var err error
 	if err = r.loadData(); err != nil {
 		return nil, err
+	}
+	if r.prices = r.shipped; o.Prices != nil {
+		r.prices = r.shipped.With(o.Prices)
 	}
 	if r.rules, r.packs, err = loadRules(s, o.Data); err != nil {
 		return nil, err
@@ -207,13 +215,13 @@ func (r *run) loadData() (err error) {
 		if r.facts, err = platform.Facts(); err != nil {
 			return err
 		}
-		r.prices, err = platform.Prices()
+		r.shipped, err = platform.Prices()
 		return err
 	}
 	if r.facts, err = platform.LoadFacts(r.o.Data); err != nil {
 		return err
 	}
-	if r.prices, err = platform.LoadPrices(r.o.Data); err != nil {
+	if r.shipped, err = platform.LoadPrices(r.o.Data); err != nil {
 		return err
 	}
 	r.model, err = assess.Load(r.o.Data, r.facts)
@@ -304,6 +312,13 @@ func may(e *rbac.Engine, member int, capability string, t time.Time) bool {
 type gate struct {
 	rbac   *rbac.Engine
 	ledger *spend.Ledger
+	more   *increases // nil: nobody asks for more
+}
+
+// newGate is the gate of one play, under the rules of the first day.
+func (r *run) newGate() gate {
+	l := r.newLedger()
+	return gate{r.rbac, l, newIncreases(r.s.Config.Spend.Increases, l)}
 }
 
 func (g gate) MayUse(m int, capability string, t time.Time) bool {
@@ -326,13 +341,36 @@ func (g gate) Connector(m int, connector, tool string, write bool, t time.Time) 
 	return simulate.Deny
 }
 
-func (g gate) MaySpend(m int, t time.Time) bool        { return g.ledger.Gate(m, t).Allowed }
-func (g gate) Charge(m int, t time.Time, micros int64) { g.ledger.Charge(m, t, micros) }
+func (g gate) MaySpend(m int, t time.Time) bool {
+	if g.more != nil {
+		g.more.answer(t)
+	}
+	v := g.ledger.Gate(m, t)
+	if g.more != nil && !v.Allowed && v.BoundBy != spend.Pool {
+		g.more.stopped(m, t)
+	}
+	return v.Allowed
+}
+
+func (g gate) Charge(m int, t time.Time, micros int64) {
+	if g.more != nil {
+		g.more.answer(t)
+	}
+	g.ledger.Charge(m, t, micros)
+}
 
 // stream opens the captures, or plays the scenario and opens what it wrote.
 func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 	if r.observed {
-		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
+		also := []func(*event.Event){alert.Mark}
+		if r.o.Prices != nil {
+			also = append(also, func(e *event.Event) {
+				if e.Kind == event.APIRequest && e.CostMicros > 0 {
+					e.CostMicros, _ = spend.Repriced(e, r.shipped, r.prices)
+				}
+			})
+		}
+		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Prepare: replay.Prepare(r.dir, also...)})
 	}
 	to, path := r.o.StreamTo, r.o.StreamPath
 	if to == nil {
@@ -351,8 +389,10 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 		emit = func([]event.Event) error { return nil }
 	}
 	var err error
+	door := r.newGate()
+	r.increases = door.more
 	r.outcome, err = simulate.Run(ctx, simulate.Options{
-		Scenario: r.s, Directory: r.dir, Gate: gate{r.rbac, r.newLedger()}, Prices: r.prices, Workers: r.o.Workers,
+		Scenario: r.s, Directory: r.dir, Gate: door, Prices: r.prices, Workers: r.o.Workers,
 		Progress: func(done, total int) { r.o.Progress("playing", int64(done), int64(total)) },
 	}, emit)
 	if e := w.Close(); err == nil {
@@ -380,6 +420,10 @@ func (r *run) discard() {
 func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	defer r.discard()
 	r.access, r.ledger = r.engine(), r.newLedger()
+	if r.increases != nil {
+		r.increases.answer(r.end)
+		r.increases.carry(r.ledger)
+	}
 	r.alerts = alert.New(r.rules, r.alertConfig())
 	seen := func(m int) bool { return m >= 0 && m < len(r.enabled) && r.enabled[m] }
 	cover := coverage.New(coverage.Config{Directory: r.dir, Enabled: seen, From: r.from, To: r.to})

@@ -123,8 +123,10 @@ type Spend struct {
 	spend.Summary
 	Budgets []Budget `json:"budgets"`
 	// Stopped counts what the limits stopped while the scenario was played.
-	Stopped *Stopped            `json:"stopped,omitempty"`
-	Drivers []spend.DriverSpend `json:"drivers"`
+	Stopped *Stopped `json:"stopped,omitempty"`
+	// Increases are the increase requests of members whom their limit stopped.
+	Increases []Increase          `json:"increase_requests"`
+	Drivers   []spend.DriverSpend `json:"drivers"`
 	// Outlook is nil when there is nothing to forecast from.
 	Outlook *Outlook `json:"outlook"`
 }
@@ -312,6 +314,9 @@ func (r *run) spending() (Spend, error) {
 		}
 		return strings.Compare(a.Member, b.Member)
 	})
+	if out.Increases, err = r.requestsMade(); err != nil {
+		return out, err
+	}
 	// A member at the limit shows in the replay as would-have-blocked only when
 	// requests went on; in the closed loop they stopped, and the simulation says who.
 	blocked := map[int]bool{}

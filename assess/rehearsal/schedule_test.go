@@ -62,10 +62,10 @@ func TestHeldPhaseStaysOut(t *testing.T) {
 		status      string
 	}{
 		{`active_members >= 1`, "true", day(27), day(41), ""},
-		{`clean_weeks("4")`, "true", day(41), day(41), "late"}, // four weeks have passed by 11 May
-		{`clean_weeks("4")`, "false", day(27), day(41), ""},    // and it only reports
-		{`active_members > 4`, "true", never, never, "held"},         // only the phase itself could bring them
-		{`spend_p95_percent < 50`, "true", never, never, "held"},     // no limit is set: not evaluable is not passed
+		{`clean_weeks("4")`, "true", day(41), day(41), "late"},   // four weeks have passed by 11 May
+		{`clean_weeks("4")`, "false", day(27), day(41), ""},      // and it only reports
+		{`active_members > 4`, "true", never, never, "held"},     // only the phase itself could bring them
+		{`spend_p95_percent < 50`, "true", never, never, "held"}, // no limit is set: not evaluable is not passed
 	} {
 		name := tc.gate + " hold " + tc.hold
 		s, err := loadStaged(t, tc.gate, tc.hold)

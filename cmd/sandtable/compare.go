@@ -17,6 +17,7 @@ import (
 	"github.com/sandtable-dev/sandtable/rules/rbac"
 	"github.com/sandtable-dev/sandtable/rules/spend"
 	"github.com/sandtable-dev/sandtable/scenarios"
+	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
@@ -29,6 +30,7 @@ func compareCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "stream", Usage: "replay this `STREAM` under both instead of playing them; may be repeated"},
 			&cli.StringSliceFlag{Name: "set-b", Usage: "lay `KEY=VALUE` over B alone; may be repeated"},
+			&cli.StringFlag{Name: "prices-b", Usage: "B at the dated prices of `FILE` (form of inputs/prices.yaml in a bundle) over the shipped list; with one argument, of the same scenario"},
 			setFlag(),
 			&cli.BoolFlag{Name: "gates", Usage: "the change log of A's rollout, from gate to gate"},
 			&cli.StringFlag{Name: "key", Usage: "key of the pseudonyms, needed with --stream: `FILE`"},
@@ -46,12 +48,13 @@ type side struct {
 	scenario *scenarios.Scenario
 	data     fs.FS // facts and the like of a bundle; nil: those shipped
 	result   *rehearsal.Result
+	prices   *platform.PriceList // over those of data; nil: none
 	bundle   bool
 	stream   string // where the played stream lies
 }
 
 func (s *side) options(streams []string, key []byte) rehearsal.Options {
-	return rehearsal.Options{Scenario: s.scenario, Data: s.data, Streams: streams, Key: key}
+	return rehearsal.Options{Scenario: s.scenario, Data: s.data, Prices: s.prices, Streams: streams, Key: key}
 }
 
 func compare(c *cli.Context) error {
@@ -59,11 +62,15 @@ func compare(c *cli.Context) error {
 	if c.Bool("gates") {
 		return changeLog(c, names)
 	}
-	if len(names) == 1 && len(c.StringSlice("set-b")) > 0 {
+	list, err := priceList(c.String("prices-b"), "--prices-b")
+	if err != nil {
+		return err
+	}
+	if len(names) == 1 && (len(c.StringSlice("set-b")) > 0 || list != nil) {
 		names = append(names, names[0])
 	}
 	if len(names) != 2 {
-		return usage("compare needs two scenarios or bundles, or one and --set-b KEY=VALUE; found %d arguments", len(names))
+		return usage("compare needs two scenarios or bundles, or one and --set-b KEY=VALUE or --prices-b FILE; found %d arguments", len(names))
 	}
 	a, err := openSide(names[0], c.StringSlice("set"))
 	if err != nil {
@@ -74,6 +81,10 @@ func compare(c *cli.Context) error {
 		return err
 	}
 	streams := c.StringSlice("stream")
+	if list != nil && len(streams) == 0 && b.bundle {
+		return usage("--prices-b: %s is a bundle, which was priced already; name its scenario, or a --stream to price anew", names[1])
+	}
+	b.prices = list
 	played := a.scenario != nil && b.scenario != nil && !a.bundle && !b.bundle
 	if len(streams) == 0 && played && a.scenario.Seed != b.scenario.Seed {
 		// The same people have to live under both, or every difference is theirs.
@@ -91,7 +102,7 @@ func compare(c *cli.Context) error {
 	var key []byte
 	if len(streams) > 0 {
 		if c.String("key") == "" {
-			return usage("--stream needs --key FILE: members of a capture appear under pseudonyms; sandtable keygen makes one")
+			return usage("--stream needs --key FILE: members of a capture appear under pseudonyms; sandtable keygen --pseudonyms FILE makes one")
 		}
 		if key, err = captureKey(c, ""); err != nil {
 			return err
@@ -148,6 +159,10 @@ func compare(c *cli.Context) error {
 	if a.bundle && b.bundle && a.result.Assessment.FactSet != b.result.Assessment.FactSet {
 		cmp.Changes = append(cmp.Changes, reports.Setting{Key: "fact set", A: a.result.Assessment.FactSet, B: b.result.Assessment.FactSet})
 	}
+	if list != nil {
+		cmp.B.Prices = filepath.Base(c.String("prices-b"))
+		cmp.Changes = append(cmp.Changes, reports.Setting{Key: pricesKey, A: "the shipped list", B: "those of " + cmp.B.Prices + " over it"})
+	}
 	alone, err := eachAlone(c, cmp, a, b, streams, key, bar)
 	if err != nil {
 		return err
@@ -156,6 +171,9 @@ func compare(c *cli.Context) error {
 	bar.done()
 	return printDocument(c, cmp.Document(), cmp)
 }
+
+// pricesKey is a change of prices, which is no setting of a scenario.
+const pricesKey = "prices"
 
 // maxAlone is how many settings are tried one by one.
 const maxAlone = 6
@@ -184,13 +202,17 @@ func eachAlone(c *cli.Context, cmp *reports.Comparison, a, b *side, streams []st
 			ch.NotAlone = "No: B leaves it out"
 			continue
 		}
-		s, err := a.scenario.Set(ch.Key + "=" + ch.B)
-		if err != nil {
+		one := &side{scenario: a.scenario, data: a.data}
+		if ch.Key == pricesKey {
+			one.prices = b.prices
+		} else if s, err := a.scenario.Set(ch.Key + "=" + ch.B); err == nil {
+			one.scenario = s
+		} else {
 			ch.NotAlone = "No: it needs the others"
 			continue
 		}
 		bar.show("trying "+ch.Key+" alone", 0, 0)
-		o := (&side{scenario: s, data: a.data}).options(streams, key)
+		o := one.options(streams, key)
 		o.Brief = true
 		res, err := rehearsal.Run(c.Context, o)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/sandtable-dev/sandtable/rules/spend"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 	"github.com/sandtable-dev/sandtable/simulate"
 	"github.com/sandtable-dev/sandtable/simulate/forecast"
@@ -39,6 +41,7 @@ func planSpendCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "limit", Usage: "what if: try `GROUP=DOLLARS` (or =none) beside the others; may be repeated"},
 			&cli.StringFlag{Name: "ceiling", Usage: "what if: replay the capture against an organisation's ceiling of `DOLLARS` (or none)"},
 			&cli.StringSliceFlag{Name: "price", Usage: "what if: `MODEL=FACTOR` of its price, or all=FACTOR, over the capture; may be repeated"},
+			&cli.StringFlag{Name: "prices", Usage: "what if: the dated prices of `FILE` (form of inputs/prices.yaml in a bundle) over the shipped list"},
 			&cli.StringFlag{Name: "limits", Usage: "configured limits from `FILE`, rows of the Spend Limits API, in place of the scenario's"},
 			&cli.StringFlag{Name: "key", Usage: "read the key of the pseudonyms from `FILE`; without it one is made for this output alone"},
 			&cli.BoolFlag{Name: "json", Usage: "print the plan as JSON"},
@@ -67,22 +70,32 @@ func planSpend(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	list, err := priceList(c.String("prices"), "--prices")
+	if err != nil {
+		return err
+	}
+	ground, err := rehearsal.Prepare(s)
+	if err != nil {
+		return err
+	}
 	var notes []string
 	if path := c.String("limits"); path != "" {
 		f, err := os.Open(path)
 		if err != nil {
 			return usage("--limits: %v", err)
 		}
-		rows, err := spend.ReadLimits(path, f, spend.LimitOptions{AsOf: s.AsOf})
+		rows, err := spend.ReadLimits(path, f, spend.LimitOptions{AsOf: s.AsOf, Periods: ground.Periods})
 		f.Close()
 		if err != nil {
 			return err
 		}
 		s.Config.Spend, notes = spend.Configure(rows, &s.Config)
+		if ground, err = rehearsal.Prepare(s); err != nil {
+			return err
+		}
 	}
-	ground, err := rehearsal.Prepare(s)
-	if err != nil {
-		return err
+	if list != nil {
+		changed.Base, changed.List = ground.Prices, ground.Prices.With(list)
 	}
 	for g := range asked {
 		if !slices.ContainsFunc(s.Config.Groups, func(x org.Group) bool { return x.Name.Value == g }) {
@@ -97,22 +110,29 @@ func planSpend(c *cli.Context) error {
 	}
 	o := forecast.PlanOptions{
 		Directory: ground.Directory, Limits: ground.Limits, Prices: ground.Prices, AsOf: s.AsOf.Time,
-		Trials: c.Int("trials"), Seed: s.Seed, Chance: c.Float64("chance"), Others: -1, Asked: asked,
+		Rules: ground.Rules, Trials: c.Int("trials"), Seed: s.Seed, Chance: c.Float64("chance"), Others: -1, Asked: asked,
 		Cloud: s.Organisation.Settings.Cloud != nil && *s.Organisation.Settings.Cloud,
 	}
 	var tried *spend.WhatIf
 	if from := c.StringSlice("from"); len(from) > 0 {
-		if len(changed.Limits)+len(changed.Prices) > 0 {
+		if len(changed.Limits)+len(changed.Prices) > 0 || list != nil {
 			tried = spend.NewWhatIf(ground.Directory, ground.Limits, changed)
 		}
 		o.Model, o.Others, err = calibrated(c, ground, from, month, tried)
 	} else if c.String("ceiling") != "" || len(changed.Prices) > 0 {
 		return usage("--ceiling and --price replay a capture: name it with --from")
 	} else {
-		o.Model, err = forecast.Scenario(simulate.Options{Scenario: s, Directory: ground.Directory, Gate: ground.Gate, Prices: ground.Prices}, month)
+		if list != nil {
+			o.Prices = changed.List
+			notes = append(notes, fmt.Sprintf("every amount of this forecast is at the prices of %s, laid over the shipped list", filepath.Base(c.String("prices"))))
+		}
+		o.Model, err = forecast.Scenario(simulate.Options{Scenario: s, Directory: ground.Directory, Gate: ground.Gate, Prices: o.Prices}, month)
 	}
 	if err != nil {
 		return err
+	}
+	if s.Config.Spend.Increases != nil {
+		notes = append(notes, "increase requests are played by sandtable run; this forecast leaves every limit as entered")
 	}
 	plan, err := forecast.MakePlan(c.Context, o)
 	if err != nil {
@@ -185,6 +205,34 @@ func whatIf(c *cli.Context) (map[string]int64, spend.Changed, error) {
 		ch.Prices[model] = f
 	}
 	return asked, ch, nil
+}
+
+// priceList reads a list of dated prices to be laid over the shipped one; nil
+// without a path.
+func priceList(path, flag string) (*platform.PriceList, error) {
+	if path == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, usage("%s: %v", flag, err)
+	case info.Size() > source.MaxBytes:
+		return nil, usage("%s: %s has %d bytes; at most %d are read", flag, path, info.Size(), source.MaxBytes)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, usage("%s: %v", flag, err)
+	}
+	f, err := source.Parse(path, data)
+	if err != nil {
+		return nil, asUsage(err)
+	}
+	l, err := platform.ParsePrices(f)
+	if err != nil {
+		return nil, asUsage(err)
+	}
+	return l, nil
 }
 
 func cutLast(s string) (before, after string, ok bool) {

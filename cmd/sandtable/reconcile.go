@@ -61,7 +61,7 @@ func reconcile(c *cli.Context) error {
 	if _, err := replayed(c, ground, c.Args().Slice(), estimates); err != nil {
 		return err
 	}
-	r := estimates.Reconcile(export)
+	r := estimates.Reconcile(export, ground.Limits)
 	if !c.Bool("include-content") {
 		key, err := pseudonymKey(c)
 		if err != nil {

@@ -25,14 +25,32 @@ type Rules struct {
 	// Included is that usage per member and month; the product does not publish it.
 	SeatBased bool
 	Included  int64
+	// Shared are the products that count together against a member's limit, and
+	// Outside the services that heed no limit of a group or a member, by their
+	// names in cost rows, with commas; "" where nothing is documented (fact
+	// spend-limit-products).
+	Shared, Outside string
 }
 
-// DefaultRules asks q as rbac.DefaultRules does, for spend-group-limit-gate and
-// spend-multi-group-rule.
+// Counts says in words how a product of cost rows stands to members' limits.
+func (r Rules) Counts(product string) string {
+	switch {
+	case slices.Contains(strings.Split(r.Shared, ","), product):
+		return "counts against members' limits"
+	case slices.Contains(strings.Split(r.Outside, ","), product):
+		return "outside the limits of groups and members; charged to the organisation"
+	}
+	return "whether it counts against members' limits is not documented"
+}
+
+// DefaultRules asks q as rbac.DefaultRules does, for spend-group-limit-gate,
+// spend-multi-group-rule and spend-limit-products.
 func DefaultRules(q func(factID, param string) (value string, known bool)) Rules {
 	gate, known := q("spend-group-limit-gate", "")
 	rule, _ := q("spend-multi-group-rule", "rule")
-	return Rules{GroupLimits: known && gate == "yes", Setting: rule == "setting"}
+	shared, _ := q("spend-limit-products", "shared")
+	outside, _ := q("spend-limit-products", "outside")
+	return Rules{GroupLimits: known && gate == "yes", Setting: rule == "setting", Shared: shared, Outside: outside}
 }
 
 // Sources of a member's limit; a group's is "group:" and its name. Pool is the

@@ -53,7 +53,9 @@ type Blocked struct {
 	sessions map[string]bool
 }
 
-// shares lists the products whose requests count towards one limit (2.4).
+// shares lists the products of the wire whose requests count towards one limit.
+// Whether Office agents do is not documented; counted, a limit is never shown to
+// hold for longer than it would.
 func shares(p event.Product) bool {
 	return p == event.Cowork || p == event.ClaudeCode || p == event.OfficeAgents
 }
@@ -91,6 +93,22 @@ func (l *Ledger) Observe(ev *event.Event) {
 		l.block(ev, member, t, v, micros)
 	}
 	l.Charge(member, t, micros)
+}
+
+// onWire names the products of the wire as cost rows do.
+func onWire() []string {
+	out := make([]string, 0, len(productNames))
+	for _, n := range productNames {
+		out = append(out, n)
+	}
+	return out
+}
+
+func split(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return strings.Split(list, ",")
 }
 
 func (l *Ledger) who(ev *event.Event) int {
@@ -157,7 +175,8 @@ type Summary struct {
 	Notes        []string      `json:"notes"`
 }
 
-// Outside is a product whose requests the limits do not cover here.
+// Outside is a product whose requests the limits do not cover. One that is not on
+// this wire at all has none.
 type Outside struct {
 	Product  string `json:"product"`
 	Requests int64  `json:"requests"`
@@ -212,7 +231,22 @@ func (l *Ledger) Summary() Summary {
 		}
 	}
 	if o.requests > 0 {
-		s.Notes = append(s.Notes, "work of Claude in Slack channels is billed to the organisation and ignores limits of groups and users; it is not on this wire")
+		var not []string
+		for _, p := range split(l.rules.Shared) {
+			if !slices.Contains(onWire(), p) {
+				not = append(not, p)
+			}
+		}
+		switch {
+		case l.rules.Shared == "":
+			s.Notes = append(s.Notes, "which products count against one limit was not documented on the day; Cowork, Claude Code and Office agents are counted together")
+		case len(not) > 0:
+			s.Notes = append(s.Notes, fmt.Sprintf("%s counts against the same limits and is not on this wire, so members reach them sooner than shown", strings.Join(not, ", ")))
+		}
+		for _, p := range split(l.rules.Outside) {
+			s.Outside = append(s.Outside, Outside{Product: p})
+			s.Notes = append(s.Notes, fmt.Sprintf("%s heeds no limit of a group or a member and is charged to the organisation; it is not on this wire", p))
+		}
 	}
 	if len(s.Warnings) > 0 {
 		s.Notes = append(s.Notes, "at which share of a limit members are warned is not published; 75% and 95% are those of the vendor's gateway")

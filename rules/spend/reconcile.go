@@ -147,11 +147,12 @@ type Band struct {
 type ReconProduct struct {
 	Product string `json:"product"`
 	Units   Unit   `json:"export_units"`
+	Counts  string `json:"limits"` // how it stands to members' limits, see Rules.Counts
 }
 
 // Reconcile compares telemetry with an export. Products that are not on the wire
 // here are listed apart and enter no difference.
-func (t *Estimates) Reconcile(e *CostExport) *Reconciliation {
+func (t *Estimates) Reconcile(e *CostExport, rules Rules) *Reconciliation {
 	r := &Reconciliation{Evaluable: t.requests > t.missing, Rows: []ReconRow{}, Totals: []ReconTotal{}, Products: []ReconProduct{}, Notes: []string{}}
 	note := func(f string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(f, args...)) }
 	list := true
@@ -253,7 +254,7 @@ func (t *Estimates) Reconcile(e *CostExport) *Reconciliation {
 		return cmp.Or(cmp.Compare(a.Day, b.Day), cmp.Compare(a.Member, b.Member), cmp.Compare(a.Product, b.Product)) < 0
 	})
 	for p, u := range away {
-		r.Products = append(r.Products, ReconProduct{p, u})
+		r.Products = append(r.Products, ReconProduct{p, u, rules.Counts(p)})
 	}
 	slices.SortFunc(r.Products, func(a, b ReconProduct) int { return cmp.Compare(a.Product, b.Product) })
 	r.totals()
@@ -378,7 +379,7 @@ func (r *Reconciliation) Write(w io.Writer, all bool) error {
 	say("rounded once, half to even: telemetry %s (residue %s), export %s (residue %s)",
 		Dollars(tc*Cent), Units(tr), Dollars(ec*Cent), Units(er))
 	for _, p := range r.Products {
-		say("%-26s in the export only: %s; this stream cannot show it", p.Product, Units(p.Units))
+		say("%-26s in the export only: %s; this stream cannot show it; %s", p.Product, Units(p.Units), p.Counts)
 	}
 	if x := r.Band; x != nil {
 		say("\nThe band of %d matched rows, export over telemetry: lowest %s, P10 %s, median %s, P90 %s, highest %s; of the sums %s",

@@ -54,7 +54,7 @@ const userReport = `{"data_refreshed_at":"2026-07-30T08:00:00Z","has_more":false
 
 func TestReconcileByMemberAndDay(t *testing.T) {
 	x := spent(t, request("acc-a", day, 2_000_000), request("acc-a", day.Add(time.Hour), 50_000), request("acc-b", day, 300_000), request("", day, 7))
-	r := x.Reconcile(read(t, userReport))
+	r := x.Reconcile(read(t, userReport), current())
 	want := `2026-06-15  cowork: unattributed telemetry $0.00000700 $0.00000000 0
 2026-06-15 acc-a cowork: matched $2.05000000 $2.10000001 1024
 2026-06-15 acc-b cowork: in telemetry only $0.30000000 $0.00000000 0
@@ -63,7 +63,7 @@ func TestReconcileByMemberAndDay(t *testing.T) {
 	if got := lines(r); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
-	if !r.Evaluable || r.Basis != "list price" || len(r.Products) != 1 || r.Products[0] != (ReconProduct{"chat", 77_500_000}) {
+	if !r.Evaluable || r.Basis != "list price" || len(r.Products) != 1 || r.Products[0] != (ReconProduct{"chat", 77_500_000, "counts against members' limits"}) {
 		t.Errorf("%+v", r)
 	}
 	m := r.Totals[0]
@@ -81,7 +81,7 @@ func TestReconcileByMemberAndDay(t *testing.T) {
 func TestReconcileOtherShapes(t *testing.T) {
 	x := spent(t, request("acc-a", day, 2_000_000), request("acc-b", day.AddDate(0, 0, 1), 500_000))
 	// The organisation's report names no members.
-	r := x.Reconcile(read(t, `{"data":[{"starting_at":"2026-06-15T00:00:00Z","results":[{"product":"cowork","amount":"150.5","currency":"USD"}]}],"has_more":true,"data_refreshed_at":"2026-06-16T08:00:00Z"}`))
+	r := x.Reconcile(read(t, `{"data":[{"starting_at":"2026-06-15T00:00:00Z","results":[{"product":"cowork","amount":"150.5","currency":"USD"}]}],"has_more":true,"data_refreshed_at":"2026-06-16T08:00:00Z"}`), current())
 	if got := lines(r); got != "2026-06-15  cowork: matched $2.00000000 $1.50500000 753\n2026-06-16  cowork: telemetry of other days $0.50000000 $0.00000000 0\n" {
 		t.Errorf("%s", got)
 	}
@@ -92,7 +92,7 @@ func TestReconcileOtherShapes(t *testing.T) {
 		}
 	}
 	// The spend report CSV has no days and counts dollars.
-	r = x.Reconcile(read(t, "\xef\xbb\xbfEmail,Account UUID,Product,Model,total_requests,total_net_spend_usd,total_gross_spend_usd\nada@ex.example,acc-a,cowork,m,2,1.90,2.00000001\nada@ex.example,acc-a,cowork,n,1,0.5,0.5\n"))
+	r = x.Reconcile(read(t, "\xef\xbb\xbfEmail,Account UUID,Product,Model,total_requests,total_net_spend_usd,total_gross_spend_usd\nada@ex.example,acc-a,cowork,m,2,1.90,2.00000001\nada@ex.example,acc-a,cowork,n,1,0.5,0.5\n"), current())
 	if got := lines(r); got != " acc-a cowork: matched $2.00000000 $2.50000001 1250\n acc-b cowork: in telemetry only $0.50000000 $0.00000000 0\n" {
 		t.Errorf("%s", got)
 	}
@@ -106,7 +106,7 @@ func TestReconcileOtherShapes(t *testing.T) {
 func TestReconcileNotEvaluable(t *testing.T) {
 	ev := request("acc-a", day, 0)
 	ev.CostFrom = event.CostMissing
-	r := spent(t, ev).Reconcile(read(t, userReport))
+	r := spent(t, ev).Reconcile(read(t, userReport), current())
 	if r.Evaluable || r.Band != nil || !strings.Contains(strings.Join(r.Notes, " "), "not evaluable") {
 		t.Errorf("%+v", r)
 	}
@@ -176,7 +176,7 @@ func TestReconcileConserves(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return x.Reconcile(e)
+			return x.Reconcile(e, current())
 		}
 		r := parse()
 		var telemetry, export Unit
@@ -207,7 +207,7 @@ func FuzzReadCosts(f *testing.F) {
 			t.Fatal("an export or an error")
 		}
 		if e != nil {
-			NewEstimates(people()).Reconcile(e)
+			NewEstimates(people()).Reconcile(e, current())
 		}
 	})
 }

@@ -24,7 +24,9 @@ func usd(x float64) source.Money {
 	return source.Money{Micros: int64(math.Round(x * 1e6)), Given: true}
 }
 
-func current() Rules { return Rules{GroupLimits: true, Setting: true} }
+func current() Rules {
+	return Rules{GroupLimits: true, Setting: true, Shared: "chat,cowork,claude_code", Outside: "claude-in-slack"}
+}
 
 // ledger has n members, all of them in every group; limits are by group in order.
 func ledger(n int, r Rules, edit func(*org.Config), limits ...float64) *Ledger {
@@ -275,7 +277,7 @@ func TestObserve(t *testing.T) {
 	if len(s.Warnings) != 2 || s.Warnings[0].Percent != 75 || s.Warnings[1].Percent != 95 || s.Warnings[1].Member != "a0" || !s.Warnings[1].Time.Equal(day.Add(time.Hour)) {
 		t.Errorf("%+v", s.Warnings)
 	}
-	if len(s.Outside) != 1 || s.Outside[0] != (Outside{"unknown product", 1}) {
+	if len(s.Outside) != 2 || s.Outside[0] != (Outside{"unknown product", 1}) || s.Outside[1] != (Outside{Product: "claude-in-slack"}) {
 		t.Errorf("%+v", s.Outside)
 	}
 	if s.Total != 28*dollar || s.Unattributed != (Bucket{1, dollar}) || s.OtherProduct != 1 || s.Costs.Sent != 6 || len(s.Members) != 2 {
@@ -401,4 +403,38 @@ func BenchmarkLedger(b *testing.B) {
 		n++
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+}
+
+// What counts against a member's limit, what does not, and what nobody says: by
+// product of the wire and by name of a cost row.
+func TestServicesOutsideTheLimits(t *testing.T) {
+	for p, want := range map[event.Product]bool{event.Cowork: true, event.ClaudeCode: true, event.OfficeAgents: true, event.DesktopLogs: false, event.UnknownProduct: false} {
+		l := ledger(1, current(), nil, 10)
+		for range 3 {
+			ev := request("a0", day, 6*dollar)
+			ev.Product = p
+			l.Observe(ev)
+		}
+		s := l.Summary()
+		if (s.Total > 0) != want || (len(s.WouldBlock) == 1) != want || (s.OtherProduct == 3) == want {
+			t.Errorf("%s: spent %s, %d blocked, %d outside", p, Dollars(s.Total), len(s.WouldBlock), s.OtherProduct)
+		}
+		if !want && s.Outside[0] != (Outside{p.String(), 3}) {
+			t.Errorf("%s is not named: %+v", p, s.Outside)
+		}
+		notes := strings.Join(s.Notes, "|")
+		if want != strings.Contains(notes, "chat counts against the same limits and is not on this wire") || want != strings.Contains(notes, "claude-in-slack heeds no limit") {
+			t.Errorf("%s: %s", p, notes)
+		}
+	}
+	l := ledger(1, Rules{GroupLimits: true}, nil, 10) // before anything was documented
+	l.Observe(request("a0", day, dollar))
+	if s := l.Summary(); len(s.Outside) != 0 || !strings.Contains(strings.Join(s.Notes, "|"), "not documented on the day") {
+		t.Errorf("%+v", s)
+	}
+	for product, want := range map[string]string{"cowork": "counts", "chat": "counts", "claude_code": "counts", "claude-in-slack": "outside", "office_agent": "not documented", "": "not documented"} {
+		if got := current().Counts(product); !strings.Contains(got, want) {
+			t.Errorf("%q: %s", product, got)
+		}
+	}
 }

@@ -4,31 +4,38 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
+	"math/bits"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/scenarios/platform"
 )
 
 // WhatIf replays one stream against two configurations at once: as it is, and with
 // limits or prices changed.
 type WhatIf struct {
 	before, after *Ledger
-	factor        map[string]int64 // model -> price in thousandths; "" for every model
+	changed       Changed
+	asWas         int64 // requests that the price list leaves as they were
 }
 
 // Changed is what is tried: limits in place of those configured, and prices in
-// thousandths of what they are, by model ("" for all).
+// thousandths of what they are, by model ("" for all). List is another price list
+// in place of Base, by which the requests were priced; both or neither are given,
+// and factors come on top.
 type Changed struct {
-	Limits []org.Change // each with a Limit; When may be left zero for "from the start"
-	Prices map[string]int64
+	Limits     []org.Change // each with a Limit; When may be left zero for "from the start"
+	Prices     map[string]int64
+	Base, List *platform.PriceList
 }
 
 // NewWhatIf starts a comparison under the rules of limits.
 func NewWhatIf(d *org.Directory, r Rules, c Changed) *WhatIf {
-	w := &WhatIf{before: New(d, r), factor: c.Prices}
+	w := &WhatIf{before: New(d, r), changed: c}
 	cfg, dir := *d.Config, *d
 	cfg.Changes = slices.Clone(cfg.Changes)
 	for _, ch := range c.Limits {
@@ -46,17 +53,49 @@ func NewWhatIf(d *org.Directory, r Rules, c Changed) *WhatIf {
 // Observe takes records in order of time.
 func (w *WhatIf) Observe(ev *event.Event) {
 	w.before.Observe(ev)
-	f, ok := w.factor[ev.Model]
-	if !ok {
-		f, ok = w.factor[""]
-	}
-	if !ok || ev.Kind != event.APIRequest || ev.CostMicros <= 0 {
+	if ev.Kind != event.APIRequest || ev.CostMicros <= 0 {
 		w.after.Observe(ev)
 		return
 	}
 	dear := *ev
-	dear.CostMicros = scale(ev.CostMicros, f)
+	if w.changed.List != nil {
+		if micros, ok := Repriced(ev, w.changed.Base, w.changed.List); ok {
+			dear.CostMicros = micros
+		} else {
+			w.asWas++
+		}
+	}
+	f, ok := w.changed.Prices[ev.Model]
+	if !ok {
+		f, ok = w.changed.Prices[""]
+	}
+	if ok {
+		dear.CostMicros = scale(dear.CostMicros, f)
+	}
 	w.after.Observe(&dear)
+}
+
+// Repriced is what a request would have cost by list: what it did cost, in the
+// proportion of its tokens' price by list to that by base, both on its own day, so
+// that modifiers no list shows (place, speed, discount) stay in it. Rounded half
+// up. ok is false where the two lists price it alike, or where base has no price
+// that the cost could have come from.
+func Repriced(ev *event.Event, base, list *platform.PriceList) (micros int64, ok bool) {
+	price := func(l *platform.PriceList) (int64, bool) {
+		return l.Cost(ev.Model, ev.When(), ev.InputTokens, ev.OutputTokens, ev.CacheRead, ev.CacheWrite)
+	}
+	was, known := price(base)
+	now, _ := price(list)
+	if !known || was <= 0 || was == now || ev.CostMicros < 0 {
+		return ev.CostMicros, false
+	}
+	hi, lo := bits.Mul64(uint64(ev.CostMicros), uint64(max(now, 0)))
+	lo, carry := bits.Add64(lo, uint64(was)/2, 0)
+	if hi += carry; hi >= uint64(was) {
+		return math.MaxInt64, true
+	}
+	q, _ := bits.Div64(hi, lo, uint64(was))
+	return int64(min(q, math.MaxInt64)), true
 }
 
 // scale is micros times thousandths, rounded half up, saturating.
@@ -115,6 +154,9 @@ func (w *WhatIf) Difference() *Difference {
 	}
 	type key struct{ member, month string }
 	rows := map[key]*BlockDiff{}
+	if w.asWas > 0 {
+		d.Notes = append(d.Notes, fmt.Sprintf("%d requests cost what they did: the price list asked about prices their model on their day as the shipped one does, or the shipped one knows no price of it", w.asWas))
+	}
 	bound := func(list []Blocked, side func(*BlockDiff) *Bound, sum *Bucket) {
 		for _, x := range list {
 			k := key{x.Member, x.Month}

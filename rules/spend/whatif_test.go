@@ -1,11 +1,14 @@
 package spend
 
 import (
+	"math"
 	"strings"
 	"testing"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/scenarios/platform"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
 func TestWhatIf(t *testing.T) {
@@ -70,5 +73,50 @@ func TestScale(t *testing.T) {
 	}
 	if _, _, err := ParseAmount("53.755"); err == nil {
 		t.Error("a part of a cent")
+	}
+}
+
+// Another price list scales what a request did cost, by its own tokens and on its
+// own day, and leaves alone what the list says nothing new about.
+func TestWhatIfAtOtherPrices(t *testing.T) {
+	base, err := platform.Prices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := source.Parse("new.yaml", []byte(`
+prices:
+  - {model: claude-sonnet-4-6, from: 2026-06-16, input: 3000000, output: 30000000, cache_read: 300000, cache_write_5m: 3750000, cache_write_1h: 6000000, source: offer, read: quoted}
+fallback: {input: 5000000, output: 25000000, source: offer}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := platform.ParsePrices(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := ledger(2, current(), nil, 10).dir
+	w := NewWhatIf(d, current(), Changed{Base: base, List: base.With(list), Prices: map[string]int64{"claude-opus-4-6": 2000}})
+	ask := func(days int, model string, out int64, x float64) {
+		ev := request("a0", day.AddDate(0, 0, days), usd(x).Micros)
+		ev.Model, ev.OutputTokens = model, out
+		w.Observe(ev)
+	}
+	ask(0, "claude-sonnet-4-6", 1000, 1) // 15 June: the list is not in force
+	ask(1, "claude-sonnet-4-6", 1000, 3) // output is twice as dear; the wire's own level stays
+	ask(1, "claude-haiku-4-5", 1000, 1)  // not named
+	ask(1, "claude-opus-4-6", 1000, 1)   // not named, and a factor on top
+	ask(1, "claude-sonnet-4-6", 0, 1)    // no tokens to price
+	x := w.Difference()
+	if x.CostBefore != usd(7).Micros || x.CostAfter != usd(1+6+1+2+1).Micros {
+		t.Errorf("%s -> %s", Dollars(x.CostBefore), Dollars(x.CostAfter))
+	}
+	if !strings.Contains(strings.Join(x.Notes, "\n"), "4 requests cost what they did") {
+		t.Errorf("notes %q", x.Notes)
+	}
+	huge := request("a0", day.AddDate(0, 0, 1), math.MaxInt64)
+	huge.Model, huge.OutputTokens = "claude-sonnet-4-6", 1000
+	if n, ok := Repriced(huge, base, base.With(list)); !ok || n != math.MaxInt64 {
+		t.Errorf("a sum too large is %d", n)
 	}
 }

@@ -292,7 +292,28 @@ type Spend struct {
 	Groups        []GroupLimit `yaml:"groups"`
 	Users         []UserLimit  `yaml:"users"`
 	MultiGroup    string       `yaml:"multi_group,enum=lowest|lower|higher"`
+	Increases     *Increases   `yaml:"increase_requests"` // nil: nobody asks for more
 	At            source.Pos   `yaml:"-"`
+}
+
+// Increases lets a member whom their own limit stops ask for more, and says how
+// that is answered: after so many hours, by raising the member's limit to an
+// amount, and so many times a month; the others are denied. Zero hours means that
+// nobody answers, and the member waits until limits begin anew.
+type Increases struct {
+	WithinHours int          `yaml:"within_hours"`
+	To          source.Money `yaml:"to"`
+	Approve     *int         `yaml:"approve"` // approvals a month; not given: every request
+}
+
+// Check sees that an answer can be given.
+func (i *Increases) Check(pos source.Pos, ps *source.Problems) {
+	if i.WithinHours < 0 || i.Approve != nil && *i.Approve < 0 {
+		ps.Add(pos, "within_hours and approve are 0 or more", "increase_requests: a number is below zero")
+	}
+	if i.WithinHours > 0 && !(i.Approve != nil && *i.Approve == 0) && i.To.Micros == 0 {
+		ps.Add(pos, "say what an approval raises the limit to, for example to: 90; or approve: 0 to deny every request", "increase_requests: an approval needs an amount")
+	}
 }
 
 // Config is the whole admin surface of a scenario.

@@ -375,3 +375,53 @@ func FuzzCost(f *testing.F) {
 		}
 	})
 }
+
+// A second list lies over the first: a model it names has its prices from their
+// first day on, under every name of either list; the others keep theirs.
+func TestPricesLaidOver(t *testing.T) {
+	base, err := Prices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := source.Parse("new.yaml", []byte(`
+prices:
+  - {model: claude-sonnet-4-6, aliases: [sonnet-new], from: 2026-06-01, input: 6000000, output: 30000000, cache_read: 600000, cache_write_5m: 7500000, cache_write_1h: 12000000, source: offer, read: quoted}
+fallback: {input: 5000000, output: 25000000, source: offer}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := ParsePrices(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := base.With(list)
+	cost := func(l *PriceList, model, day string) int64 {
+		d, err := time.Parse(time.DateOnly, day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, known := l.Cost(model, d, 1000, 100, 0, 0)
+		if !known {
+			t.Errorf("%s on %s has no price", model, day)
+		}
+		return n
+	}
+	for _, c := range []struct {
+		model, day string
+		want       int64
+	}{
+		{"claude-sonnet-4-6", "2026-05-31", 4500}, {"claude-sonnet-4-6", "2026-06-01", 9000}, {"claude-sonnet-4-6-20260218", "2026-07-01", 9000},
+		{"sonnet-4-6", "2026-07-01", 9000}, {"sonnet-new", "2026-07-01", 9000}, {"claude-opus-4-6", "2026-07-01", 7500},
+	} {
+		if got := cost(both, c.model, c.day); got != c.want {
+			t.Errorf("%s on %s costs %d, want %d", c.model, c.day, got, c.want)
+		}
+	}
+	if got := cost(base, "claude-sonnet-4-6", "2026-07-01"); got != 4500 {
+		t.Errorf("the list below changed: %d", got)
+	}
+	if len(both.Prices) != len(base.Prices)+1 || both.WebSearchPer1000 != base.WebSearchPer1000 {
+		t.Errorf("%d prices over %d", len(both.Prices), len(base.Prices))
+	}
+}

@@ -3,8 +3,10 @@ package platform
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"math/bits"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -111,6 +113,53 @@ func ParsePrices(f *source.File) (*PriceList, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// With is the list with the prices of o laid over it: a model that o names has
+// o's prices from the first of them on and the old ones before; every other model
+// keeps its price. Modifiers and the price of a web search are o's where it states
+// them, and so is the fallback. Neither list changes.
+func (l *PriceList) With(o *PriceList) *PriceList {
+	out := *l
+	out.Prices, out.byName, out.Modifiers, out.Fallback = nil, maps.Clone(l.byName), maps.Clone(l.Modifiers), o.Fallback
+	if out.Modifiers == nil {
+		out.Modifiers = map[string]Ratio{}
+	}
+	maps.Copy(out.Modifiers, o.Modifiers)
+	if o.WebSearchPer1000 > 0 {
+		out.WebSearchPer1000 = o.WebSearchPer1000
+	}
+	model := func(name string) string {
+		if all := l.byName[name]; len(all) > 0 {
+			return all[0].Model.Value
+		}
+		return ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.byName)) {
+		newer, names := o.byName[name], []string{name}
+		for other := range l.byName { // also what the old list calls the same model
+			if m := model(name); m != "" && model(other) == m && o.byName[other] == nil {
+				names = append(names, other)
+			}
+		}
+		for _, n := range names {
+			var all []*Price
+			for _, p := range l.byName[n] {
+				if p.From.Before(newer[0].From) {
+					all = append(all, p)
+				}
+			}
+			out.byName[n] = append(all, newer...)
+		}
+	}
+	for i := range l.Prices {
+		p := &l.Prices[i]
+		if newer := out.byName[p.Model.Value]; slices.Contains(newer, p) {
+			out.Prices = append(out.Prices, *p)
+		}
+	}
+	out.Prices = append(out.Prices, o.Prices...)
+	return &out
 }
 
 // Find returns the price of a model on a day: by name or alias, without a

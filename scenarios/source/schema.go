@@ -216,6 +216,9 @@ func (g *schemaGen) value(t reflect.Type, enum string, whole bool) map[string]an
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
+		if t.Elem().Kind() == reflect.Struct && !special(t.Elem()) {
+			return g.value(t.Elem(), enum, whole)
+		}
 		return orNothing(g.value(t.Elem(), enum, whole))
 	case reflect.Struct:
 		return orNothing(g.ref(t, whole))

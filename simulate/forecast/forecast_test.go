@@ -20,7 +20,10 @@ import (
 
 // eventMonths is how many months are played event by event. The default keeps
 // the test quick; 2000 gives the match that the command's help quotes.
-var eventMonths = flag.Int("event-months", 10, "months to play event by event against the forecast")
+var (
+	eventMonths = flag.Int("event-months", 10, "months to play event by event against the forecast")
+	eventSeats  = flag.Int("event-seats", 40, "members of the company that is played")
+)
 
 type prices map[string][2]int64
 
@@ -90,8 +93,8 @@ func TestEventLevel(t *testing.T) {
 	if testing.Short() {
 		t.Skip("plays months event by event")
 	}
-	o := company(t, 40)
-	m := model(t, 40)
+	o := company(t, *eventSeats)
+	m := model(t, *eventSeats)
 	runs, err := m.Run(context.Background(), Options{Trials: 1000, Seed: 5}, all(m))
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +105,7 @@ func TestEventLevel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g := &meter{spent: make([]int64, 40)}
+		g := &meter{spent: make([]int64, *eventSeats)}
 		p.Gate, p.Scenario.Seed = g, uint64(1000+n)
 		if _, err := simulate.Run(context.Background(), p, func([]event.Event) error { return nil }); err != nil {
 			t.Fatal(err)

@@ -34,6 +34,16 @@ type PlanOptions struct {
 	// Others is the part of the spend under the same limits that is not Cowork's;
 	// negative: not known.
 	Others float64
+	// Rules are the dated rules of limits behind Limits, to be named in the plan.
+	Rules []Rule
+}
+
+// Rule is a dated rule of the platform that a plan relies on.
+type Rule struct {
+	Fact      string `json:"fact"`
+	Applied   string `json:"applied"`   // what the plan does with it
+	Statement string `json:"statement"` // "" where nothing was documented on the day
+	Reason    string `json:"reason"`
 }
 
 // Plan is the answer of `sandtable plan spend`.
@@ -54,7 +64,10 @@ type Plan struct {
 	// WhatIf is the capture replayed against the limits and prices asked about; nil
 	// without a capture or a question.
 	WhatIf *spend.Difference `json:"what_if"`
-	Notes  []string          `json:"notes"`
+	// Rules are the dated rules of limits that the plan relied on, as of AsOf.
+	AsOf  string   `json:"as_of"`
+	Rules []Rule   `json:"rules"`
+	Notes []string `json:"notes"`
 }
 
 // Amounts of a distribution, in micro-dollars.
@@ -215,7 +228,8 @@ func (m *Model) weekdays() int {
 func MakePlan(ctx context.Context, o PlanOptions) (*Plan, error) {
 	m, c := o.Model, o.Directory.Config
 	p := &Plan{Month: m.From.Format("2006-01"), Days: m.Days, Origin: m.Origin, Captured: m.Captured, Trials: o.Trials, Seed: o.Seed, Chance: o.Chance,
-		Pool: len(m.Pool), Groups: []GroupPlan{}, Drivers: []Driver{}, Notes: append([]string{}, m.Notes...)}
+		Pool: len(m.Pool), Groups: []GroupPlan{}, Drivers: []Driver{}, Notes: append([]string{}, m.Notes...),
+		AsOf: o.AsOf.Format(time.DateOnly), Rules: append([]Rule{}, o.Rules...)}
 	p.Notes = append(p.Notes, "members vary independently of each other: a month in which everybody is busier at once lies outside these bands")
 	if !(o.Chance > 0 && o.Chance < 1) {
 		return nil, fmt.Errorf("forecast: the accepted chance is %v, expected between 0 and 1", o.Chance)

@@ -41,6 +41,17 @@ func (p *Plan) Write(w io.Writer) error {
 		}
 	}
 	p.printOrganisation(t)
+	if len(p.Rules) > 0 {
+		t.head("The platform's rules behind these numbers, as of %s", p.AsOf)
+		for _, r := range p.Rules {
+			t.say("  %s: %s", r.Fact, r.Applied)
+			if r.Statement != "" {
+				t.say("    %s %s", r.Statement, r.Reason)
+			} else {
+				t.say("    %s", r.Reason)
+			}
+		}
+	}
 	if p.WhatIf != nil {
 		t.head("What if: the capture against the limits and prices asked about")
 		if t.err == nil {

@@ -1,8 +1,11 @@
 package stream
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -33,6 +36,7 @@ const (
 	kindFlat // JSON documents of other tools
 	kindCSV
 	kindPacked // a zstd frame of either OTLP form
+	kindBlock  // a zstd frame of many whole requests, lines or frames, as our writer makes them
 )
 
 // unit is one request.
@@ -65,7 +69,7 @@ func (b *block) clear() {
 func (b *block) add(data []byte, k kind, reason string) {
 	to := &b.batch.Text
 	b.weight += len(data)
-	if k == kindPacked {
+	if k >= kindPacked {
 		to = &b.packed
 		b.weight += len(data) * (unpacked - 1)
 	}
@@ -78,6 +82,7 @@ func (b *block) add(data []byte, k kind, reason string) {
 type worker struct {
 	prepare func(*event.Event)
 	max     int           // bytes a frame may unpack to
+	ratio   int64         // and how many times its size, beyond a megabyte
 	frame   *zstd.Decoder // made when one is met
 }
 
@@ -90,6 +95,7 @@ func (w *worker) close() {
 func (w *worker) decode(b *block) {
 	x := &b.batch
 	x.Reset()
+	w.open(b)
 	for i := range b.units {
 		u := &b.units[i]
 		u.events[0], u.bad[0], x.Dialect, x.Other = len(x.Events), len(x.Bad), "", 0
@@ -105,9 +111,78 @@ func (w *worker) decode(b *block) {
 	}
 }
 
+// open unpacks what is packed and puts the requests of a block in its place.
+func (w *worker) open(b *block) {
+	for i := 0; i < len(b.units); i++ {
+		u := b.units[i]
+		if u.kind < kindPacked {
+			continue
+		}
+		from := len(b.batch.Text)
+		text, err := w.unpack(b.packed[u.from:u.to], b.batch.Text)
+		if err != nil {
+			b.units[i].err = err
+			if errors.Is(err, errExpansion) || errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
+				b.units[i].reason = LostExpansion
+			}
+			continue
+		}
+		b.batch.Text = text
+		part := text[from:]
+		if u.kind == kindPacked {
+			b.units[i].from, b.units[i].to, b.units[i].kind = from, len(text), kindProto
+			if looksJSON(part) {
+				b.units[i].kind = kindJSON
+			}
+			continue
+		}
+		b.units = slices.Replace(b.units, i, i+1, requests(part, from)...)
+		i-- // they are looked at once more, and passed by
+	}
+}
+
+// requests splits the text of a block, which stands at from.
+func requests(text []byte, from int) (units []unit) {
+	lines := looksJSON(text)
+	for len(text) > 0 {
+		u := unit{from: from, kind: kindJSON, reason: LostLine}
+		n := len(text)
+		switch {
+		case lines:
+			if i := bytes.IndexByte(text, '\n'); i >= 0 {
+				n = i + 1
+			}
+		case len(text) < 4:
+			u.reason = LostTail
+		default:
+			u.from, u.kind, u.reason = from+4, kindProto, LostFrame
+			n = min(n, 4+int(binary.BigEndian.Uint32(text)))
+		}
+		u.to = from + n
+		units, text, from = append(units, u), text[n:], from+n
+	}
+	return units
+}
+
+// unpack appends what a frame holds to text. Where that has to grow, views into
+// the old one keep it alive.
+func (w *worker) unpack(frame, text []byte) ([]byte, error) {
+	if w.frame == nil {
+		var err error
+		if w.frame, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(w.max))); err != nil {
+			return nil, err
+		}
+	}
+	out, err := w.frame.DecodeAll(frame, text)
+	if n := int64(len(out) - len(text)); err == nil && n > 1<<20 && n/w.ratio > int64(len(frame)) {
+		err = errExpansion
+	}
+	return out, err
+}
+
 func (w *worker) unit(u *unit, b *block, x *otlp.Batch) error {
-	if u.kind == kindPacked {
-		return w.packed(u, b.packed[u.from:u.to], x)
+	if u.err != nil { // could not be unpacked
+		return u.err
 	}
 	data := x.Text[u.from:u.to]
 	switch u.kind {
@@ -119,29 +194,6 @@ func (w *worker) unit(u *unit, b *block, x *otlp.Batch) error {
 		return otlp.DecodeCSV(data, x)
 	}
 	return otlp.DecodeJSON(data, x)
-}
-
-func (w *worker) packed(u *unit, data []byte, x *otlp.Batch) error {
-	if w.frame == nil {
-		var err error
-		if w.frame, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(w.max))); err != nil {
-			return err
-		}
-	}
-	// Where Text has to grow, views into the old one keep that alive.
-	from := len(x.Text)
-	text, err := w.frame.DecodeAll(data, x.Text)
-	if err != nil {
-		if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
-			u.reason = LostExpansion
-		}
-		return err
-	}
-	x.Text = text
-	if text = text[from:]; looksJSON(text) {
-		return otlp.DecodeJSON(text, x)
-	}
-	return otlp.DecodeProto(text, x)
 }
 
 // pipeline carries blocks from the reader over the workers to the deliverer.
@@ -161,7 +213,7 @@ func newPipeline(ctx context.Context, o *Options, wg *sync.WaitGroup) *pipeline 
 	p := &pipeline{ctx: ctx, borrow: o.Borrow, jobs: make(chan *block, n), order: make(chan *block, 2*n), free: make(chan *block, 3*n+2)}
 	for range n {
 		wg.Add(1)
-		w := &worker{max: o.MaxLine}
+		w := &worker{max: o.MaxLine, ratio: o.MaxRatio}
 		if o.Prepare != nil {
 			w.prepare = o.Prepare()
 		}

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -436,9 +437,15 @@ func (r *reading) input(f io.Reader) error {
 	src := &raw{r: f, h: h}
 	br := bufio.NewReaderSize(src, 256<<10)
 	var layers []string
+	if head, _ := br.Peek(len(ownMark)); bytes.Equal(head, ownMark) && (r.opts.Format == "" || r.opts.Format == "otlp") {
+		br.Discard(len(ownMark))
+		format, err := r.blocks(br)
+		return r.ended(src, h, "zstd, "+format, err)
+	}
 	for len(layers) < 2 {
 		head, _ := br.Peek(4)
-		if bytes.Equal(head, zstdMagic) {
+		if bytes.Equal(head, zstdMagic) || len(head) == 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:], ownMark[1:4]) { // or a frame to be skipped
+
 			zr, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
 			if err != nil {
 				return err
@@ -460,7 +467,12 @@ func (r *reading) input(f io.Reader) error {
 		break
 	}
 	format, err := r.content(br)
-	r.in.Format = strings.Join(append(layers, format), ", ")
+	return r.ended(src, h, strings.Join(append(layers, format), ", "), err)
+}
+
+// ended completes what is known of an input.
+func (r *reading) ended(src *raw, h hash.Hash, format string, err error) error {
+	r.in.Format = format
 	if err != nil {
 		switch {
 		case src.err != nil:
@@ -481,6 +493,61 @@ func (r *reading) input(f io.Reader) error {
 	}
 	r.in.Size, r.in.SHA256 = src.n, hex.EncodeToString(h.Sum(nil))
 	return nil
+}
+
+// blocks reads what our writer packed: blocks of whole requests, each behind its
+// length, to be unpacked by the workers.
+func (r *reading) blocks(br *bufio.Reader) (format string, err error) {
+	format = "empty"
+	for {
+		head, err := br.Peek(len(blockMark) + 4)
+		if len(head) == 0 && err == io.EOF {
+			return format, nil
+		}
+		if err != nil {
+			if err == io.EOF {
+				r.in.lose(LostTail, int64(len(head)))
+				err = nil
+			}
+			return format, err
+		}
+		size := int64(binary.LittleEndian.Uint32(head[len(blockMark):]))
+		if !bytes.HasPrefix(head, blockMark) || size > int64(r.opts.MaxLine) {
+			n, err := io.Copy(io.Discard, br)
+			r.in.lose(LostCorrupt, n)
+			return format, err
+		}
+		br.Discard(len(head))
+		if ok, err := r.read(br, size); err != nil || !ok {
+			return format, err
+		}
+		if format == "empty" {
+			format = formOf(r.buf)
+		}
+		if err := r.ctx.Err(); err != nil {
+			return format, stop{err}
+		}
+		if err := r.pipe.put(r.buf, kindBlock, LostFrame); err != nil {
+			return format, err
+		}
+	}
+}
+
+// formOf looks into a packed block.
+func formOf(frame []byte) string {
+	head := make([]byte, 64)
+	d, err := zstd.NewReader(bytes.NewReader(frame), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
+	if err != nil {
+		return "unknown"
+	}
+	defer d.Close()
+	switch n, _ := io.ReadFull(d, head); {
+	case n == 0:
+		return "unknown"
+	case looksJSON(head[:n]):
+		return "json lines"
+	}
+	return "frames"
 }
 
 // stop wraps what ends Each: the caller's error or the context's.

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -375,5 +376,61 @@ func TestStopEndsReading(t *testing.T) {
 	})
 	if !errors.Is(err, context.Canceled) || n > 1000 {
 		t.Errorf("got %v after %d", err, n)
+	}
+}
+
+// TestBlocks: what our writer packs is one zstd stream to others and opens block by
+// block here; a damaged block costs itself alone.
+func TestBlocks(t *testing.T) {
+	for _, f := range []Form{{Pack: "zstd"}, {Pack: "zstd", Proto: true}} {
+		var out bytes.Buffer
+		var plain []byte
+		w := NewFormWriter(&out, profile(), f)
+		const requests = 600
+		for i := range requests {
+			if err := w.Write(sample(10*i, 10)); err != nil {
+				t.Fatal(err)
+			}
+			if f.Proto {
+				plain = append(plain, framesOf(profile().AppendProto(nil, sample(10*i, 10)))...)
+			} else {
+				plain = append(profile().AppendJSON(plain, sample(10*i, 10)), '\n')
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		d, err := zstd.NewReader(bytes.NewReader(out.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(d); err != nil || !bytes.Equal(got, plain) {
+			t.Errorf("%+v: another reader finds other bytes: %v", f, err)
+		}
+		d.Close()
+		blocks := bytes.Count(out.Bytes(), blockMark)
+		if blocks < 4 {
+			t.Fatalf("%+v: only %d blocks", f, blocks)
+		}
+		for _, workers := range []int{1, 3} {
+			if n, in := run(t, out.Bytes(), Options{Workers: workers}); n != 10*requests || in.Requests != requests || len(in.Lost) != 0 {
+				t.Errorf("%+v: %d events in %d requests, lost %v", f, n, in.Requests, in.Lost)
+			}
+		}
+		// The same bytes of blocks behind no mark of ours are read one after another.
+		if n, _ := run(t, out.Bytes()[len(ownMark):], Options{}); n != 10*requests {
+			t.Errorf("%+v: %d events without the mark", f, n)
+		}
+		broken := bytes.Clone(out.Bytes())
+		second := len(ownMark) + bytes.Index(broken[len(ownMark)+1:], blockMark) + 1
+		broken[second+len(blockMark)+40] ^= 0xff
+		n, in := run(t, broken, Options{})
+		if n == 0 || n == 10*requests || lost(in, LostFrame) == 0 || n < 5*requests {
+			t.Errorf("%+v: of a stream with one broken block %d events, lost %v", f, n, in.Lost)
+		}
+		n, in = run(t, out.Bytes()[:out.Len()-20], Options{})
+		if n == 0 || n == 10*requests || lost(in, LostTail) == 0 {
+			t.Errorf("%+v: of a cut stream %d events, lost %v", f, n, in.Lost)
+		}
 	}
 }

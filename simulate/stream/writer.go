@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -9,7 +8,9 @@ import (
 	"hash"
 	"io"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -46,20 +47,41 @@ func FormOf(name string) (Form, error) {
 	return f, nil
 }
 
+// blockPlain is about how much a zstd frame holds before it is packed.
+const blockPlain = 512 << 10
+
+// A zstd stream of ours is one skippable frame that says so, and then blocks of
+// whole requests, each a frame of its own behind a skippable frame with its
+// length. Any zstd reads it as one stream; a reader that knows opens the blocks
+// side by side.
+var (
+	ownMark   = []byte("\x5a\x2a\x4d\x18\x12\x00\x00\x00sandtable requests")
+	blockMark = []byte("\x50\x2a\x4d\x18\x04\x00\x00\x00") // then the length, little-endian
+)
+
 // Writer writes export requests, by default as OTLP JSON lines in one zstd
 // stream. The bytes depend on the events, the profile, the form and how the
-// events were divided into calls of Write, on nothing else. It is not safe for
-// concurrent use.
+// events were divided into calls of Write, on nothing else; requests are packed
+// beside the caller. It is not safe for concurrent use.
 type Writer struct {
 	profile otlp.Profile
-	proto   bool
-	enc     io.WriteCloser
-	hash    hash.Hash
-	buf     []byte
+	form    Form
+	cur     *packing
 	plain   int64
 	events  int64
-	packed  counter
-	err     error
+	err     error // of the form; others are in failed
+
+	order, jobs, free chan *packing
+	done              chan struct{}
+	failed            atomic.Pointer[error]
+	hash              hash.Hash
+	packed            counter
+}
+
+// packing is a block on its way.
+type packing struct {
+	plain, packed []byte
+	ready         chan struct{}
 }
 
 type counter struct {
@@ -79,55 +101,144 @@ func NewWriter(w io.Writer, p otlp.Profile) *Writer { return NewFormWriter(w, p,
 
 // NewFormWriter is NewWriter for any form.
 func NewFormWriter(w io.Writer, p otlp.Profile, f Form) *Writer {
-	s := &Writer{profile: p, proto: f.Proto, hash: sha256.New()}
-	s.packed.w = w
+	s := &Writer{profile: p, form: f, hash: sha256.New(), packed: counter{w: w}, done: make(chan struct{}),
+		order: make(chan *packing, 4), jobs: make(chan *packing, 4), free: make(chan *packing, 8)}
+	var through io.WriteCloser
+	packers := 0
 	switch f.Pack {
 	case "zstd":
+		packers = min(runtime.GOMAXPROCS(0), 4)
+	case "gzip":
+		through = gzip.NewWriter(&s.packed)
+	case "":
+		through = nopClose{&s.packed}
+	default:
+		s.err, s.order = fmt.Errorf("compression %q is not known", f.Pack), nil
+		return s
+	}
+	for range packers {
 		// One encoder thread and one level: the packed bytes are part of what a run
 		// promises to repeat.
-		s.enc, s.err = zstd.NewWriter(&s.packed, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true))
-	case "gzip":
-		s.enc = gzip.NewWriter(&s.packed)
-	case "":
-		s.enc = flusher{bufio.NewWriterSize(&s.packed, 256<<10)}
-	default:
-		s.err = fmt.Errorf("compression %q is not known", f.Pack)
+		enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true))
+		if err != nil {
+			s.fail(err)
+			break
+		}
+		go func() {
+			defer enc.Close()
+			for b := range s.jobs {
+				b.packed = append(b.packed[:0], blockMark...)
+				b.packed = append(b.packed, 0, 0, 0, 0)
+				b.packed = enc.EncodeAll(b.plain, b.packed)
+				binary.LittleEndian.PutUint32(b.packed[len(blockMark):], uint32(len(b.packed)-len(blockMark)-4))
+				b.ready <- struct{}{}
+			}
+		}()
 	}
+	go func() {
+		defer close(s.done)
+		if through == nil {
+			s.put(&s.packed, ownMark)
+		}
+		for b := range s.order {
+			s.hash.Write(b.plain)
+			if through != nil {
+				s.put(through, b.plain)
+			} else {
+				<-b.ready
+				s.put(&s.packed, b.packed)
+			}
+			select {
+			case s.free <- b:
+			default:
+			}
+		}
+		if through != nil {
+			if err := through.Close(); err != nil {
+				s.fail(err)
+			}
+		}
+	}()
 	return s
 }
 
-type flusher struct{ *bufio.Writer }
+type nopClose struct{ io.Writer }
 
-func (f flusher) Close() error { return f.Flush() }
+func (nopClose) Close() error { return nil }
 
-// Write writes the events as one export request, on one line or in one frame. No
-// events write nothing.
-func (w *Writer) Write(events []event.Event) error {
-	if w.err != nil || len(events) == 0 {
-		return w.err
+// fail keeps the first error.
+func (w *Writer) fail(err error) { w.failed.CompareAndSwap(nil, &err) }
+
+func (w *Writer) put(to io.Writer, p []byte) {
+	if w.failed.Load() == nil {
+		if _, err := to.Write(p); err != nil {
+			w.fail(err)
+		}
 	}
-	if w.proto {
-		w.buf = w.profile.AppendProto(append(w.buf[:0], 0, 0, 0, 0), events)
-		binary.BigEndian.PutUint32(w.buf, uint32(len(w.buf)-4))
-	} else {
-		w.buf = append(w.profile.AppendJSON(w.buf[:0], events), '\n')
+}
+
+// state is the first error so far.
+func (w *Writer) state() error {
+	if w.err == nil {
+		if err := w.failed.Load(); err != nil {
+			w.err = *err
+		}
 	}
-	w.hash.Write(w.buf)
-	w.plain += int64(len(w.buf))
-	w.events += int64(len(events))
-	_, w.err = w.enc.Write(w.buf)
 	return w.err
 }
 
-// Close ends the stream. It does not close the underlying writer.
-func (w *Writer) Close() error {
-	if w.enc != nil {
-		if err := w.enc.Close(); w.err == nil {
-			w.err = err
-		}
-		w.enc = nil
+// Write writes the events as one export request, on one line or in one frame. No
+// events write nothing. An error of the underlying writer may show at a later
+// call, at the latest at Close.
+func (w *Writer) Write(events []event.Event) error {
+	if err := w.state(); err != nil || len(events) == 0 {
+		return err
 	}
-	return w.err
+	if w.cur == nil {
+		select {
+		case w.cur = <-w.free:
+			w.cur.plain = w.cur.plain[:0]
+		default:
+			w.cur = &packing{ready: make(chan struct{}, 1)}
+		}
+	}
+	b, from := w.cur, len(w.cur.plain)
+	if w.form.Proto {
+		b.plain = w.profile.AppendProto(append(b.plain, 0, 0, 0, 0), events)
+		binary.BigEndian.PutUint32(b.plain[from:], uint32(len(b.plain)-from-4))
+	} else {
+		b.plain = append(w.profile.AppendJSON(b.plain, events), '\n')
+	}
+	w.plain += int64(len(b.plain) - from)
+	w.events += int64(len(events))
+	if len(b.plain) >= blockPlain {
+		w.flush()
+	}
+	return nil
+}
+
+func (w *Writer) flush() {
+	b := w.cur
+	w.cur = nil
+	w.order <- b
+	if w.form.Pack == "zstd" {
+		w.jobs <- b
+	}
+}
+
+// Close ends the stream. It does not close the underlying writer. It may be
+// called again.
+func (w *Writer) Close() error {
+	if w.order != nil {
+		if w.cur != nil {
+			w.flush()
+		}
+		close(w.order)
+		close(w.jobs)
+		<-w.done
+		w.order = nil
+	}
+	return w.state()
 }
 
 // Events is the number of events written.
@@ -139,5 +250,6 @@ func (w *Writer) PlainBytes() int64 { return w.plain }
 // PackedBytes is the number of compressed bytes; complete after Close.
 func (w *Writer) PackedBytes() int64 { return w.packed.n }
 
-// SHA256 is the hash of the bytes before compression, lower-case hex.
+// SHA256 is the hash of the bytes before compression, lower-case hex; complete
+// after Close.
 func (w *Writer) SHA256() string { return hex.EncodeToString(w.hash.Sum(nil)) }
