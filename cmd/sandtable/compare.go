@@ -194,6 +194,9 @@ func eachAlone(c *cli.Context, cmp *reports.Comparison, a, b *side, streams []st
 	}
 	for i := range cmp.Changes {
 		ch := &cmp.Changes[i]
+		if ch.NotAlone != "" {
+			continue
+		}
 		if why != "" {
 			ch.NotAlone = why
 			continue
@@ -270,11 +273,7 @@ func changeLog(c *cli.Context, names []string) error {
 	var steps []*reports.Comparison
 	var before *side
 	for i, x := range cuts {
-		at, err := s.Set("period.to="+x.last.String(), "expect=[]")
-		if err != nil {
-			return asUsage(err)
-		}
-		now := &side{scenario: at}
+		now := &side{scenario: until(s, x.last)}
 		o := now.options(nil, nil)
 		o.Brief, o.Settled, o.Progress = true, true, bar.show
 		if now.result, err = rehearsal.Run(c.Context, o); err != nil {
@@ -300,6 +299,16 @@ func changeLog(c *cli.Context, names []string) error {
 	}
 	bar.done()
 	return printDocument(c, reports.ChangeLog("Change log: "+s.Title, s.Organisation.Name, steps), steps)
+}
+
+// until is the scenario with its period cut off after a day, and without what was
+// to happen later. Incidents that name no day are drawn inside what is left.
+func until(s *scenarios.Scenario, last source.Date) *scenarios.Scenario {
+	out := *s
+	out.Period.To, out.Expect = last, nil
+	days := int(last.Time.Sub(s.Period.From.Time).Hours()/24) + 1
+	out.Incidents = slices.DeleteFunc(slices.Clone(s.Incidents), func(i scenarios.Incident) bool { return i.Day > days })
+	return &out
 }
 
 // printDocument prints a document, or what it was made of as JSON, and writes the files asked for.

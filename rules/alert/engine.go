@@ -49,6 +49,7 @@ type Engine struct {
 // state is one rule at work.
 type state struct {
 	r         *Rule
+	always    bool // the condition is true whatever the event
 	threshold int64
 	keys      []func(*subject) (string, bool)
 	report    RuleReport
@@ -131,6 +132,8 @@ func New(rs []*Rule, cfg Config) *Engine {
 	for _, r := range rs {
 		s := &state{r: r, threshold: r.Correlation.threshold, reasons: make([]int64, len(r.reasons)+1), byKey: map[string]*list.Element{}, live: list.New()}
 		s.report.ID, s.report.Title = r.ID.Value, r.Title
+		tree := r.prog.Tree()
+		s.always = tree.Op == "bool" && tree.Bool
 		if r.Correlation.fromSpend {
 			if s.threshold = cfg.SpendSessionMicros; s.threshold <= 0 {
 				s.threshold = DefaultSessionSpendMicros
@@ -243,7 +246,11 @@ func (e *Engine) Reports() []RuleReport {
 func (s *state) observe(e *Engine) {
 	subj := &e.subj
 	s.report.Reached++
-	switch s.r.prog.Eval(subj) {
+	holds := condition.True
+	if !s.always {
+		holds = s.r.prog.Eval(subj)
+	}
+	switch holds {
 	case condition.Unknown:
 		s.blame(subj)
 		return
