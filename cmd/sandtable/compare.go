@@ -285,8 +285,8 @@ func changeLog(c *cli.Context, names []string) error {
 				return err
 			}
 			cmp := reports.Compare(before.result, now.result, &rbac.WhatIfResult{Reach: reach})
-			cmp.Gate = fmt.Sprintf("From %s (to %s) to %s (to %s)", cuts[i-1].phase, cuts[i-1].last, x.phase, x.last)
-			cmp.Changes = append(cmp.Changes, reports.Setting{B: fmt.Sprintf("%s begins on %s", x.phase, cuts[i-1].last.Add(1))})
+			cmp.Gate = fmt.Sprintf("From %s to %s", cuts[i-1].phase, x.phase)
+			cmp.Changes = append(cmp.Changes, reports.Setting{B: fmt.Sprintf("%s begins on %s. Before is the state up to %s, after the state up to %s", x.phase, cuts[i-1].last.Add(1), cuts[i-1].last, x.last)})
 			for k := range s.Changes {
 				ch := &s.Changes[k]
 				if on := ch.On.Value; on > cuts[i-1].last.String() && on <= x.last.String() {
