@@ -217,12 +217,12 @@ func (p *player) startup(pr *process, at int64) {
 		e.Has |= event.FPlugin
 		add(e, pluginAttrs...)
 	}
-	for i, c := range s.likes {
+	for i, c := range sc.likes {
 		status, errText := "connected", ""
-		if i == 0 && sc.failed == c {
+		if i == 0 && sc.failed >= 0 && c == &p.w.connectors[sc.failed] {
 			status, errText = "failed", "connection timed out"
 		}
-		p.connection(pr, ms(int64(60+30*i)), status, "http", "claudeai", p.w.connectors[c].name, errText, nil)
+		p.connection(pr, ms(int64(60+30*i)), status, "http", "claudeai", c.name, errText, nil)
 	}
 	if sc.local != "" {
 		p.connection(pr, ms(210), "connected", "stdio", "user", sc.local, "", sc.localID)
@@ -272,10 +272,13 @@ func (p *player) step(pr *process, at int64) (next int64, more bool) {
 	case opPrompt:
 		p.out.Prompts++
 		pr.prompt = st.id
-		e := p.event(pr, event.UserPrompt, at)
-		e.PromptText, e.PromptLength = st.text, st.length
-		e.Has |= event.FPromptText | event.FPromptLength
-		p.label(pr, e, st.mark, true)
+		if !st.unseen {
+			e := p.event(pr, event.UserPrompt, at)
+			e.PromptText, e.PromptLength = st.text, st.length
+			e.Has |= event.FPromptText | event.FPromptLength
+			p.label(pr, e, st.mark, true)
+		}
+		pr.last = max(pr.last, at)
 		if pr.s.hooks.prompt {
 			p.hook(pr, pr.last+1e6, "UserPromptSubmit", pr.sc.hookMS)
 		}

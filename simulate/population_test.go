@@ -129,7 +129,7 @@ func TestPopulation(t *testing.T) {
 		// 69 published; an upper bound for offices.
 		{"records a prompt", total / float64(out.Prompts), 10, 69},
 		// 6,322 ids and 6,298 prompts: 0.4 %.
-		{"orphan prompts", orphans / float64(len(prompts)), 0, 0.01},
+		{"orphan prompts", orphans / float64(len(prompts)), 0.001, 0.01},
 		// 89,705 decisions and 89,364 results: 0.4 % that never ran, rejections included
 		// there; the profile rejects one call in a hundred more often.
 		{"decisions without a result", (decisions - results) / decisions, 0.002, 0.025},

@@ -74,6 +74,10 @@ type numbers struct {
 	SilentShare     number `yaml:"silent_share,required"`
 	OldShare        number `yaml:"old_share,required"`
 	LongPrompt      number `yaml:"long_prompt,required"`
+	Pasted          number `yaml:"pasted,required"`
+	PastedMedian    number `yaml:"pasted_median,required"`
+	PastedSigma     number `yaml:"pasted_sigma,required"`
+	PromptUnseen    number `yaml:"prompt_unseen,required"`
 	SkewShare       number `yaml:"skew_share,required"`
 	SkewMost        number `yaml:"skew_most,required"`
 	RestartMedian   number `yaml:"restart_median,required"`

@@ -29,15 +29,16 @@ const (
 // there; everything random was drawn when it was written, so a gate's answer
 // never shifts a later draw.
 type step struct {
-	op    op
-	early bool // the next tool call runs before this response has ended
-	write bool
-	gated bool          // a connector call: policy decides
-	wait  time.Duration // after the step before
-	dur   time.Duration // request or tool at work
-	ask   time.Duration // time a person takes to answer, if asked
-	id    string        // prompt.id, tool_use_id or request_id
-	tool  string
+	op     op
+	early  bool // the next tool call runs before this response has ended
+	write  bool
+	gated  bool          // a connector call: policy decides
+	unseen bool          // a prompt that is never logged, though what follows from it is
+	wait   time.Duration // after the step before
+	dur    time.Duration // request or tool at work
+	ask    time.Duration // time a person takes to answer, if asked
+	id     string        // prompt.id, tool_use_id or request_id
+	tool   string
 
 	server, mcpTool, scope string
 	params, input, text    string
@@ -68,6 +69,7 @@ type script struct {
 	localID *mark
 	startup time.Duration
 	failed  int // index of a connection that fails, or -1
+	likes   []*connector
 	hookMS  int64
 	steps   []step
 	base    *event.Event // what records carry, where the session runs elsewhere
@@ -117,6 +119,14 @@ func (w *world) write(sp spec) *script {
 	sc.failed = -1
 	if r.Float64() < n.FailedConnect.Value && len(w.connectors) > 0 {
 		sc.failed = r.IntN(len(w.connectors))
+	}
+	if sc.likes = s.likes; w.flips {
+		sc.likes = nil
+		for _, c := range s.likes {
+			if c.on(sp.start) {
+				sc.likes = append(sc.likes, c)
+			}
+		}
 	}
 	root := s.home + s.sep + "Documents"
 	if r.Float64() < n.OnShare.Value {
@@ -208,10 +218,17 @@ func (wr *writer) prompt(text string) *step {
 		wr.fresh, wr.ctx = wr.fresh+wr.ctx, 0
 	}
 	wr.fresh += float64(len(text))/4 + 30
-	if wr.mark == nil && wr.prose.Float64() < n.LongPrompt.Value {
-		text += " " + wr.filler(40+int(lognormal(wr.prose, 120, 0.8)))
+	unseen := false
+	if wr.mark == nil {
+		if wr.prose.Float64() < n.LongPrompt.Value {
+			text += " " + wr.filler(40+int(lognormal(wr.prose, 120, 0.8)))
+		}
+		if wr.prose.Float64() < n.Pasted.Value {
+			text += "\n\n" + wr.filler(min(int(lognormal(wr.prose, n.PastedMedian.Value, n.PastedSigma.Value)), 20_000))
+		}
+		unseen = wr.prose.Float64() < n.PromptUnseen.Value
 	}
-	return wr.add(step{op: opPrompt, wait: wait, id: uuid(wr.r), text: text, length: int64(len([]rune(text)))})
+	return wr.add(step{op: opPrompt, wait: wait, id: uuid(wr.r), text: text, length: int64(len([]rune(text))), unseen: unseen})
 }
 
 // request writes one API request, now and then one that fails first.
@@ -282,8 +299,8 @@ func (wr *writer) call(st step) *step {
 
 func (wr *writer) anyTool() {
 	r, w := wr.r, wr.w
-	if len(wr.s.likes) > 0 && r.Float64() < w.p.N.MCPShare.Value {
-		c := w.connectors[wr.s.likes[r.IntN(len(wr.s.likes))]]
+	if likes := wr.sc.likes; len(likes) > 0 && r.Float64() < w.p.N.MCPShare.Value {
+		c := likes[r.IntN(len(likes))]
 		t := c.tools[r.IntN(len(c.tools))]
 		st := wr.mcp(c.name, t.Name, "claudeai")
 		st.gated, st.write = true, t.Write || !t.ReadOnly

@@ -25,8 +25,8 @@ type staff struct {
 	home     string
 	mount    string // where a share appears on this machine
 	hooks    struct{ prompt, tool bool }
-	local    string // an idle local server, or ""
-	likes    []int  // connectors in use, indexes into world.connectors
+	local    string       // an idle local server, or ""
+	likes    []*connector // in use, as far as they are enabled
 	plugins  []plugin
 	silent   bool
 	old      bool
@@ -44,6 +44,24 @@ type plugin struct{ name, hash, market string }
 type connector struct {
 	name  string
 	tools []org.Tool
+	first bool // enabled before any dated change
+	flips []flip
+}
+
+// flip is a dated change that enables or disables a connector.
+type flip struct {
+	at int64
+	on bool
+}
+
+func (c *connector) on(at int64) bool {
+	on := c.first
+	for _, f := range c.flips {
+		if f.at <= at {
+			on = f.on
+		}
+	}
+	return on
 }
 
 // world is everything that stays fixed during a run.
@@ -54,7 +72,9 @@ type world struct {
 	begin, end time.Time // the period; end is exclusive
 	days       int
 	staff      []staff
-	connectors []connector
+	connectors []connector  // enabled from the start
+	later      []*connector // enabled by a dated change
+	flips      bool         // some connector is enabled or disabled on the way
 	skills     []string
 	models     []string // priced model of each family
 	weights    []float64
@@ -99,7 +119,15 @@ func newWorld(o Options) (*world, error) {
 		return nil, fmt.Errorf("no model of profile %s has a price on %s", p.Name, s.AsOf)
 	}
 	for _, c := range o.Directory.Config.Connectors {
-		if !c.Enabled {
+		x := connector{name: c.Name.Value, first: c.Enabled}
+		for i := range o.Directory.Config.Changes {
+			if ch := &o.Directory.Config.Changes[i]; ch.Connector != nil && ch.Connector.Name.Value == x.name && ch.Connector.Enabled != nil {
+				x.flips = append(x.flips, flip{ch.When.UnixNano(), *ch.Connector.Enabled})
+			}
+		}
+		slices.SortStableFunc(x.flips, func(a, b flip) int { return cmp.Compare(a.at, b.at) })
+		w.flips = w.flips || len(x.flips) > 0
+		if !x.first && !slices.ContainsFunc(x.flips, func(f flip) bool { return f.on }) {
 			continue
 		}
 		tools := c.Tools
@@ -108,7 +136,11 @@ func newWorld(o Options) (*world, error) {
 				tools = append(tools, org.Tool{Name: t, Write: strings.HasPrefix(t, "create"), ReadOnly: !strings.HasPrefix(t, "create")})
 			}
 		}
-		w.connectors = append(w.connectors, connector{c.Name.Value, tools})
+		if x.tools = tools; x.first {
+			w.connectors = append(w.connectors, x)
+		} else {
+			w.later = append(w.later, &x)
+		}
 	}
 	for _, k := range o.Directory.Config.Skills {
 		w.skills = append(w.skills, k.Name.Value)
@@ -168,9 +200,16 @@ func (w *world) hire(i int, organisation string) error {
 	}
 	if k := len(w.connectors); k > 0 {
 		for range between(r, 1, 3) {
-			if c := r.IntN(k); !slices.Contains(s.likes, c) {
+			if c := &w.connectors[r.IntN(k)]; !slices.Contains(s.likes, c) {
 				s.likes = append(s.likes, c)
 			}
+		}
+	}
+	// One that comes later is taken up as often as one that was there; the draw is
+	// its own, so that it changes nothing before.
+	for _, c := range w.later {
+		if all := len(w.connectors) + len(w.later); org.Stream(w.seed, "connector", s.ID, c.name).Float64()*float64(all) < 2 {
+			s.likes = append(s.likes, c)
 		}
 	}
 	for _, pl := range w.o.Directory.Config.Plugins {
