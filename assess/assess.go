@@ -557,7 +557,7 @@ func (m *Model) movers(s *state, in Inputs, fes []frameworkEval, all []platform.
 			continue
 		}
 		last = c.Date
-		next, err := m.stateWith(&in, Vars{"as_of": Text(c.Date.String())}, nil)
+		next, err := m.stateWith(&in, Vars{"as_of": Text(c.Date.String())}, s)
 		if err != nil {
 			return nil, err
 		}

@@ -119,15 +119,23 @@ type elementEval struct {
 func (m *Model) newState(in *Inputs) (*state, error) { return m.stateWith(in, nil, nil) }
 
 // stateWith is a state of in with other values for the variables in over. base,
-// where not nil, is a state of the same model and inputs from which answers of
-// facts are taken if what decides them is the same.
+// where not nil, is a state of the same model and inputs: its values are copied,
+// which is cheaper than reading the map again and the same, since what a state
+// does to its values when it is made changes nothing when done twice, and its
+// answers of facts are taken where what decides them is the same.
 func (m *Model) stateWith(in *Inputs, over Vars, base *state) (*state, error) {
 	s := &state{
-		m: m, in: in, vals: make([]Value, len(m.vars)),
+		m: m, in: in,
 		predDone: make([]bool, len(m.preds)), predVal: make([]condition.Tri, len(m.preds)), predNum: make([]Value, len(m.preds)),
 		answers: map[factKey]*platform.Answer{}, inFact: map[*platform.Record]bool{}, els: make([]elementEval, len(m.elements)),
 	}
-	for _, vars := range [...]Vars{in.Vars, over} {
+	given := [2]Vars{in.Vars, over}
+	if base != nil {
+		s.vals, given[0] = slices.Clone(base.vals), nil
+	} else {
+		s.vals = make([]Value, len(m.vars))
+	}
+	for _, vars := range given {
 		for name, v := range vars {
 			i, ok := m.varIndex[name]
 			if !ok {
@@ -498,20 +506,21 @@ type obligationEval struct {
 	verdict Verdict
 	record  Verdict // before caps and compensating controls: what caps others
 	capped  string
-	els     []*elementEval
+	els     []*elementEval // by part; none where it does not apply
 	onAtt   bool
 	verify  bool // an essential element is unknown because a platform predicate is
 }
 
 // obligation applies the combination rules of the verdict model, cap excluded.
 func (s *state) obligation(o *Obligation, frameworkApplies bool) obligationEval {
-	ev := obligationEval{o: o, els: make([]*elementEval, len(o.parts))}
-	for i := range o.parts {
-		ev.els[i] = s.element(o.parts[i].el)
-	}
+	ev := obligationEval{o: o}
 	if !frameworkApplies || o.applies != nil && o.applies.Eval(s) == condition.False {
 		ev.verdict, ev.record = NotApplicable, NotApplicable
 		return ev
+	}
+	ev.els = make([]*elementEval, len(o.parts))
+	for i := range o.parts {
+		ev.els[i] = s.element(o.parts[i].el)
 	}
 	var has, bare [len(stateNames)]bool
 	for i, p := range o.parts {

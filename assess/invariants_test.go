@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -842,4 +843,38 @@ func TestSpendLiftsNothing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A state made from another one judges as one made from the inputs does.
+func TestDerivedStatesJudgeAlike(t *testing.T) {
+	m := model(t)
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawInputs(t, m)
+		s, err := m.newState(&in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.judgement(s.evaluate())
+		over := Vars{"as_of": Text(rapid.SampledFrom([]string{"2026-04-09", "2026-06-30", "2026-08-22", "2026-10-04", "2026-10-08", "2027-02-01"}).Draw(t, "day"))}
+		if rapid.Bool().Draw(t, "class") {
+			over["chd_present"] = Bool(true)
+		}
+		derived, err := m.stateWith(&in, over, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := in
+		whole.Vars = in.Vars.Clone()
+		for n, v := range over {
+			whole.Vars[n] = v
+		}
+		plain, err := m.newState(&whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, b := derived.judgement(derived.evaluate()), plain.judgement(plain.evaluate())
+		if !reflect.DeepEqual(a, b) {
+			t.Fatalf("derived %v, plain %v", a, b)
+		}
+	})
 }

@@ -586,7 +586,7 @@ func (m *Model) Timeline(in Inputs, from, to source.Date) ([]Move, error) {
 	var prev *state
 	var before Judgement
 	for d := from; !d.After(to); d = d.Add(1) {
-		s, err := m.stateWith(&in, Vars{"as_of": Text(d.String())}, nil)
+		s, err := m.stateWith(&in, Vars{"as_of": Text(d.String())}, prev)
 		if err != nil {
 			return nil, err
 		}

@@ -22,6 +22,7 @@ type Input struct {
 	Fans        []SpendFan
 	SpendWeeks  []spend.GroupWeek // each group's weeks, sorted by group
 	Increases   []IncreaseLine
+	Elsewhere   []string // spend in other products under the same limits
 	Rolling     []RollingDay
 	Rules       []assess.RuleRow
 	Quality     []QualityLine
@@ -926,7 +927,7 @@ func (b *builder) obligations() {
 			}
 			why := strings.Join(o.Reasons, " ")
 			if o.Disputed != "" {
-				why = join(" ", why, "Disputed; see there.")
+				why = join(" ", why, fmt.Sprintf("Disputed (%s).", o.Disputed))
 			}
 			t.Rows = append(t.Rows, []Cell{{Text: join(". ", o.Title, o.Demands)}, {Text: join(" - ", o.Citation, o.Label)}, {Status: st}, {Text: why}})
 		}
@@ -1092,6 +1093,9 @@ func (b *builder) spend() {
 			blocks = append(blocks, Paragraph{Text: s.Because})
 		}
 	}
+	if len(b.in.Elsewhere) > 0 {
+		blocks = append(blocks, Paragraph{Text: "Other products count against the same limits. What members spent there is in every amount above and on no stream of Cowork:"}, Bullets{b.in.Elsewhere})
+	}
 	if len(b.in.Increases) > 0 {
 		t := Table{Head: []string{"Member", "Asked for more", "Limit", "Answer"}, Widths: []int{26, 22, 14, 38}}
 		for _, x := range b.in.Increases {
@@ -1226,11 +1230,11 @@ func telling(reason string) string {
 	if reason == "the condition holds" {
 		return ""
 	}
-	return instant.ReplaceAllString(reason, "$1 $2")
+	return stamp.ReplaceAllString(reason, "$1 $2")
 }
 
-// instant is a time as engines write it; people read it to the minute.
-var instant = regexp.MustCompile(`(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?Z`)
+// stamp is a time as engines write it; people read it to the minute.
+var stamp = regexp.MustCompile(`(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?Z`)
 
 // day is the date of a time as printed.
 func day(t string) string { return t[:min(len(t), len("2006-01-02"))] }
@@ -1345,9 +1349,9 @@ func (b *builder) disputes() {
 	if len(b.a.Disputes) == 0 {
 		return
 	}
-	t := Table{Head: []string{"Question", "One side", "The other side", "How it was read here"}, Widths: []int{22, 26, 26, 26}}
+	t := Table{Head: []string{"Point", "Question", "One side", "The other side", "How it was read here"}, Widths: []int{7, 21, 24, 24, 24}}
 	for _, d := range b.a.Disputes {
-		t.Rows = append(t.Rows, texts(d.Question, d.SideA, d.SideB, d.Ours))
+		t.Rows = append(t.Rows, texts(d.ID, d.Question, d.SideA, d.SideB, d.Ours))
 	}
 	b.add(Section{ID: "disputes", Title: "Disputed points", Level: 2, Blocks: []Block{
 		Paragraph{Text: "Practitioners disagree on these. They are shown, not averaged away."}, t}})

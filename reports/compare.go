@@ -446,7 +446,9 @@ func (c *Comparison) page() []Block {
 		var items []string
 		for i, s := range c.Changes[:min(n, maxSettings)] {
 			text := clip(s.text(), 110)
-			if n > 1 && c.Gate == "" {
+			if c.Gate != "" {
+				text = clip(s.text(), 140)
+			} else if n > 1 {
 				text = fmt.Sprintf("%d. %s", i+1, text)
 			}
 			items = append(items, text)

@@ -154,6 +154,10 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 	}
 	in.MemberSpend = memberSpend(r.Spend.Members)
 	in.SpendWeeks = r.Spend.Weeks
+	for _, x := range r.Spend.Elsewhere {
+		in.Elsewhere = append(in.Elsewhere, fmt.Sprintf("%s: %s by %s; %s on which a limit had stopped the member there, too.",
+			title(words(x.Product)), dollars(x.Micros), count(x.Members, "member"), count(x.Refused, "member-day")))
+	}
 	for _, x := range r.Spend.Increases {
 		answer := "pending at the end"
 		switch {

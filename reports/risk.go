@@ -118,6 +118,22 @@ func exportOf(e assess.ElementResult) string {
 	case "telemetry":
 		return "Query of the log store over the period, saved with its hash"
 	case "config":
+		// What counts outside the admin settings comes from where it is counted.
+		classes := ""
+		for _, ev := range e.Evidence {
+			if open := strings.LastIndexByte(ev, '('); open >= 0 {
+				classes += ev[open:]
+			}
+		}
+		switch {
+		case strings.Contains(classes, "E4") && strings.Contains(classes, "E5"):
+			return "Dated exports of the admin settings and of the roster or inventory that counts it, filed with their hashes"
+		case strings.Contains(classes, "E4"):
+		case strings.Contains(classes, "E1"):
+			return "Activity Feed export, filed with its hash"
+		case strings.Contains(classes, "E5"):
+			return "Dated export of the inventory, directory or tickets that count it, filed with its hash"
+		}
 		return "Dated export of the admin settings, filed with its hash"
 	}
 	return "Signed and dated statement"

@@ -389,6 +389,11 @@ func (c *checker) access() {
 			c.dangling(g, "group", c.groups)
 		}
 	}
+	for _, e := range c.Behaviour.Elsewhere {
+		for _, g := range e.Groups {
+			c.dangling(g, "group", c.groups)
+		}
+	}
 }
 
 func (c *checker) grant(r org.Role, g org.Grant) {

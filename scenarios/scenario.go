@@ -171,6 +171,17 @@ type Behaviour struct {
 	Profile   string        `yaml:"profile,enum=office"`
 	Intensity *float64      `yaml:"intensity"` // 1, or left out = the profile; 0 = nobody uses it
 	Holidays  []source.Date `yaml:"holidays"`
+	// Elsewhere is what members spend in other products under the same limits.
+	Elsewhere []Elsewhere `yaml:"elsewhere"`
+}
+
+// Elsewhere is the mean spend of a member on a working day in a product that
+// counts against the same limits and is not on Cowork's wire. Days differ; their
+// mean is per_day. No groups means every member.
+type Elsewhere struct {
+	Product string        `yaml:"product,required,enum=chat|claude_code|office_agent"`
+	PerDay  source.Money  `yaml:"per_day,required"`
+	Groups  []source.Text `yaml:"groups"`
 }
 
 // Rate is how much the product is used, against the profile.

@@ -131,6 +131,7 @@ type run struct {
 	end      time.Time // the last instant of the period
 
 	outcome   *simulate.Outcome
+	elsewhere *elsewhere // spent in other products while it was played; nil: nothing
 	increases *increases // asked for while it was played; nil: nobody could ask
 	written   *Stream
 	inputs    []stream.Input
@@ -313,12 +314,13 @@ type gate struct {
 	rbac   *rbac.Engine
 	ledger *spend.Ledger
 	more   *increases // nil: nobody asks for more
+	other  *elsewhere // nil: nobody spends in other products
 }
 
 // newGate is the gate of one play, under the rules of the first day.
 func (r *run) newGate() gate {
 	l := r.newLedger()
-	return gate{r.rbac, l, newIncreases(r.s.Config.Spend.Increases, l)}
+	return gate{r.rbac, l, newIncreases(r.s.Config.Spend.Increases, l), newElsewhere(l, r.outlays())}
 }
 
 func (g gate) MayUse(m int, capability string, t time.Time) bool {
@@ -342,9 +344,7 @@ func (g gate) Connector(m int, connector, tool string, write bool, t time.Time) 
 }
 
 func (g gate) MaySpend(m int, t time.Time) bool {
-	if g.more != nil {
-		g.more.answer(t)
-	}
+	g.passes(t)
 	v := g.ledger.Gate(m, t)
 	if g.more != nil && !v.Allowed && v.BoundBy != spend.Pool {
 		g.more.stopped(m, t)
@@ -353,10 +353,18 @@ func (g gate) MaySpend(m int, t time.Time) bool {
 }
 
 func (g gate) Charge(m int, t time.Time, micros int64) {
+	g.passes(t)
+	g.ledger.Charge(m, t, micros)
+}
+
+// passes does what is due by t besides what the members do in Cowork.
+func (g gate) passes(t time.Time) {
 	if g.more != nil {
 		g.more.answer(t)
 	}
-	g.ledger.Charge(m, t, micros)
+	if g.other != nil {
+		g.other.upTo(t)
+	}
 }
 
 // stream opens the captures, or plays the scenario and opens what it wrote.
@@ -390,7 +398,7 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 	}
 	var err error
 	door := r.newGate()
-	r.increases = door.more
+	r.increases, r.elsewhere = door.more, door.other
 	r.outcome, err = simulate.Run(ctx, simulate.Options{
 		Scenario: r.s, Directory: r.dir, Gate: door, Prices: r.prices, Workers: r.o.Workers,
 		Progress: func(done, total int) { r.o.Progress("playing", int64(done), int64(total)) },
@@ -424,6 +432,14 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		r.increases.answer(r.end)
 		r.increases.carry(r.ledger)
 	}
+	var meter replay.Engine = &metered{r.ledger, r.factDays(), r.spendRules}
+	if r.elsewhere != nil {
+		r.elsewhere.upTo(r.end)
+		for _, x := range r.elsewhere.sums {
+			r.ledger.Besides(x.Product)
+		}
+		meter = &charged{meter.(*metered), r.elsewhere.made}
+	}
 	r.alerts = alert.New(r.rules, r.alertConfig())
 	seen := func(m int) bool { return m >= 0 && m < len(r.enabled) && r.enabled[m] }
 	cover := coverage.New(coverage.Config{Directory: r.dir, Enabled: seen, From: r.from, To: r.to})
@@ -441,7 +457,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	}
 	r.calibration, r.perDay = forecast.NewCalibrator(r.dir, nil), daily{}
 	r.drivers = spend.NewDrivers(r.prices, r.prices.WebSearchPer1000/1000)
-	observers := []replay.Observer{r.access, &metered{r.ledger, r.factDays(), r.spendRules}, r.alerts, cover, usage, r.calibration, r.perDay, r.drivers}
+	observers := []replay.Observer{r.access, meter, r.alerts, cover, usage, r.calibration, r.perDay, r.drivers}
 	if r.gates != nil {
 		observers = append(observers, r.gates)
 	}

@@ -124,6 +124,9 @@ type Spend struct {
 	Budgets []Budget `json:"budgets"`
 	// Stopped counts what the limits stopped while the scenario was played.
 	Stopped *Stopped `json:"stopped,omitempty"`
+	// Elsewhere is what was spent in other products under the same limits; Total and
+	// every sum by member or group hold it too.
+	Elsewhere []ElsewhereSpend `json:"elsewhere"`
 	// Increases are the increase requests of members whom their limit stopped.
 	Increases []Increase          `json:"increase_requests"`
 	Drivers   []spend.DriverSpend `json:"drivers"`
@@ -314,6 +317,10 @@ func (r *run) spending() (Spend, error) {
 		}
 		return strings.Compare(a.Member, b.Member)
 	})
+	out.Elsewhere = []ElsewhereSpend{}
+	if r.elsewhere != nil {
+		out.Elsewhere = append(out.Elsewhere, r.elsewhere.sums...)
+	}
 	if out.Increases, err = r.requestsMade(); err != nil {
 		return out, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/sandtable-dev/sandtable/rules/rbac"
 	"github.com/sandtable-dev/sandtable/rules/spend"
 	"github.com/sandtable-dev/sandtable/scenarios"
+	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
@@ -47,12 +48,13 @@ type side struct {
 	scenario *scenarios.Scenario
 	data     fs.FS // facts and the like of a bundle; nil: those shipped
 	result   *rehearsal.Result
+	prices   *platform.PriceList // over those of data; nil: none
 	bundle   bool
 	stream   string // where the played stream lies
 }
 
 func (s *side) options(streams []string, key []byte) rehearsal.Options {
-	return rehearsal.Options{Scenario: s.scenario, Data: s.data, Streams: streams, Key: key}
+	return rehearsal.Options{Scenario: s.scenario, Data: s.data, Prices: s.prices, Streams: streams, Key: key}
 }
 
 func compare(c *cli.Context) error {
@@ -82,6 +84,12 @@ func compare(c *cli.Context) error {
 	if list != nil && len(streams) == 0 && b.bundle {
 		return usage("--prices-b: %s is a bundle, which was priced already; name its scenario, or a --stream to price anew", names[1])
 	}
+	if len(streams) == 0 && b.scenario != nil {
+		if err := inForce(list, "--prices-b", c.String("prices-b"), b.scenario.AsOf); err != nil {
+			return err
+		}
+	}
+	b.prices = list
 	played := a.scenario != nil && b.scenario != nil && !a.bundle && !b.bundle
 	if len(streams) == 0 && played && a.scenario.Seed != b.scenario.Seed {
 		// The same people have to live under both, or every difference is theirs.
@@ -120,9 +128,7 @@ func compare(c *cli.Context) error {
 			return usage("the scenario of %s was not kept in the bundle, so --stream cannot be replayed under it", names[i])
 		}
 		o := s.options(streams, key)
-		if o.Progress = bar.show; s == b {
-			o.Prices = list
-		}
+		o.Progress = bar.show
 		if len(streams) == 0 {
 			s.stream = filepath.Join(dir, fmt.Sprintf("%d.otlp.jsonl.zst", i))
 			if o.StreamTo, err = os.Create(s.stream); err != nil {
@@ -155,12 +161,12 @@ func compare(c *cli.Context) error {
 			cmp.Changes = append(cmp.Changes, reports.Setting{Key: d.Key, A: d.A, B: d.B})
 		}
 	}
-	if list != nil {
-		cmp.B.Prices = filepath.Base(c.String("prices-b"))
-		cmp.Changes = append(cmp.Changes, reports.Setting{Key: "prices", A: "the shipped list", B: "those of " + cmp.B.Prices + " over it", NotAlone: "No: prices are tried with the rest"})
-	}
 	if a.bundle && b.bundle && a.result.Assessment.FactSet != b.result.Assessment.FactSet {
 		cmp.Changes = append(cmp.Changes, reports.Setting{Key: "fact set", A: a.result.Assessment.FactSet, B: b.result.Assessment.FactSet})
+	}
+	if list != nil {
+		cmp.B.Prices = filepath.Base(c.String("prices-b"))
+		cmp.Changes = append(cmp.Changes, reports.Setting{Key: pricesKey, A: "the shipped list", B: "those of " + cmp.B.Prices + " over it"})
 	}
 	alone, err := eachAlone(c, cmp, a, b, streams, key, bar)
 	if err != nil {
@@ -170,6 +176,9 @@ func compare(c *cli.Context) error {
 	bar.done()
 	return printDocument(c, cmp.Document(), cmp)
 }
+
+// pricesKey is a change of prices, which is no setting of a scenario.
+const pricesKey = "prices"
 
 // maxAlone is how many settings are tried one by one.
 const maxAlone = 6
@@ -201,13 +210,17 @@ func eachAlone(c *cli.Context, cmp *reports.Comparison, a, b *side, streams []st
 			ch.NotAlone = "No: B leaves it out"
 			continue
 		}
-		s, err := a.scenario.Set(ch.Key + "=" + ch.B)
-		if err != nil {
+		one := &side{scenario: a.scenario, data: a.data}
+		if ch.Key == pricesKey {
+			one.prices = b.prices
+		} else if s, err := a.scenario.Set(ch.Key + "=" + ch.B); err == nil {
+			one.scenario = s
+		} else {
 			ch.NotAlone = "No: it needs the others"
 			continue
 		}
 		bar.show("trying "+ch.Key+" alone", 0, 0)
-		o := (&side{scenario: s, data: a.data}).options(streams, key)
+		o := one.options(streams, key)
 		o.Brief = true
 		res, err := rehearsal.Run(c.Context, o)
 		if err != nil {
@@ -265,11 +278,7 @@ func changeLog(c *cli.Context, names []string) error {
 	var steps []*reports.Comparison
 	var before *side
 	for i, x := range cuts {
-		at, err := s.Set("period.to="+x.last.String(), "expect=[]")
-		if err != nil {
-			return asUsage(err)
-		}
-		now := &side{scenario: at}
+		now := &side{scenario: until(s, x.last)}
 		o := now.options(nil, nil)
 		o.Brief, o.Settled, o.Progress = true, true, bar.show
 		if now.result, err = rehearsal.Run(c.Context, o); err != nil {
@@ -281,8 +290,8 @@ func changeLog(c *cli.Context, names []string) error {
 				return err
 			}
 			cmp := reports.Compare(before.result, now.result, &rbac.WhatIfResult{Reach: reach})
-			cmp.Gate = fmt.Sprintf("From %s (to %s) to %s (to %s)", cuts[i-1].phase, cuts[i-1].last, x.phase, x.last)
-			cmp.Changes = append(cmp.Changes, reports.Setting{B: fmt.Sprintf("%s begins on %s", x.phase, cuts[i-1].last.Add(1))})
+			cmp.Gate = fmt.Sprintf("From %s to %s", cuts[i-1].phase, x.phase)
+			cmp.Changes = append(cmp.Changes, reports.Setting{B: fmt.Sprintf("%s begins on %s. Before is the state up to %s, after the state up to %s", x.phase, cuts[i-1].last.Add(1), cuts[i-1].last, x.last)})
 			for k := range s.Changes {
 				ch := &s.Changes[k]
 				if on := ch.On.Value; on > cuts[i-1].last.String() && on <= x.last.String() {
@@ -295,6 +304,16 @@ func changeLog(c *cli.Context, names []string) error {
 	}
 	bar.done()
 	return printDocument(c, reports.ChangeLog("Change log: "+s.Title, s.Organisation.Name, steps), steps)
+}
+
+// until is the scenario with its period cut off after a day, and without what was
+// to happen later. Incidents that name no day are drawn inside what is left.
+func until(s *scenarios.Scenario, last source.Date) *scenarios.Scenario {
+	out := *s
+	out.Period.To, out.Expect = last, nil
+	days := int(last.Time.Sub(s.Period.From.Time).Hours()/24) + 1
+	out.Incidents = slices.DeleteFunc(slices.Clone(s.Incidents), func(i scenarios.Incident) bool { return i.Day > days })
+	return &out
 }
 
 // printDocument prints a document, or what it was made of as JSON, and writes the files asked for.

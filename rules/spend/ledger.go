@@ -111,6 +111,7 @@ type Ledger struct {
 	alerts   []Alert
 	warnings []Warning
 	notes    []string
+	charged  []string // products charged beside the stream, by their names in cost rows
 	obs      observer
 }
 
@@ -520,6 +521,10 @@ func add(a, b int64) int64 {
 	}
 	return a + b
 }
+
+// Besides says that the spend of these products is charged, although no stream of
+// Cowork shows it.
+func (l *Ledger) Besides(products ...string) { l.charged = append(l.charged, products...) }
 
 // Spent is what a member spent in t's month, included usage and all. The member
 // must not be Unattributed; that spend stands in the Summary.

@@ -233,7 +233,7 @@ func (l *Ledger) Summary() Summary {
 	if o.requests > 0 {
 		var not []string
 		for _, p := range split(l.rules.Shared) {
-			if !slices.Contains(onWire(), p) {
+			if !slices.Contains(onWire(), p) && !slices.Contains(l.charged, p) {
 				not = append(not, p)
 			}
 		}

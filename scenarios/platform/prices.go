@@ -162,6 +162,11 @@ func (l *PriceList) With(o *PriceList) *PriceList {
 	return &out
 }
 
+// InForce reports that at least one price of the list holds on the day.
+func (l *PriceList) InForce(day time.Time) bool {
+	return slices.ContainsFunc(l.Prices, func(p Price) bool { return !p.From.Time.After(day) && (!p.To.Given() || !p.To.Time.Before(day)) })
+}
+
 // Find returns the price of a model on a day: by name or alias, without a
 // suffix such as [1m], without a date suffix. The day before a price was first
 // seen takes the earliest known one.

@@ -19,7 +19,7 @@ import (
 )
 
 // eventMonths is how many months are played event by event. The default keeps
-// the test quick; 2000 gives the match that the command's help quotes.
+// the test quick; the command's help quotes 600 at 200 seats.
 var (
 	eventMonths = flag.Int("event-months", 10, "months to play event by event against the forecast")
 	eventSeats  = flag.Int("event-seats", 40, "members of the company that is played")
