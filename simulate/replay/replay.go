@@ -110,31 +110,32 @@ func Prepare(dir *org.Directory, also ...func(*event.Event)) func() func(*event.
 }
 
 // preparer remembers the last record, as the records of a batch mostly have the
-// same member, session and prompt.
+// same member, session and prompt. It keeps bytes of its own: texts of events may
+// be views of memory that is used again.
 type preparer struct {
 	also                      []func(*event.Event)
 	dir                       *org.Directory
-	account, email, accountID string
+	account, email, accountID []byte
 	member                    int32
 	identity                  event.Identity
-	session, prompt           string
+	session, prompt           []byte
 	sessionKey, promptKey     uint64
 }
 
 func (p *preparer) prepare(e *event.Event) {
-	if e.Account != p.account || e.Email != p.email || e.AccountID != p.accountID {
+	if e.Account != string(p.account) || e.Email != string(p.email) || e.AccountID != string(p.accountID) {
 		e.Roster = nil
-		p.account, p.email, p.accountID = e.Account, e.Email, e.AccountID
+		p.account, p.email, p.accountID = append(p.account[:0], e.Account...), append(p.email[:0], e.Email...), append(p.accountID[:0], e.AccountID...)
 		p.member, p.identity = e.Who(p.dir)
 	}
 	if p.dir != nil {
 		e.Roster, e.Member, e.Identity = p.dir, p.member, p.identity
 	}
-	if e.Session != p.session || p.sessionKey == 0 {
-		p.session, p.sessionKey = e.Session, event.Key(e.Session)
+	if e.Session != string(p.session) || p.sessionKey == 0 {
+		p.session, p.sessionKey = append(p.session[:0], e.Session...), event.Key(e.Session)
 	}
-	if e.Prompt != p.prompt || p.promptKey == 0 {
-		p.prompt, p.promptKey = e.Prompt, event.Key(e.Prompt)
+	if e.Prompt != string(p.prompt) || p.promptKey == 0 {
+		p.prompt, p.promptKey = append(p.prompt[:0], e.Prompt...), event.Key(e.Prompt)
 	}
 	e.SessionKey, e.PromptKey = p.sessionKey, p.promptKey
 	for _, f := range p.also {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"pgregory.net/rapid"
 
@@ -199,4 +200,20 @@ func BenchmarkReplay(b *testing.B) {
 		}
 		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 	})
+}
+
+// TestPreparerKeepsNoViews: memory that texts were views of is used again, and then
+// says something else; what was remembered of it must not.
+func TestPreparerKeepsNoViews(t *testing.T) {
+	memory := []byte("session-a")
+	view := unsafe.String(&memory[0], len(memory))
+	prepare := Prepare(nil)()
+	first := event.Event{Session: view, Prompt: view, Account: view}
+	prepare(&first)
+	copy(memory, "session-b")
+	second := event.Event{Session: "session-b", Prompt: "session-b", Account: "session-b"}
+	prepare(&second)
+	if second.SessionKey != event.Key("session-b") || second.PromptKey != event.Key("session-b") {
+		t.Error("a record got the key of another session")
+	}
 }
