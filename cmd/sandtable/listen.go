@@ -97,7 +97,7 @@ func listen(c *cli.Context) error {
 	var servers []*http.Server
 	for _, l := range listeners {
 		s := r.Server()
-		s.TLSConfig = secure
+		s.TLSConfig = secure.Clone() // a server completes its own; nil stays nil
 		servers = append(servers, s)
 		go func() {
 			if secure != nil {
