@@ -54,6 +54,17 @@ func (p *Population) Days() int { return p.w.days }
 // in how much they use the product.
 func (p *Population) Spread() float64 { return p.w.p.N.ActivitySigma.Value }
 
+// ElsewhereSpread is the sigma of the lognormal factor, of mean 1, by which a
+// member's days in other products differ in what they cost. The empty name is the
+// office.
+func ElsewhereSpread(profile string) (float64, error) {
+	p, err := loadProfile(profile)
+	if err != nil {
+		return 0, err
+	}
+	return p.N.ElsewhereSigma.Value, nil
+}
+
 // Models of the profile; weights need not add up to 1.
 func (p *Population) Models() []Model {
 	var out []Model

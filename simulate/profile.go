@@ -21,6 +21,7 @@ type number struct {
 type numbers struct {
 	Sessions        number `yaml:"sessions_per_workday,required"`
 	ActivitySigma   number `yaml:"activity_sigma,required"`
+	ElsewhereSigma  number `yaml:"elsewhere_sigma,required"`
 	Weekend         number `yaml:"weekend,required"`
 	Holiday         number `yaml:"holiday,required"`
 	Busy            number `yaml:"busy,required"`

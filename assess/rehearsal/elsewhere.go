@@ -29,10 +29,6 @@ type outlay struct {
 	micros  int64
 }
 
-// elsewhereSigma spreads a day's spend around its mean, as a few days carry most
-// of it. It is an assumption, as the amount is.
-const elsewhereSigma = 1.0
-
 // outlays draws what members spend in other products over the period, in order of
 // time: on weekdays that are no holiday, at noon UTC.
 func (r *run) outlays() []outlay {
@@ -62,7 +58,7 @@ func (r *run) outlays() []outlay {
 					continue
 				}
 				s := org.Stream(r.s.Seed, "elsewhere", e.Product, m.ID, at.Format(time.DateOnly))
-				micros := float64(e.PerDay.Micros) * math.Exp(elsewhereSigma*s.NormFloat64()-elsewhereSigma*elsewhereSigma/2)
+				micros := float64(e.PerDay.Micros) * math.Exp(r.spread*s.NormFloat64()-r.spread*r.spread/2)
 				out = append(out, outlay{at, i, e.Product, int64(math.Round(micros))})
 			}
 		}

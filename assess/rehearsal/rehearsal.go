@@ -126,7 +126,8 @@ type run struct {
 	packs    []File
 	names    *rules.Pseudonyms
 	observed bool
-	enabled  []bool // may use Cowork at some moment of the period
+	enabled  []bool  // may use Cowork at some moment of the period
+	spread   float64 // of what a day in another product costs
 	from, to time.Time
 	end      time.Time // the last instant of the period
 
@@ -184,6 +185,11 @@ func prepare(o Options) (*run, error) {
 			return nil, err
 		}
 		if r.model, err = r.model.With(overlay); err != nil {
+			return nil, err
+		}
+	}
+	if len(s.Behaviour.Elsewhere) > 0 {
+		if r.spread, err = simulate.ElsewhereSpread(s.Behaviour.Profile); err != nil {
 			return nil, err
 		}
 	}

@@ -467,8 +467,8 @@ func (r *Replay) late(h held) bool {
 
 // hand passes an event on to the observers, if it lies in the bounds.
 func (r *Replay) hand(h held) bool {
-	e, c := h.e, &r.counts
-	switch t := e.When(); {
+	e, c, t := h.e, &r.counts, h.e.When()
+	switch {
 	case !r.o.AsOf.IsZero() && !t.Before(r.o.AsOf):
 		c.AfterAsOf++
 		return false
@@ -477,16 +477,16 @@ func (r *Replay) hand(h held) bool {
 		return false
 	}
 	if e.Kind == event.APIRequest && e.CostFrom == event.CostMissing && r.o.Prices != nil && e.Present(event.FModel|event.FInputTokens|event.FOutputTokens) {
-		if micros, ok := r.o.Prices.Cost(e.Model, e.When(), e.InputTokens, e.OutputTokens, e.CacheRead, e.CacheWrite); ok {
+		if micros, ok := r.o.Prices.Cost(e.Model, t, e.InputTokens, e.OutputTokens, e.CacheRead, e.CacheWrite); ok {
 			e.CostMicros, e.CostFrom = micros, event.Recomputed
 			c.Recomputed++
 		}
 	}
 	c.Events++
-	if t := e.When(); c.First.IsZero() || t.Before(c.First) {
+	if c.First.IsZero() || t.Before(c.First) {
 		c.First = t
 	}
-	if t := e.When(); t.After(c.Last) {
+	if t.After(c.Last) {
 		c.Last = t
 	}
 	if r.ready == nil {
