@@ -272,6 +272,9 @@ func (b *builder) word(name string, want bool, at source.Pos) *pred {
 		return b.unknown("member")
 	case "remote_off":
 		add(&b.declared, "remote_off")
+		if !b.cfg.RemoteOff && want {
+			add(&b.missing, "remote_off: true")
+		}
 		if b.cfg.RemoteOff == want {
 			return yes
 		}
