@@ -104,6 +104,7 @@ type instance struct {
 	story *story // told by a function, or nil
 	tale  *tale
 	n     int
+	seed  uint64
 	fixed bool // the scenario names the day
 	day   int  // day of the period it starts, from 0
 	r     *rand.Rand
@@ -134,6 +135,9 @@ type mark struct {
 }
 
 func (w *world) placeStories() {
+	if w.o.Study {
+		w.placeHabits()
+	}
 	count := map[string]int{}
 	for _, inc := range w.o.Scenario.Incidents {
 		name := inc.Story.Value
@@ -146,7 +150,7 @@ func (w *world) placeStories() {
 				w.unplaced = append(w.unplaced, Unplaced{name, n, "no such story is known"})
 				continue
 			}
-			in := &instance{tale: t, n: n, r: org.Stream(w.seed, "story", name, strconv.Itoa(n)), day: inc.Day - 1, fixed: inc.Day > 0}
+			in := &instance{tale: t, n: n, seed: w.seed, r: org.Stream(w.seed, "story", name, strconv.Itoa(n)), day: inc.Day - 1, fixed: inc.Day > 0}
 			if inc.Day == 0 {
 				// Baselines must exist first: two weeks of ordinary life where
 				// the period has room for them.
@@ -195,17 +199,23 @@ func find(list []tale, name string) *tale {
 	return nil
 }
 
+// of is the stream of one quantity, named after the story, the instance and the
+// quantity: one draw more or less moves no other.
+func (in *instance) of(name string) *rand.Rand {
+	return org.Stream(in.seed, "draw", in.tale.ID.Value, strconv.Itoa(in.n), name)
+}
+
 func (in *instance) draw(name string, v float64) float64 {
 	in.draws = append(in.draws, Draw{name, v})
 	return v
 }
 func (in *instance) whole(name string, lo, hi int) int {
-	v := between(in.r, lo, hi)
+	v := between(in.of(name), lo, hi)
 	in.mainDraw(name, span{lo: float64(lo), hi: float64(hi)}, float64(v))
 	return int(in.draw(name, float64(v)))
 }
 func (in *instance) log(name string, lo, hi int) int {
-	v := logint(in.r, lo, hi)
+	v := logint(in.of(name), lo, hi)
 	in.mainDraw(name, span{lo: float64(lo), hi: float64(hi), log: true}, float64(v))
 	return int(in.draw(name, float64(v)))
 }
@@ -302,11 +312,11 @@ func scopeDrift(w *world, in *instance) string {
 	if s == nil {
 		return nobody
 	}
-	paths, failed := in.whole("paths", 1, 45), in.draw("failed", 0.8*in.r.Float64())
+	paths, failed := in.whole("paths", 1, 45), in.draw("failed", 0.8*in.of("failed").Float64())
 	sessions, days := in.whole("sessions", 1, 3), in.whole("days", 1, 4)
-	mount := in.r.Float64() < 0.35
+	mount := in.of("mount").Float64() < 0.35
 	in.draw("mount", float64(btoi(mount)))
-	neutral := in.r.Float64() < 0.5
+	neutral := in.of("neutral").Float64() < 0.5
 	root, sep := s.mount, s.sep
 	if mount {
 		root, sep = "/sessions/"+strings.ToLower(s.persona.Name)+"-"+digits(in.r, 3)+"/mnt/company", "/"
@@ -358,8 +368,8 @@ func shadowConnector(w *world, in *instance) string {
 	if len(w.o.LocalServers) > 0 {
 		name = in.server(w, false)
 	}
-	if len(w.connectors) > 0 && in.r.Float64() < 0.3 {
-		name = lookAlike(in.r, w.connectors[in.r.IntN(len(w.connectors))].name, in.whole("distance", 1, 3))
+	if r := in.of("look_alike"); len(w.connectors) > 0 && r.Float64() < 0.3 {
+		name = lookAlike(r, w.connectors[r.IntN(len(w.connectors))].name, in.whole("distance", 1, 3))
 	}
 	calls, reach, span := in.whole("first_day_calls", 1, 15), in.whole("members", 2, 14), in.whole("days", 3, 28)
 	team := []*staff{first}
@@ -426,7 +436,7 @@ func cardAndKey(w *world, in *instance) string {
 	if s == nil {
 		return nobody
 	}
-	card := in.r.Float64() < 0.5
+	card := in.of("card").Float64() < 0.5
 	in.draw("card", float64(btoi(card)))
 	var values []string
 	if card {
@@ -507,8 +517,8 @@ func rejectionWearDown(w *world, in *instance) string {
 		return nobody
 	}
 	rejects, minutes := in.log("rejections", 2, 25), in.whole("minutes", 1, 40)
-	gap, burst := in.draw("gap_seconds", loguniform(in.r, 5, 1800)), in.whole("burst", 1, 120)
-	vary := in.r.Float64() < 0.7
+	gap, burst := in.draw("gap_seconds", loguniform(in.of("gap_seconds"), 5, 1800)), in.whole("burst", 1, 120)
+	vary := in.of("vary").Float64() < 0.7
 	w.at(in, s, in.day, func(wr *writer) {
 		r := wr.r
 		wr.as(in, "bystander", "", false)
@@ -559,10 +569,10 @@ func subagentStorm(w *world, in *instance) string {
 		return nobody
 	}
 	agents, depth := in.log("subagents", 6, 220), in.whole("depth", 1, 5)
-	cost, minutes := in.draw("cost_usd", loguniform(in.r, 3, 180)), in.draw("minutes", loguniform(in.r, 6, 300))
+	cost, minutes := in.draw("cost_usd", loguniform(in.of("cost_usd"), 3, 180)), in.draw("minutes", loguniform(in.of("minutes"), 6, 300))
 	stop := 1.0
-	if in.r.Float64() < 0.4 {
-		stop = 0.3 + 0.6*in.r.Float64() // the user aborts
+	if r := in.of("played"); r.Float64() < 0.4 {
+		stop = 0.3 + 0.6*r.Float64() // the user aborts
 	}
 	in.draw("played", stop)
 	model := w.models[0]
@@ -604,7 +614,7 @@ func afterLastDay(w *world, in *instance) string {
 	in.stuck = true
 	s := &w.staff[gone[w.leaving%len(gone)]]
 	w.leaving++
-	first := time.Duration(loguniform(in.r, 10, 45*24*60)) * time.Minute
+	first := time.Duration(loguniform(in.of("minutes_after"), 10, 45*24*60)) * time.Minute
 	// A first use after the period would not be a story of this period.
 	from := s.Left
 	if from.Before(w.begin) {
@@ -692,7 +702,7 @@ func phiInMarketing(w *world, in *instance) string {
 	}
 	ids, prompts := in.log("identifiers", 1, 60), in.whole("prompts", 2, 14)
 	carrying, sessions := min(in.whole("prompts_with_data", 1, 9), prompts), in.whole("sessions", 1, 3)
-	free := in.r.Float64() < 0.25
+	free := in.of("free_text").Float64() < 0.25
 	in.draw("free_text", float64(btoi(free)))
 	for k := range sessions {
 		n, c := share(prompts, sessions, k), share(carrying, sessions, k)

@@ -100,9 +100,12 @@ func playTales(t *testing.T, seed uint64, names []string, tolerated int) {
 	}
 	wire := map[id]bool{}
 	text := map[string]bool{}
+	props := ledger{known: []string{"mail", "tickets", "records"}}
 	out := run(t, o, func(b []event.Event) {
 		for i := range b {
 			e := &b[i]
+			e.Derive()
+			props.note(e)
 			wire[id{e.Session, e.Sequence, e.Time}] = true
 			for _, s := range []string{e.PromptText, e.Input, e.Parameters, e.Plugin} {
 				if len(s) < 400 {
@@ -150,6 +153,10 @@ func playTales(t *testing.T, seed uint64, names []string, tolerated int) {
 	}
 	if n > tolerated {
 		t.Errorf("labelled events that are not on the wire: %v", lost)
+	}
+	// Rules G3 and G4 of the game: what a story is made of is found in ordinary life.
+	for p, by := range props.tellTales(out.Truth) {
+		t.Errorf("%s occurs in %v and never in ordinary life", p, by)
 	}
 	for s := range text {
 		for _, w := range names {
