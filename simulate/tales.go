@@ -903,7 +903,7 @@ func (wr *writer) place(in *instance, s *stepSpec, where string) string {
 	case "sample-keys":
 		return wr.folder + sep + oneOf(r, []string{".env.example", ".env.sample", ".env.template"})
 	case "app":
-		return home + "AppData" + sep + "Claude" + sep + oneOf(r, []string{"skills", "tmp"}) + sep + oneOf(r, wr.w.p.Skills) + ".md"
+		return wr.s.path(wr.s.application(), oneOf(r, []string{"skills", "tmp"})+"/"+oneOf(r, wr.w.p.Skills)+".md")
 	case "remount": // the same folder under another prefix
 		return strings.Replace(wr.folder, home+"Documents", wr.s.path(wr.s.mount, "Relocated"), 1) + sep + name
 	case "team": // the shared team folder; kept names link members

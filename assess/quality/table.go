@@ -44,8 +44,9 @@ type Row struct {
 	Title  string `json:"title"`
 	Topic  string `json:"topic"`
 	Number string `json:"topic_number"`
-	// Status is measured; unproven where nothing could be evaluated or no story of
-	// the topic was in reach.
+	// Status is measured; unproven where nothing could be evaluated, no story of
+	// the topic was in reach, or the rule never fired: then neither what it catches
+	// nor what it gets wrong has been shown.
 	Status string `json:"status"`
 	Why    string `json:"why,omitempty"`
 
@@ -271,6 +272,10 @@ func tabulate(rs []*alert.Rule, digest string, o Options, worlds []*played) *Tab
 			}
 		case of == 0:
 			row.Status, row.Why = "unproven", "no story of its topic is in reach"
+		case row.Matched == 0:
+			row.Status, row.Why = "unproven", fmt.Sprintf("nothing in %d records it could evaluate holds what it looks for; 0 of %d stories of its topic", row.Evaluable, of)
+		case row.Alerts == 0:
+			row.Status, row.Why = "unproven", fmt.Sprintf("no alert in %d member-days: no story or twin reaches its threshold or window; 0 of %d stories of its topic", t.MemberDays, of)
 		}
 	}
 	t.Rules = rows

@@ -171,6 +171,7 @@ func rulesShow(c *cli.Context) error {
 	fmt.Fprintf(w, "%s: %s\n%s, %s, topic %s, owner %s, %s\n", r.ID, r.Title, r.Severity, r.Status, r.Topic, r.Owner, r.ID.At)
 	para("What it catches that nothing else would", r.Catches)
 	para("How", r.Description)
+	para("Where its numbers come from", r.Basis)
 	kinds := "every event"
 	if len(r.Kinds) > 0 {
 		var ks []string

@@ -406,3 +406,16 @@ func TestLookHidesNothing(t *testing.T) {
 		}
 	})
 }
+
+// Every number of a shipped rule says where it comes from.
+func TestShippedNumbersHaveABasis(t *testing.T) {
+	rs, err := Load(Packs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rs {
+		if r.Correlation.Type != "" && r.Basis == "" {
+			t.Errorf("%s: nobody knows why its numbers are what they are", r.ID)
+		}
+	}
+}

@@ -63,6 +63,9 @@ type Rule struct {
 	Owner       string      `yaml:"owner,required" advice:"name the role that answers for the rule"`
 	Catches     string      `yaml:"catches,required" advice:"say what this catches that nothing else would"`
 	Description string      `yaml:"description"`
+	// Basis says where the rule's numbers come from: a publication, a calendar, or
+	// nobody but its author.
+	Basis string `yaml:"basis"`
 	// Products are Cowork alone, or [any].
 	Products    []string      `yaml:"products,enum=cowork|any"`
 	Kinds       []source.Text `yaml:"kinds"` // event names; none means every event

@@ -281,7 +281,7 @@ func (b *builder) word(name string, want bool, at source.Pos) *pred {
 		return no
 	case "browser":
 		named := or(b.pick("tool_name", true, false, w.BrowserTools...), b.prefixed("tool_name", true, []string{w.BrowserPrefix}),
-			b.pick("mcp_tool", true, false, w.BrowserTools...), b.prefixed("mcp_tool", true, []string{w.BrowserPrefix}))
+			b.pick("mcp_tool", true, false, w.BrowserServer...), b.prefixed("mcp_tool", true, []string{w.BrowserPrefix}))
 		if want {
 			return named
 		}
