@@ -704,6 +704,16 @@ func phiInMarketing(w *world, in *instance) string {
 	carrying, sessions := min(in.whole("prompts_with_data", 1, 9), prompts), in.whole("sessions", 1, 3)
 	free := in.of("free_text").Float64() < 0.25
 	in.draw("free_text", float64(btoi(free)))
+	german := in.of("german").Float64() < 0.5 // the office writes English, or one other language
+	in.draw("german", float64(btoi(german)))
+	ask, lines := "Turn these member stories into short pieces for the newsletter.\n", [2]string{
+		"{person} (member ID {member}, born {dob}), {icd}, visit on {date}: felt well looked after by the nurse line.\n",
+		"{person} from the spring group told us how the heart operation went and that the sleeping problems came back.\n"}
+	if german {
+		ask, lines = "Mach aus diesen Geschichten kurze Beiträge für den Rundbrief.\n", [2]string{
+			"{person} (Versichertennummer {member}, geboren am {dob}), {icd}, Termin am {date}: fühlte sich am Telefon gut betreut.\n",
+			"{person} aus der Frühjahrsgruppe erzählte, wie die Herzoperation verlief und dass die Schlafprobleme zurück sind.\n"}
+	}
 	for k := range sessions {
 		n, c := share(prompts, sessions, k), share(carrying, sessions, k)
 		w.at(in, s, in.day+k, func(wr *writer) {
@@ -715,13 +725,9 @@ func phiInMarketing(w *world, in *instance) string {
 					continue
 				}
 				var b strings.Builder
-				b.WriteString("Turn these member stories into short pieces for the newsletter.\n")
+				b.WriteString(ask)
 				for range ids {
-					line := "{person} (member ID {member}, born {dob}), {icd}, visit on {date}: felt well looked after by the nurse line.\n"
-					if free {
-						line = "{person} from the spring group told us how the heart operation went and that the sleeping problems came back.\n"
-					}
-					b.WriteString(fill(r, line, "", "", wr.day))
+					b.WriteString(fill(r, lines[btoi(free)], "", "", wr.day))
 				}
 				wr.as(in, "act", "userPrompts", true)
 				wr.prompt(b.String())

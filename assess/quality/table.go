@@ -71,13 +71,23 @@ type Row struct {
 	DetectHalf int64 `json:"detect_seconds_median"`
 	DetectNine int64 `json:"detect_seconds_p90"`
 
-	Benign       int            `json:"benign_in_reach"` // twins of its topic under settings that carry what it needs
-	BenignQuiet  int            `json:"benign_quiet"`    // of these, without an alert
+	Benign      int `json:"benign_in_reach"` // twins of its topic under settings that carry what it needs
+	BenignQuiet int `json:"benign_quiet"`    // of these, without an alert
+	// Settings are the records it listened to and could evaluate under each capture
+	// setting: full, names (tool details only), meta (metadata only).
+	Settings     []Seen         `json:"by_setting"`
 	Reached      int64          `json:"reached"`
 	Evaluable    int64          `json:"evaluable"`
 	Matched      int64          `json:"matched"`
 	NotEvaluable []alert.Reason `json:"not_evaluable,omitempty"`
 	Stories      []StoryRow     `json:"stories"`
+}
+
+// Seen is what a rule could evaluate under one capture setting.
+type Seen struct {
+	Setting   string `json:"setting"`
+	Reached   int64  `json:"reached"`
+	Evaluable int64  `json:"evaluable"`
 }
 
 // TopicRow is what the rules of one topic caught between them.
@@ -166,6 +176,13 @@ func tabulate(rs []*alert.Rule, digest string, o Options, worlds []*played) *Tab
 		for i, rep := range p.reports {
 			rows[i].Reached += rep.Reached
 			rows[i].Evaluable += rep.Evaluable
+			k := slices.IndexFunc(rows[i].Settings, func(s Seen) bool { return s.Setting == p.world.setting })
+			if k < 0 {
+				k = len(rows[i].Settings)
+				rows[i].Settings = append(rows[i].Settings, Seen{Setting: p.world.setting})
+			}
+			rows[i].Settings[k].Reached += rep.Reached
+			rows[i].Settings[k].Evaluable += rep.Evaluable
 			rows[i].Matched += rep.Matched
 			if reasons[i] == nil {
 				reasons[i] = map[string]int64{}

@@ -259,6 +259,10 @@ func (s *state) observe(e *Engine) {
 		return
 	}
 	c := &s.r.Correlation
+	if s.r.gate != nil && s.r.gate.Eval(subj) == condition.Unknown {
+		s.blame(subj)
+		return
+	}
 	s.buf = s.buf[:0]
 	for i, get := range s.keys {
 		v, ok := get(subj)
