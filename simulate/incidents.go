@@ -107,6 +107,7 @@ type instance struct {
 	seed  uint64
 	fixed bool // the scenario names the day
 	day   int  // day of the period it starts, from 0
+	until int  // the day it may last to, on which its lead is still there
 	r     *rand.Rand
 	stuck bool // the member's removal has not reached the platform
 	draws []Draw
@@ -232,7 +233,7 @@ func (w *world) someone(in *instance) *staff {
 	var fit, all []int
 	for i := range w.staff {
 		s := &w.staff[i]
-		if !w.works(s, in.day) {
+		if !w.works(s, in.day) || in.until > in.day && !w.works(s, in.until) {
 			continue
 		}
 		all = append(all, i)

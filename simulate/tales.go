@@ -583,6 +583,7 @@ func (w *world) placeTale(in *instance) string {
 	if last := w.days - 5 - in.count(t.Span, in.r, 1); !in.fixed && in.day > last {
 		in.day = max(min(14, w.days/3), last)
 	}
+	in.until = min(in.day+in.count(t.Span, in.r, 1), w.days-1)
 	var lead *staff
 	if t.Leaver {
 		gone := leavers(w.o.Directory, w.end)

@@ -493,6 +493,17 @@ func (r *Rule) compile(ps *source.Problems) {
 		}
 		r.reasons = append(r.reasons, n.Value)
 	}
+	for i := range r.Tests {
+		for k, ev := range r.Tests[i].Events {
+			var names []string
+			for _, n := range event.Kinds() {
+				names = append(names, n.String())
+			}
+			if g := source.Nearest(ev.Kind, names); event.KindOf(ev.Kind) == event.Other && g != "" {
+				ps.Add(r.Tests[i].At, fmt.Sprintf("did you mean %q?", g), "event %d of the test has the unknown name %q", k+1, ev.Kind)
+			}
+		}
+	}
 	r.prog = compileText(r.Condition, ps)
 	if r.prog != nil {
 		for _, u := range r.prog.Uses() {

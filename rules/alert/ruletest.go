@@ -182,6 +182,10 @@ func (t *Test) run(r *Rule) (Failure, bool) {
 	if wantAt != nil {
 		want += " " + strings.Join(wantAt, ", ")
 	}
+	if verdict == "no-match" && rep.Reached == 0 && t.Expect == verdict {
+		return Failure{Want: want, Got: "no event that the rule listens to: the test would pass whatever the rule says",
+			Values: telling(r, events, cfg, false)}, false
+	}
 	if verdict == t.Expect && (t.Alerts == 0 || len(found) == t.Alerts) && (wantAt == nil || slices.Equal(at, wantAt)) {
 		return Failure{}, true
 	}
