@@ -41,8 +41,7 @@ func (e *Engine) Connector(member int, connector, tool string, write bool, t tim
 // row 29) or when the configuration lists it as such, else denied. Whether the
 // member may use Cowork at all is Capability's question.
 func (e *Engine) ConnectorCall(member int, c Call, t time.Time) Decision {
-	now, before := e.at(member, t)
-	d := e.call(now, member, c)
+	d := e.call(e.now(member, t), member, c)
 	if d.Outcome == NotGoverned {
 		return d
 	}
@@ -53,12 +52,7 @@ func (e *Engine) ConnectorCall(member int, c Call, t time.Time) Decision {
 		d.Outcome, d.Reasons = Deny, append(left, d.Reasons...)
 		return d
 	}
-	for _, b := range before {
-		if e.call(b, member, c).Outcome != d.Outcome {
-			return e.inFlight(member, t, d)
-		}
-	}
-	return d
+	return e.settle(member, t, func(s *state) Decision { return e.call(s, member, c) })
 }
 
 // call is ConnectorCall in one state, membership aside.
@@ -319,7 +313,6 @@ const maxCalls = 1 << 16 // a stream with endless server names must not fill mem
 // outcome is ConnectorCall's outcome without its reasons.
 func (cc callCache) outcome(e *Engine, member int, c Call, t time.Time) Outcome {
 	ns := t.UnixNano()
-	ep, sp := e.epoch(ns), e.span(member, ns)
 	in := func(i int) Outcome {
 		if e.inputs.Personal[member] != nil {
 			return e.call(&e.states[i], member, c).Outcome
@@ -336,14 +329,21 @@ func (cc callCache) outcome(e *Engine, member int, c Call, t time.Time) Outcome 
 		}
 		return o
 	}
-	out := in(ep*e.kinds + int(e.spans[sp].kind))
+	index, settled := e.stateIndex(member, ns)
+	out := in(index)
 	if out == NotGoverned {
 		return out
 	}
-	if ns < e.open[member] || ns >= e.closed[member] {
+	a := &e.accounts[member]
+	switch {
+	case a.shut(ns):
 		return Deny
+	case settled && a.certain(ns):
+		return out
+	case out != Deny && !a.certain(ns):
+		return InFlight
 	}
-	e.spreading(member, ns, ep, sp, func(i int) bool {
+	e.others(member, ns, func(i int, _ uint16) bool {
 		if in(i) != out {
 			out = InFlight
 		}

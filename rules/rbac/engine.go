@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 	"sort"
 	"strings"
@@ -32,41 +33,72 @@ type Engine struct {
 	dir    *org.Directory
 	names  []string
 	caps   map[string]int // capabilities with a precomputed outcome
-	epochs []epoch        // configuration and rules in force, in order of time
+	epochs []epoch        // every configuration with its rules that can be met, the first one first
+	segs   []segment      // which of them can be met when, in order of time
 
 	// A member is one of a few kinds: organisation role, seat and groups. The kind
 	// changes at few moments, its spans. With the epochs they pick a state, whose
 	// outcomes are computed once and looked up per event.
 	first  []int32 // member -> first span; one more entry ends the last
 	spans  []span
+	fogs   []fog // of spans; the first is empty
 	kinds  int
 	states []state   // epoch*kinds + kind
 	table  []Outcome // (epoch*kinds + kind)*len(names) + capability
 
-	open, closed []int64  // of the account, by member
-	bars         [][]bool // member -> capability index -> switched off or not on the seat; nil when nobody is barred
-	inputs       Inputs   // those that concern single members
+	accounts []account // by member
+	bars     [][]bool  // member -> capability index -> switched off or not on the seat; nil when nobody is barred
+	inputs   Inputs    // those that concern single members
 
 	obs observer
 }
 
-// epoch is a stretch of time with one configuration and one set of rules. The
-// change that began it is spreading until window at the latest, which is never
-// earlier than that of the epoch before.
+// epoch is one configuration under one set of rules.
 type epoch struct {
-	start, window int64
-	cfg           *org.Config
-	rules         Rules
-	roles         map[string]*org.Role
-	conns         map[string]*org.Connector // by normalised name
-	named         map[string]bool           // capabilities that some role names
-	why           []string                  // the changes that began it, in words
+	cfg   *org.Config
+	rules Rules
+	roles map[string]*org.Role
+	conns map[string]*org.Connector // by normalised name
+	named map[string]bool           // capabilities that some role names
 }
 
-type span struct {
-	start, window int64
-	kind          int32
+// fog is what else can be met while changes are on their way: other epochs, or
+// other kinds of a member, each with the channels by which it lags behind.
+type fog struct {
+	others  []other
+	pending []pending
 }
+
+type other struct {
+	index    int32 // of the epoch or kind
+	channels uint16
+}
+
+// pending is a change on its way.
+type pending struct {
+	channel      org.Channel
+	since, until int64
+	what         string
+	stated       bool // the arrival was stated
+}
+
+// segment is a stretch of time in which the same epochs can be met. now is the
+// one in which everything has arrived; began is the last change of configuration.
+type segment struct {
+	start, began int64
+	now          int32
+	fog
+}
+
+// span is a stretch of time in which a member can be of the same kinds.
+type span struct {
+	start, began int64 // began is the last change of kind
+	kind, fog    int32
+}
+
+// account is when a member's account is there: certainly not before open, surely
+// from settled to leaving, certainly not from closed on.
+type account struct{ open, settled, leaving, closed int64 }
 
 // state is what the policy of an epoch sees of a member.
 type state struct {
@@ -144,74 +176,264 @@ func sortedKeys[V any](m map[string]V) []string {
 	return out
 }
 
+// track is the changes of one channel in order of time, those of one moment taken
+// together, with when each has arrived: never before the one ahead of it.
+type track []stop
+
+type stop struct {
+	when, until int64
+	stated      bool
+	what        []string
+	renamed     []string
+}
+
+// reach is which places of a track can be met at ns: after as many stops as low
+// have surely arrived, up to high that have been made.
+func (t track) reach(ns int64) (low, high int) {
+	for high < len(t) && t[high].when <= ns {
+		high++
+	}
+	for low = high; low > 0 && t[low-1].until > ns; low-- {
+	}
+	return low, high
+}
+
+// after is the moment up to which changes have arrived at a place of the track.
+func (t track) after(place int) time.Time {
+	if place == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, t[place-1].when).UTC()
+}
+
+// maxFog bounds the combinations looked at while several channels are under way;
+// beyond it each channel lags by itself, and all of them together.
+const maxFog = 64
+
+// combine lists the views that can be met at ns other than the newest, with the
+// channels that lag in each, and the newest.
+func combine(tracks *[org.Channels]track, ns int64) (now org.View, others []org.View, masks []uint16) {
+	var low, high [org.Channels]int
+	n := 1
+	for ch := range tracks {
+		low[ch], high[ch] = tracks[ch].reach(ns)
+		now[ch] = tracks[ch].after(high[ch])
+		n = min(n*(high[ch]-low[ch]+1), maxFog+1)
+	}
+	views, lag := []org.View{now}, []uint16{0}
+	for ch := range tracks {
+		made := len(views)
+		if n > maxFog {
+			made = 1
+		}
+		for place := low[ch]; place < high[ch]; place++ {
+			for i := range made {
+				v := views[i]
+				v[ch] = tracks[ch].after(place)
+				views, lag = append(views, v), append(lag, lag[i]|1<<ch)
+			}
+		}
+	}
+	if n > maxFog {
+		all, mask := now, uint16(0)
+		for ch := range tracks {
+			if low[ch] < high[ch] {
+				all[ch] = tracks[ch].after(low[ch])
+				mask |= 1 << ch
+			}
+		}
+		views, lag = append(views, all), append(lag, mask)
+	}
+	return now, views[1:], lag[1:]
+}
+
+// under are the stops on their way at ns.
+func under(tracks *[org.Channels]track, ns int64) (out []pending) {
+	for ch := range tracks {
+		low, high := tracks[ch].reach(ns)
+		for _, st := range tracks[ch][low:high] {
+			out = append(out, pending{org.Channel(ch), st.when, st.until, strings.Join(st.what, "; "), st.stated})
+		}
+	}
+	return out
+}
+
+// add puts a change at the end of a track. Changes come in order of time.
+func (t *track) add(when, until int64, stated bool, what string) *stop {
+	n := len(*t)
+	if n == 0 || (*t)[n-1].when != when {
+		*t = append(*t, stop{when: when, until: until, stated: stated})
+		n++
+	}
+	st := &(*t)[n-1]
+	if until > st.until {
+		st.until, st.stated = until, stated
+	}
+	if n > 1 {
+		st.until = max(st.until, (*t)[n-2].until)
+	}
+	if what != "" && !slices.Contains(st.what, what) {
+		st.what = append(st.what, what)
+	}
+	return st
+}
+
+// arrival is when a change made at ns has arrived at the latest.
+func (e *Engine) arrival(ch org.Channel, ns int64, stated time.Time) (until int64, isStated bool) {
+	if !stated.IsZero() {
+		return stated.UnixNano(), true
+	}
+	return ns + int64(e.lag(ch, ns).Longest), false
+}
+
+// Lag is how long a change of a channel made at t takes: as the configuration
+// overrides it, else as the rules of that moment say. What goes through the
+// identity provider waits for its push first.
+func (e *Engine) Lag(ch org.Channel, t time.Time) Lag { return e.lag(ch, t.UnixNano()) }
+
+func (e *Engine) lag(ch org.Channel, ns int64) Lag {
+	ep := &e.epochs[e.segs[e.segment(ns)].now]
+	o := &ep.cfg.Organisation
+	l := ep.rules.Lags[ch]
+	if ch == org.ByProvisioning && o.Directory != "scim" {
+		l = Lag{} // by hand: the product ends access at once
+	}
+	if n, ok := o.Propagation.Minutes(ch); ok {
+		l.Longest = time.Duration(n) * time.Minute
+		l.Usual = min(l.Usual, l.Longest)
+		l.Source = "stated by the scenario"
+		if b := o.Propagation.Because; b != "" {
+			l.Source += ": " + b
+		}
+	}
+	if push := time.Duration(o.SCIMPush) * time.Minute; push > 0 && (ch == org.BySCIM || ch == org.ByProvisioning && o.Directory == "scim") {
+		l.Longest += push
+		l.Usual += push / 2
+		l.Source = strings.TrimPrefix(l.Source+fmt.Sprintf(", after a push every %d minutes", o.SCIMPush), ", ")
+	}
+	return l
+}
+
 func (e *Engine) buildEpochs(dates []time.Time, rules func(string, time.Time) Rules) {
 	base := e.dir.Config
-	byTime := map[int64][]*org.Change{}
-	var cuts []int64
+	var changes []*org.Change
+	cut := map[int64]bool{}
 	for i := range base.Changes {
 		if ch := &base.Changes[i]; ch.Policy() {
-			ns := ch.When.UnixNano()
-			byTime[ns] = append(byTime[ns], ch)
-			cuts = append(cuts, ns)
+			changes = append(changes, ch)
+			cut[ch.When.UnixNano()] = true
 		}
 	}
+	sort.SliceStable(changes, func(i, j int) bool { return changes[i].When.Before(changes[j].When) })
 	for _, d := range dates {
-		cuts = append(cuts, d.UnixNano())
+		cut[d.UnixNano()] = true
 	}
-	slices.Sort(cuts)
-	cuts = slices.Compact(cuts)
+	starts := make([]int64, 0, len(cut))
+	for ns := range cut {
+		starts = append(starts, ns)
+	}
+	slices.Sort(starts)
 
-	e.epochs = []epoch{newEpoch(math.MinInt64, base, rules(base.Organisation.Plan.Value, time.Time{}))}
-	for _, ns := range cuts {
+	// First the settled course of things, by which the delay of each change is
+	// found; then what else can be met until it has arrived.
+	type ruling struct {
+		start int64
+		rules Rules
+	}
+	rulings := []ruling{{math.MinInt64, rules(base.Organisation.Plan.Value, time.Time{})}}
+	e.epochs = []epoch{newEpoch(base, rulings[0].rules)}
+	e.segs = []segment{{start: math.MinInt64, began: math.MinInt64}}
+	for _, ns := range starts {
 		t := time.Unix(0, ns).UTC()
 		cfg := base.At(t)
-		ep := newEpoch(ns, cfg, rules(cfg.Organisation.Plan.Value, t))
-		renamed := map[string]bool{}
-		until := ns
-		for _, ch := range byTime[ns] {
-			ep.why = append(ep.why, ch.String())
-			u := ns + int64(ep.rules.PropagationLag)
-			if !ch.Until.IsZero() {
-				u = ch.Until.UnixNano()
-			} else if ch.Group != nil && e.scim(ch.Group.Name.Value) {
-				u += int64(cfg.Organisation.SCIMPush) * int64(time.Minute)
+		rulings = append(rulings, ruling{ns, rules(cfg.Organisation.Plan.Value, t)})
+		e.epochs = append(e.epochs, newEpoch(cfg, rulings[len(rulings)-1].rules))
+		e.segs = append(e.segs, segment{start: ns, now: int32(len(e.epochs) - 1)})
+	}
+	var tracks [org.Channels]track
+	for _, ch := range changes {
+		for _, p := range base.Parts(ch) {
+			ns := ch.When.UnixNano()
+			until, stated := e.arrival(p.Channel, ns, ch.Until)
+			st := tracks[p.Channel].add(ns, until, stated, p.String())
+			if p.Group != nil && p.Group.Rename != "" {
+				st.renamed = append(st.renamed, p.Group.Name.Value)
 			}
-			until = max(until, u)
-			if ch.Group != nil && ch.Group.Rename != "" {
-				renamed[ch.Group.Name.Value] = true
+			cut[st.until] = true
+		}
+	}
+	starts = starts[:0]
+	for ns := range cut {
+		starts = append(starts, ns)
+	}
+	slices.Sort(starts)
+
+	first := e.epochs[0]
+	e.epochs, e.segs = []epoch{first}, []segment{{start: math.MinInt64, began: math.MinInt64}}
+	type key struct {
+		view    org.View
+		ruling  int
+		without string
+	}
+	known := map[key]int32{{}: 0}
+	rule := 0
+	for _, ns := range starts {
+		for rule+1 < len(rulings) && rulings[rule+1].start <= ns {
+			rule++
+		}
+		at := func(v org.View, without []string) int32 {
+			k := key{v, rule, strings.Join(without, "\x00")}
+			i, ok := known[k]
+			if !ok {
+				cfg := base.In(v)
+				if len(without) > 0 {
+					cfg = lacking(cfg, without)
+				}
+				i = int32(len(e.epochs))
+				known[k] = i
+				e.epochs = append(e.epochs, newEpoch(cfg, rulings[rule].rules))
+			}
+			return i
+		}
+		now, others, masks := combine(&tracks, ns)
+		seg := segment{start: ns, now: at(now, nil), began: math.MinInt64}
+		seg.pending = under(&tracks, ns)
+		for i, v := range others {
+			if x := at(v, nil); x != seg.now {
+				seg.others = append(seg.others, other{x, masks[i]})
 			}
 		}
-		ep.window = max(until, e.epochs[len(e.epochs)-1].window)
-		if len(renamed) > 0 {
-			// While a new name travels, the group can be missing for a moment although
-			// its id stays. An epoch of no duration that lacks the group stands for
-			// that possibility (row 26).
-			without := *cfg
-			without.Groups = slices.Clone(cfg.Groups)
-			for i := range without.Groups {
-				if g := &without.Groups[i]; renamed[g.Name.Value] {
-					g.Roles, g.Plugins, g.Skills = nil, nil, nil
+		for ch := range tracks {
+			low, high := tracks[ch].reach(ns)
+			if high > 0 {
+				seg.began = max(seg.began, tracks[ch][high-1].when)
+			}
+			for _, st := range tracks[ch][low:high] {
+				if len(st.renamed) > 0 {
+					// While a new name travels, the group can be missing for a moment although
+					// its id stays (row 26).
+					seg.others = append(seg.others, other{at(now, st.renamed), 1 << ch})
 				}
 			}
-			gone := newEpoch(ns, &without, ep.rules)
-			gone.window = ep.window
-			e.epochs = append(e.epochs, gone)
 		}
-		e.epochs = append(e.epochs, ep)
+		e.segs = append(e.segs, seg)
 	}
 }
 
-func (e *Engine) scim(group string) bool {
-	for i := range e.dir.Config.Groups {
-		if g := &e.dir.Config.Groups[i]; g.Name.Value == group {
-			return g.Source == "scim"
+// lacking is a configuration in which groups carry nothing.
+func lacking(cfg *org.Config, groups []string) *org.Config {
+	out := *cfg
+	out.Groups = slices.Clone(cfg.Groups)
+	for i := range out.Groups {
+		if g := &out.Groups[i]; slices.Contains(groups, g.Name.Value) {
+			g.Roles, g.Plugins, g.Skills = nil, nil, nil
 		}
 	}
-	return false
+	return &out
 }
 
-func newEpoch(start int64, cfg *org.Config, r Rules) epoch {
-	ep := epoch{start: start, window: math.MinInt64, cfg: cfg, rules: r,
+func newEpoch(cfg *org.Config, r Rules) epoch {
+	ep := epoch{cfg: cfg, rules: r,
 		roles: map[string]*org.Role{}, conns: map[string]*org.Connector{}, named: map[string]bool{}}
 	ep.rules.Inputs.Platform = overlay(r.Inputs.Platform, cfg.Organisation.Contract, func(v string) Switch {
 		return map[string]Switch{"force_on": On, "force_off": Off}[v]
@@ -266,9 +488,9 @@ func (e *Engine) buildSpans() {
 	var kinds []kind
 	known := map[string]int32{}
 	var key []byte
-	at := func(m int, t time.Time) int32 {
-		role, seat := e.dir.RoleAt(m, t)
-		groups := e.dir.GroupsOf(m, t)
+	at := func(m int, v org.View) int32 {
+		role, seat := e.dir.RoleAt(m, v[org.BySeat])
+		groups := e.dir.GroupsIn(m, v)
 		key = append(append(append(append(key[:0], role...), 0), seat...), 0)
 		for _, g := range groups {
 			key = binary.AppendUvarint(key, uint64(g))
@@ -283,34 +505,44 @@ func (e *Engine) buildSpans() {
 	}
 	bounds := e.dir.Boundaries()
 	e.first = make([]int32, len(e.dir.Members)+1)
+	e.fogs = make([]fog, 1)
+	var cuts []int64
 	for m := range e.dir.Members {
 		e.first[m] = int32(len(e.spans))
-		e.spans = append(e.spans, span{math.MinInt64, math.MinInt64, at(m, time.Time{})})
-		for i, b := range bounds[m] {
-			if i+1 < len(bounds[m]) && bounds[m][i+1].When.Equal(b.When) {
-				// One span for all that happens at a moment, open until the last arrives.
-				next := &bounds[m][i+1]
-				next.SCIM = next.SCIM || b.SCIM
-				if b.Until.After(next.Until) {
-					next.Until = b.Until
-				}
-				continue
-			}
-			k := at(m, b.When)
-			last := e.spans[len(e.spans)-1]
-			if k == last.kind {
-				continue
-			}
+		e.spans = append(e.spans, span{math.MinInt64, math.MinInt64, at(m, org.View{}), 0})
+		if len(bounds[m]) == 0 {
+			continue
+		}
+		var tracks [org.Channels]track
+		cuts = cuts[:0]
+		for _, b := range bounds[m] {
 			ns := b.When.UnixNano()
-			ep := &e.epochs[e.epoch(ns)]
-			until := ns + int64(ep.rules.PropagationLag)
-			if b.SCIM {
-				until += int64(ep.cfg.Organisation.SCIMPush) * int64(time.Minute)
+			until, stated := e.arrival(b.Channel, ns, b.Until)
+			st := tracks[b.Channel].add(ns, until, stated, b.What)
+			cuts = append(cuts, ns, st.until)
+		}
+		slices.Sort(cuts)
+		for _, ns := range slices.Compact(cuts) {
+			now, others, masks := combine(&tracks, ns)
+			last := e.spans[len(e.spans)-1]
+			sp := span{start: ns, began: last.began, kind: at(m, now)}
+			if sp.kind != last.kind {
+				sp.began = ns
 			}
-			if !b.Until.IsZero() {
-				until = b.Until.UnixNano()
+			var f fog
+			for i, v := range others {
+				if k := at(m, v); k != sp.kind {
+					f.others = append(f.others, other{k, masks[i]})
+				}
 			}
-			e.spans = append(e.spans, span{ns, max(until, last.window), k})
+			if f.others != nil {
+				f.pending = under(&tracks, ns)
+				sp.fog = int32(len(e.fogs))
+				e.fogs = append(e.fogs, f)
+			}
+			if last.kind != sp.kind || last.fog != sp.fog {
+				e.spans = append(e.spans, sp)
+			}
 		}
 	}
 	e.first[len(e.dir.Members)] = int32(len(e.spans))
@@ -351,19 +583,13 @@ func (e *Engine) buildPersons() {
 		}
 	}
 	n := len(e.dir.Members)
-	e.open, e.closed = make([]int64, n), make([]int64, n)
+	e.accounts = make([]account, n)
 	if len(e.inputs.OptOut) > 0 || len(e.inputs.SeatExcludes) > 0 {
 		e.bars = make([][]bool, n)
 	}
 	for i := range e.dir.Members {
 		m := &e.dir.Members[i]
-		e.open[i], e.closed[i] = math.MinInt64, forever
-		if !m.Joined.IsZero() {
-			e.open[i] = m.Joined.UnixNano()
-		}
-		if c := m.Closed(); !c.IsZero() {
-			e.closed[i] = c.UnixNano()
-		}
+		e.accounts[i] = e.accountOf(m)
 		off, seat := e.inputs.OptOut[i], e.inputs.SeatExcludes[i]
 		if len(off)+len(seat) == 0 {
 			continue
@@ -492,10 +718,40 @@ func newState(ep *epoch, orgRole, seat string, groups []int) state {
 	return s
 }
 
-// epoch is the index of the one in force.
-func (e *Engine) epoch(ns int64) int {
-	i := len(e.epochs) - 1
-	for i > 0 && ns < e.epochs[i].start {
+// accountOf dates a member's account. A removal that nobody timed is on its way
+// from when the member left, if the identity provider makes it.
+func (e *Engine) accountOf(m *org.Member) account {
+	a := account{math.MinInt64, math.MinInt64, forever, forever}
+	if !m.Joined.IsZero() {
+		a.open = m.Joined.UnixNano()
+		a.settled = a.open
+		if m.Sent {
+			a.settled, _ = e.arrival(org.ByProvisioning, a.open, m.Opened)
+		}
+	}
+	switch {
+	case !m.Removed.IsZero(): // until then it works
+		a.closed = m.Removed.UnixNano()
+		a.leaving = a.closed
+	case !m.Left.IsZero():
+		a.leaving = m.Left.UnixNano()
+		a.closed, _ = e.arrival(org.ByProvisioning, a.leaving, time.Time{})
+	}
+	return a
+}
+
+// certain reports that it is known whether the account is there.
+func (a *account) certain(ns int64) bool {
+	return ns >= a.settled && ns < a.leaving || a.shut(ns)
+}
+
+// shut reports that the account is certainly not there.
+func (a *account) shut(ns int64) bool { return ns < a.open || ns >= a.closed }
+
+// segment is the index of the one in force.
+func (e *Engine) segment(ns int64) int {
+	i := len(e.segs) - 1
+	for i > 0 && ns < e.segs[i].start {
 		i--
 	}
 	return i
@@ -509,38 +765,37 @@ func (e *Engine) span(member int, ns int64) int {
 	return i
 }
 
-// at returns the member's state at t and the others that may still be in force
-// while a change spreads, earliest first.
-func (e *Engine) at(member int, t time.Time) (now *state, before []*state) {
-	ns := t.UnixNano()
-	ep, sp := e.epoch(ns), e.span(member, ns)
-	now = &e.states[ep*e.kinds+int(e.spans[sp].kind)]
-	e.spreading(member, ns, ep, sp, func(i int) bool {
-		before = append(before, &e.states[i])
-		return true
-	})
-	slices.Reverse(before)
-	return now, before
+// stateIndex is the member's state in which every change has arrived; settled says
+// that no other can be met.
+func (e *Engine) stateIndex(member int, ns int64) (index int, settled bool) {
+	sg, sp := &e.segs[e.segment(ns)], &e.spans[e.span(member, ns)]
+	return int(sg.now)*e.kinds + int(sp.kind), sg.others == nil && sp.fog == 0
 }
 
-// spreading calls f with the index of every other state that may still be in
-// force, until it returns false.
-func (e *Engine) spreading(member int, ns int64, ep, sp int, f func(int) bool) {
-	if ns >= e.epochs[ep].window && ns >= e.spans[sp].window {
-		return
-	}
-	low := int(e.first[member])
-	for i := ep; ; i-- {
-		for j := sp; ; j-- {
-			if (i != ep || j != sp) && !f(i*e.kinds+int(e.spans[j].kind)) {
+// now is the member's state in which every change has arrived.
+func (e *Engine) now(member int, t time.Time) *state {
+	i, _ := e.stateIndex(member, t.UnixNano())
+	return &e.states[i]
+}
+
+// others calls f with every other state that can be met while changes spread, and
+// the channels that lag in it, until f returns false.
+func (e *Engine) others(member int, ns int64, f func(state int, channels uint16) bool) {
+	sg, sp := &e.segs[e.segment(ns)], &e.spans[e.span(member, ns)]
+	kinds := e.fogs[sp.fog].others
+	for i := -1; i < len(sg.others); i++ {
+		ep := other{sg.now, 0}
+		if i >= 0 {
+			ep = sg.others[i]
+		}
+		for j := -1; j < len(kinds); j++ {
+			k := other{sp.kind, 0}
+			if j >= 0 {
+				k = kinds[j]
+			}
+			if (i >= 0 || j >= 0) && !f(int(ep.index)*e.kinds+int(k.index), ep.channels|k.channels) {
 				return
 			}
-			if j == low || ns >= e.spans[j].window {
-				break
-			}
-		}
-		if i == 0 || ns >= e.epochs[i].window {
-			return
 		}
 	}
 }
@@ -585,39 +840,137 @@ func (v *verdict) decision() Decision {
 // dependency, the member's own setting. On Team the toggle alone counts (rows 1
 // and 2). It never answers Ask or NotGoverned.
 func (e *Engine) Capability(member int, cap string, t time.Time) Decision {
-	now, before := e.at(member, t)
-	v := e.policy(now, cap)
-	d := v.decision()
 	if personal := e.personal(member, cap, t); len(personal) > 0 {
+		d := e.decide(e.now(member, t), cap)
 		if d.Outcome != Deny {
 			d.Reasons = nil
 		}
 		d.Outcome, d.Reasons = Deny, byLevel(append(personal, d.Reasons...))
 		return d
 	}
-	for _, b := range before {
-		if v := e.policy(b, cap); v.decision().Outcome != d.Outcome {
-			return e.inFlight(member, t, d)
-		}
-	}
-	return d
+	return e.settle(member, t, func(s *state) Decision { return e.decide(s, cap) })
 }
 
-// inFlight turns a decision into one that is still spreading.
-func (e *Engine) inFlight(member int, t time.Time, d Decision) Decision {
+// settle decides in every state that can be met at t. Where they differ, in the
+// outcome or the level of a plugin, the decision is in flight. It is asked only
+// when the account may be there.
+func (e *Engine) settle(member int, t time.Time, decide func(*state) Decision) Decision {
 	ns := t.UnixNano()
-	ep, sp := &e.epochs[e.epoch(ns)], &e.spans[e.span(member, ns)]
-	what, until := "a change of group or organisation role", sp.window
-	if ns < ep.window && (ns >= sp.window || ep.start > sp.start) {
-		what, until = strings.Join(ep.why, "; "), ep.window
-		if what == "" {
-			what = "an earlier change"
+	index, settled := e.stateIndex(member, ns)
+	d := decide(&e.states[index])
+	a := &e.accounts[member]
+	if settled && a.certain(ns) {
+		return d
+	}
+	after := d
+	leaving := ns >= a.leaving && ns < a.closed
+	if leaving {
+		after = Decision{Outcome: Deny, Reasons: []Reason{{Level: "membership", Text: "left on " + moment(e.dir.Members[member].Left)}}}
+	}
+	var before []Answer
+	var lag uint16 // channels that by themselves make a difference
+	var any uint16
+	differ := func(x Decision, channels uint16) {
+		if outcomeWord(x) == outcomeWord(after) {
+			return
+		}
+		if any |= channels; bits.OnesCount16(channels) == 1 {
+			lag |= channels
+		}
+		ans := answerOf(x)
+		if !slices.ContainsFunc(before, func(b Answer) bool { return b.Outcome == ans.Outcome }) {
+			before = append(before, ans)
 		}
 	}
-	d.Reasons = append([]Reason{{Level: "propagation",
-		Text: fmt.Sprintf("%s may take until %s to arrive; the answer settles as %s", what, time.Unix(0, until).UTC().Format(time.RFC3339), d.Outcome)}}, d.Reasons...)
-	d.Outcome = InFlight
-	return d
+	if leaving {
+		differ(d, 1<<org.ByProvisioning)
+	}
+	if ns >= a.open && ns < a.settled {
+		differ(Decision{Outcome: Deny, Reasons: []Reason{{Level: "membership", Text: "not a member yet"}}}, 1<<org.ByProvisioning)
+	}
+	e.others(member, ns, func(i int, channels uint16) bool {
+		differ(decide(&e.states[i]), channels)
+		return true
+	})
+	if before == nil {
+		return after
+	}
+	if lag == 0 {
+		lag = any
+	}
+	f := &Flight{Before: before, After: answerOf(after)}
+	for _, p := range e.onTheirWay(member, ns) {
+		if lag&(1<<p.channel) == 0 {
+			continue
+		}
+		tr := Travel{What: p.what, Channel: p.channel.String(), Since: time.Unix(0, p.since).UTC(), Until: time.Unix(0, p.until).UTC(), Source: "arrival stated"}
+		if !p.stated {
+			l := e.lag(p.channel, p.since)
+			tr.Usual, tr.Longest, tr.Source = int(l.Usual/time.Minute), int(l.Longest/time.Minute), l.Source
+		}
+		f.Changes = append(f.Changes, tr)
+		if tr.Until.After(f.Until) {
+			f.Until = tr.Until
+		}
+	}
+	return Decision{Outcome: InFlight, Level: after.Level, Granting: after.Granting, Flight: f,
+		Reasons: append([]Reason{{Level: "propagation", Text: f.String()}}, after.Reasons...)}
+}
+
+// onTheirWay are the changes that may not have reached a member.
+func (e *Engine) onTheirWay(member int, ns int64) []pending {
+	out := slices.Concat(e.segs[e.segment(ns)].pending, e.fogs[e.spans[e.span(member, ns)].fog].pending)
+	a, m := &e.accounts[member], &e.dir.Members[member]
+	if ns >= a.open && ns < a.settled {
+		out = append(out, pending{org.ByProvisioning, a.open, a.settled, "the member joins", !m.Opened.IsZero()})
+	}
+	if ns >= a.leaving && ns < a.closed {
+		out = append(out, pending{org.ByProvisioning, a.leaving, a.closed, "the member leaves", false})
+	}
+	return out
+}
+
+func answerOf(d Decision) Answer {
+	a := Answer{Outcome: outcomeWord(d)}
+	if n := len(d.Reasons); n > 0 && d.Outcome == Allow {
+		a.Reason = d.Reasons[n-1].Text // the narrowest level that allows
+	} else if n > 0 {
+		a.Reason = d.Reasons[0].Text
+	}
+	return a
+}
+
+func (a Answer) String() string {
+	return strings.ReplaceAll(a.Outcome, "_", " ") + or(a.Reason, " (", ")")
+}
+
+func or(s, before, after string) string {
+	if s == "" {
+		return ""
+	}
+	return before + s + after
+}
+
+// String says what is on its way and both answers.
+func (f *Flight) String() string {
+	var what []string
+	for _, c := range f.Changes {
+		what = append(what, c.String())
+	}
+	var old []string
+	for _, b := range f.Before {
+		old = append(old, b.String())
+	}
+	return fmt.Sprintf("%s; until it has arrived: %s; once it has: %s", strings.Join(what, "; "), strings.Join(old, ", or "), f.After)
+}
+
+// String says what travels, since when and how long it may take.
+func (t Travel) String() string {
+	s := fmt.Sprintf("%s, since %s", t.What, t.Since.Format(time.RFC3339))
+	if t.Longest == 0 {
+		return fmt.Sprintf("%s, had arrived by %s (%s)", s, t.Until.Format(time.RFC3339), t.Source)
+	}
+	return fmt.Sprintf("%s, may take until %s (usually %d minutes, at most %d; %s)", s, t.Until.Format(time.RFC3339), t.Usual, t.Longest, first(t.Source, "nobody said why"))
 }
 
 // Allowed is Capability's outcome without its reasons.
@@ -631,20 +984,29 @@ func (e *Engine) Allowed(member int, cap string, t time.Time) Outcome {
 
 // outcome looks the answer up. It does not allocate.
 func (e *Engine) outcome(member, k int, ns int64) Outcome {
-	if ns < e.open[member] || ns >= e.closed[member] || e.bars != nil && e.bars[member] != nil && e.bars[member][k] {
+	a := &e.accounts[member]
+	if a.shut(ns) || e.bars != nil && e.bars[member] != nil && e.bars[member][k] {
 		return Deny
 	}
-	ep, sp := e.epoch(ns), e.span(member, ns)
 	n := len(e.names)
-	out := e.table[(ep*e.kinds+int(e.spans[sp].kind))*n+k]
-	if ns < e.epochs[ep].window || ns < e.spans[sp].window {
-		e.spreading(member, ns, ep, sp, func(i int) bool {
-			if e.table[i*n+k] != out {
-				out = InFlight
-			}
-			return out != InFlight
-		})
+	index, settled := e.stateIndex(member, ns)
+	out := e.table[index*n+k]
+	if settled && ns >= a.settled && ns < a.leaving {
+		return out
 	}
+	if out != Deny && !a.certain(ns) {
+		return InFlight // the account may not be there
+	}
+	after := out
+	if ns >= a.leaving { // and out is a denial: so is what it settles as
+		after = Deny
+	}
+	e.others(member, ns, func(i int, _ uint16) bool {
+		if e.table[i*n+k] != after {
+			out = InFlight
+		}
+		return out != InFlight
+	})
 	return out
 }
 
@@ -658,10 +1020,11 @@ func lists(caps []string, cap string) bool {
 func (e *Engine) personal(member int, cap string, t time.Time) []Reason {
 	var v verdict
 	m := &e.dir.Members[member]
-	if t.Before(m.Joined) {
+	a, ns := &e.accounts[member], t.UnixNano()
+	if ns < a.open {
 		v.add(&v.deny, "membership", "", "not a member before %s", moment(m.Joined))
 	}
-	if closed := m.Closed(); !closed.IsZero() && !t.Before(closed) {
+	if ns >= a.closed {
 		if m.Removed.IsZero() {
 			v.add(&v.deny, "membership", "", "left on %s", moment(m.Left))
 		} else {

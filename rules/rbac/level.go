@@ -76,19 +76,10 @@ var skillKind = itemKind{"skill",
 	}}
 
 func (e *Engine) available(member int, name string, k itemKind, t time.Time) Decision {
-	now, before := e.at(member, t)
-	d := e.availablePolicy(now, name, k)
 	if left := e.personal(member, "", t); len(left) > 0 {
 		return Decision{Outcome: Deny, Reasons: left}
 	}
-	for _, b := range before {
-		if e.availablePolicy(b, name, k).Level != d.Level {
-			d = e.inFlight(member, t, d)
-			d.Reasons[0].Text += ", at the next session or refresh"
-			return d
-		}
-	}
-	return d
+	return e.settle(member, t, func(s *state) Decision { return e.availablePolicy(s, name, k) })
 }
 
 func (e *Engine) availablePolicy(s *state, name string, k itemKind) Decision {
@@ -172,14 +163,7 @@ func (e *Engine) Model(member int, model, effort string, t time.Time) Decision {
 	if left := e.personal(member, "", t); len(left) > 0 {
 		return Decision{Outcome: Deny, Reasons: left}
 	}
-	now, before := e.at(member, t)
-	d := modelPolicy(now, model, effort)
-	for _, b := range before {
-		if modelPolicy(b, model, effort).Outcome != d.Outcome {
-			return e.inFlight(member, t, d)
-		}
-	}
-	return d
+	return e.settle(member, t, func(s *state) Decision { return modelPolicy(s, model, effort) })
 }
 
 func modelPolicy(s *state, model, effort string) Decision {

@@ -55,7 +55,7 @@ type Matrix struct {
 	Flags []Flag    `json:"flags"`
 }
 
-func (e *Engine) epochAt(t time.Time) *epoch { return &e.epochs[e.epoch(t.UnixNano())] }
+func (e *Engine) epochAt(t time.Time) *epoch { return &e.epochs[e.segs[e.segment(t.UnixNano())].now] }
 
 func (e *Engine) decide(s *state, cap string) Decision {
 	v := e.policy(s, cap)
@@ -70,7 +70,7 @@ func (e *Engine) Matrix(t time.Time) Matrix {
 	counts := make([]int, len(ep.cfg.Groups))
 	for i := range e.dir.Members {
 		if e.current(i, t) {
-			now, _ := e.at(i, t)
+			now := e.now(i, t)
 			for _, g := range now.groups {
 				counts[g]++
 			}
@@ -224,7 +224,7 @@ func (e *Engine) Flags(t time.Time) []Flag {
 		if !e.current(i, t) {
 			continue
 		}
-		s, _ := e.at(i, t)
+		s := e.now(i, t)
 		switch s.orgRole {
 		case "user":
 			plain++
@@ -258,7 +258,7 @@ func (e *Engine) EffectiveScope(t time.Time) string {
 		if !e.current(i, t) {
 			continue
 		}
-		s, _ := e.at(i, t)
+		s := e.now(i, t)
 		switch e.Allowed(i, Cowork, t) {
 		case Allow:
 			switch {
@@ -304,7 +304,7 @@ func (e *Engine) ExpectedDenials(t time.Time) []int {
 	}
 	var out []int
 	for i := range e.dir.Members {
-		s, _ := e.at(i, t)
+		s := e.now(i, t)
 		exempt := s.orgRole == "owner" || s.orgRole == "admin"
 		inside := slices.ContainsFunc(s.groups, func(g int) bool { return granting[g] })
 		if e.current(i, t) && (off || len(granting) > 0 && !exempt && !inside) {
@@ -376,7 +376,7 @@ func (e *Engine) keptByUnion(t time.Time, add func(id string, sev rules.Severity
 			continue
 		}
 		sp := e.span(m, ns)
-		now := &e.states[e.epoch(ns)*e.kinds+int(e.spans[sp].kind)]
+		now := e.now(m, t)
 		// Groups the member was taken out of before t.
 		for j := int(e.first[m]); j < sp; j++ {
 			for _, g := range e.states[int(e.spans[j].kind)].groups {

@@ -96,14 +96,12 @@ func ReachBetween(current *Engine, before time.Time, proposed *Engine, after tim
 	type pair struct{ a, b int }
 	stateOf := func(e *Engine, m int, at time.Time) int {
 		ns := at.UnixNano()
-		if e.inputs.Personal[m] != nil || e.bars != nil && e.bars[m] != nil || ns < e.open[m] || ns >= e.closed[m] {
+		a := &e.accounts[m]
+		index, settled := e.stateIndex(m, ns)
+		if e.inputs.Personal[m] != nil || e.bars != nil && e.bars[m] != nil || !settled || !a.certain(ns) || a.shut(ns) {
 			return -1 - m
 		}
-		ep, sp := e.epoch(ns), e.span(m, ns)
-		if ns < e.epochs[ep].window || ns < e.spans[sp].window {
-			return -1 - m
-		}
-		return ep*e.kinds + int(e.spans[sp].kind)
+		return index
 	}
 	for _, q := range questions(current, proposed) {
 		at := map[[2]string]int{}
@@ -319,14 +317,15 @@ func (w *WhatIf) ask(side, member int, q Question, ev *event.Event, t time.Time)
 		return w.calls[side].outcome(e, member, Call{Connector: q.Name, Tool: q.Tool, Scope: ev.ServerScope, Write: true}, t).String()
 	}
 	ns := t.UnixNano()
-	if ns < e.open[member] || ns >= e.closed[member] {
+	acc := &e.accounts[member]
+	if acc.shut(ns) {
 		return Deny.String()
 	}
-	ep, sp := e.epoch(ns), e.span(member, ns)
-	if ns < e.epochs[ep].window || ns < e.spans[sp].window {
+	index, settled := e.stateIndex(member, ns)
+	if !settled || !acc.certain(ns) {
 		return outcomeWord(e.answer(member, q, t))
 	}
-	k := itemUse{int32(ep*e.kinds + int(e.spans[sp].kind)), q.Kind[0], q.Name} // s for both kinds of skill
+	k := itemUse{int32(index), q.Kind[0], q.Name} // s for both kinds of skill
 	word, ok := w.items[side][k]
 	if !ok {
 		word = outcomeWord(e.answer(member, q, t))

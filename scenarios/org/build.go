@@ -276,6 +276,23 @@ func (d *Directory) InGroup(group, member int, t time.Time) bool {
 	if closed := d.Members[member].Closed(); !closed.IsZero() && !t.Before(closed) {
 		return false
 	}
+	return d.inGroup(group, member, t)
+}
+
+// GroupsIn lists the indices of the groups a member belongs to as far as changes
+// have arrived, in the order of the configuration. That an account was closed is
+// not looked at.
+func (d *Directory) GroupsIn(member int, v View) []int {
+	var out []int
+	for g := range d.memberships {
+		if d.inGroup(g, member, v[d.Config.groupChannel(g)]) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+func (d *Directory) inGroup(group, member int, t time.Time) bool {
 	for i := len(d.moves[group]) - 1; i >= 0; i-- {
 		if mv := &d.moves[group][i]; !t.Before(mv.when) && mv.of.has(member) {
 			return mv.in

@@ -41,6 +41,9 @@ type Organisation struct {
 	Models    *Models           `yaml:"models"`                           // nil: not stated
 	SCIMPush  int               `yaml:"scim_push_minutes"`                // how often the identity provider sends; 0 = at once
 
+	// Propagation overrides how long changes take to arrive; nil: as the facts say.
+	Propagation *Propagation `yaml:"propagation"`
+
 	At source.Pos `yaml:"-"`
 }
 
@@ -338,7 +341,9 @@ type Config struct {
 // means still there. Left is the last moment of the job and Removed the moment
 // the account was closed; zero Removed means at Left. What is between them is the
 // deprovisioning lag, in which the account still works. OrgRole and Seat are
-// those before any dated change; Directory.RoleAt has those in force.
+// those before any dated change; Directory.RoleAt has those in force. Sent says
+// that Joined is when a dated change was made, so that the account was there only
+// later: at Opened, where somebody stated it.
 type Member struct {
 	Index      int
 	ID         string // user_...
@@ -353,6 +358,8 @@ type Member struct {
 	Seat       string
 	Desktop    string
 	Joined     time.Time
+	Opened     time.Time
+	Sent       bool
 	Left       time.Time
 	Removed    time.Time
 }
