@@ -145,7 +145,18 @@ func explainMember(c *cli.Context) error {
 	}
 	out := c.App.Writer
 	fmt.Fprintf(out, "%s at %s, by the facts of %s\n", rbac.Place(dir, member), t.Format(time.RFC3339), s.AsOf)
-	fmt.Fprintf(out, "  organisation role %s%s; groups: %s; custom roles: %s\n", st.OrgRole, or(st.Seat, " on seat "), listed(st.Groups), listed(st.Roles))
+	role := st.OrgRole
+	switch {
+	case st.Removed:
+		role = "none: in no mapped group (by hand it was " + st.OrgRole + ")"
+	case st.RoleBy != "":
+		role += " by the mapping of group " + st.RoleBy + or(st.Assigned, ", in place of ")
+	}
+	seat := or(st.Seat, " on seat ")
+	if st.SeatBy != "" && !strings.Contains(st.Seat, " or ") {
+		seat += " by the mapping of group " + st.SeatBy
+	}
+	fmt.Fprintf(out, "  organisation role %s%s; groups: %s; custom roles: %s\n", role, seat, listed(st.Groups), listed(st.Roles))
 	if !st.Since.IsZero() {
 		fmt.Fprintf(out, "  in force since %s%s\n", st.Since.Format(time.RFC3339), or(strings.Join(st.By, "; "), ": "))
 	}

@@ -66,7 +66,7 @@ func (e *Engine) call(s *state, member int, c Call) Decision {
 		}
 	}
 	steps, granting, doubt := e.connectorSteps(s, conn, c)
-	return e.own(conclude(s, steps, granting, doubt), member, c)
+	return s.mapped(e.own(conclude(s, steps, granting, doubt), member, c))
 }
 
 // brought tells how a server that is no connector is known to be the member's

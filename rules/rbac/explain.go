@@ -130,11 +130,17 @@ type Explanation struct {
 
 // Standing is what the policy sees of a member at a moment.
 type Standing struct {
-	OrgRole string   `json:"organisation_role"`
-	Seat    string   `json:"seat,omitempty"`
-	Groups  []string `json:"groups"`
-	Roles   []string `json:"roles"`
-	Unread  []string `json:"groups_with_unknown_roles,omitempty"`
+	OrgRole string `json:"organisation_role"`
+	Seat    string `json:"seat,omitempty"` // several joined by "or" when nobody says which counts
+	// RoleBy and SeatBy are the groups whose mapping gives role and seat, Assigned the
+	// role by hand that the mapping replaces; Removed, that no mapped group is left.
+	RoleBy   string   `json:"role_by_group,omitempty"`
+	SeatBy   string   `json:"seat_by_group,omitempty"`
+	Assigned string   `json:"role_by_hand,omitempty"`
+	Removed  bool     `json:"removed_by_mapping,omitempty"`
+	Groups   []string `json:"groups"`
+	Roles    []string `json:"roles"`
+	Unread   []string `json:"groups_with_unknown_roles,omitempty"`
 	// Since is when the last change that concerns the member began, zero when none
 	// did, and By the changes of that moment in words.
 	Since time.Time `json:"since,omitzero"`
@@ -147,7 +153,7 @@ type Standing struct {
 func (e *Engine) Standing(member int, t time.Time) Standing {
 	ns := t.UnixNano()
 	s, sg, sp := e.now(member, t), &e.segs[e.segment(ns)], &e.spans[e.span(member, ns)]
-	out := Standing{OrgRole: s.orgRole, Seat: s.seat, Groups: []string{}, Roles: []string{}, Unread: s.unknown}
+	out := Standing{OrgRole: s.orgRole, Seat: strings.Join(s.place.Seats, " or "), RoleBy: s.place.RoleBy, Assigned: s.place.Assigned, SeatBy: s.place.SeatBy, Removed: s.place.Removed, Groups: []string{}, Roles: []string{}, Unread: s.unknown}
 	for _, g := range s.groups {
 		out.Groups = append(out.Groups, s.ep.cfg.Groups[g].Name.Value)
 	}
@@ -174,7 +180,7 @@ func (e *Engine) begun(member int, at time.Time, s *state) (out []string) {
 		if !ch.When.Equal(at) {
 			continue
 		}
-		concerns := ch.Policy()
+		concerns := ch.Policy() || ch.Provisioning != nil
 		var sels []*org.Selector
 		if ch.Members != nil {
 			sels = append(sels, &ch.Members.Select)
@@ -325,8 +331,10 @@ func (e *Engine) capabilitySteps(s *state, member int, cap string, t time.Time) 
 	if s.ep.enterprise() {
 		quiet["plan"] = "Enterprise: groups and custom roles count"
 		quiet["seat"] = "no tier of the organisation excludes it"
-		if s.seat != "" {
-			quiet["seat"] = fmt.Sprintf("a seat of the tier %q holds it", s.seat)
+		if seats := s.place.Seats; len(seats) == 1 {
+			quiet["seat"] = fmt.Sprintf("a seat of the tier %q holds it", seats[0])
+		} else if len(seats) > 1 {
+			quiet["seat"] = fmt.Sprintf("every tier the member is mapped to holds it (%s)", strings.Join(seats, ", "))
 		}
 	}
 	if strings.HasPrefix(cap, adminPrefix) {

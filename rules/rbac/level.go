@@ -79,7 +79,7 @@ func (e *Engine) available(member int, name string, k itemKind, t time.Time) Dec
 	if left := e.personal(member, "", t); len(left) > 0 {
 		return Decision{Outcome: Deny, Reasons: left}
 	}
-	return e.settle(member, t, func(s *state) Decision { return e.availablePolicy(s, name, k) })
+	return e.settle(member, t, func(s *state) Decision { return s.mapped(e.availablePolicy(s, name, k)) })
 }
 
 func (e *Engine) availablePolicy(s *state, name string, k itemKind) Decision {
@@ -163,7 +163,7 @@ func (e *Engine) Model(member int, model, effort string, t time.Time) Decision {
 	if left := e.personal(member, "", t); len(left) > 0 {
 		return Decision{Outcome: Deny, Reasons: left}
 	}
-	return e.settle(member, t, func(s *state) Decision { return modelPolicy(s, model, effort) })
+	return e.settle(member, t, func(s *state) Decision { return s.mapped(modelPolicy(s, model, effort)) })
 }
 
 func modelPolicy(s *state, model, effort string) Decision {

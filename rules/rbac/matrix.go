@@ -37,7 +37,8 @@ type Row struct {
 
 // Flag is a weakness of the configuration. ID is no-reason, over-broad,
 // untouched-role, no-access, plain-user, toggle-before-roles, union,
-// too-many-groups, leavers-stay, slow-removal or plan.
+// too-many-groups, leavers-stay, slow-removal, mapping-removes, mapping-replaces,
+// seat-conflict, seats-short or plan.
 // no-reason looks whether a reason is written, not whether it is any good.
 type Flag struct {
 	ID       string         `json:"id"`
@@ -69,8 +70,7 @@ func (e *Engine) Matrix(t time.Time) Matrix {
 	ep := e.epochAt(t)
 	counts := make([]int, len(ep.cfg.Groups))
 	for i := range e.dir.Members {
-		if e.current(i, t) {
-			now := e.now(i, t)
+		if now := e.now(i, t); e.current(i, t) && !now.place.Removed {
 			for _, g := range now.groups {
 				counts[g]++
 			}
@@ -81,7 +81,7 @@ func (e *Engine) Matrix(t time.Time) Matrix {
 		if g.Deleted {
 			continue
 		}
-		s := newState(ep, "custom", "", []int{i})
+		s := newState(ep, org.Place{Role: "custom"}, []int{i})
 		row := Row{Group: g.Name.Value, Purpose: g.Purpose, Source: g.Source, Members: counts[i], Roles: []string{}}
 		for _, h := range s.roles {
 			row.Roles = append(row.Roles, h.role.Name.Value)
@@ -219,12 +219,13 @@ func (e *Engine) Flags(t time.Time) []Flag {
 	if groups > maxGroups {
 		add("too-many-groups", rules.Low, "groups", groups, "%d groups; an organisation can hold %d (fact rbac-group-source)", groups, maxGroups)
 	}
+	e.mappingFlags(t, add)
 	plain, none, all := 0, 0, e.Capabilities()
 	for i := range e.dir.Members {
-		if !e.current(i, t) {
+		s := e.now(i, t)
+		if !e.current(i, t) || s.place.Removed {
 			continue
 		}
-		s := e.now(i, t)
 		switch s.orgRole {
 		case "user":
 			plain++
@@ -246,6 +247,47 @@ func (e *Engine) Flags(t time.Time) []Flag {
 		}
 	}
 	return out
+}
+
+// mappingFlags flags what a mapping of groups to roles and seats does to members
+// beyond what its author may have had in mind.
+func (e *Engine) mappingFlags(t time.Time, add func(id string, sev rules.Severity, subject string, n int, format string, args ...any)) {
+	removed, owners, replaced, torn := 0, 0, 0, 0
+	seats := map[string]int{}
+	var tiers []string
+	for i := range e.dir.Members {
+		if !e.current(i, t) {
+			continue
+		}
+		p := e.now(i, t).place
+		removed += int(bit(p.Removed))
+		owners += int(bit(p.MaybeRemoved))
+		replaced += int(bit(p.Assigned != ""))
+		torn += int(bit(len(p.Seats) > 1))
+		if len(p.Seats) == 1 && !p.Removed {
+			seats[p.Seats[0]]++
+		}
+	}
+	if removed > 0 {
+		add("mapping-removes", rules.High, "members", removed, "%d members are in no group that is mapped to a role, and the mapping removes them (fact provisioning-mapping-removal)", removed)
+	}
+	if owners > 0 {
+		add("mapping-removes", rules.Medium, "owners", owners, "%d owners are in no mapped group; only the Primary Owner is spared, and who that is is not stated", owners)
+	}
+	if replaced > 0 {
+		add("mapping-replaces", rules.Low, "members", replaced, "%d members were given an organisation role by hand that the mapping of their group replaces (fact provisioning-mapping-precedence)", replaced)
+	}
+	if torn > 0 {
+		add("seat-conflict", rules.Medium, "members", torn, "%d members are in groups mapped to different seat tiers, and no page says which counts; state organisation.provisioning.seat_priority", torn)
+	}
+	for _, x := range e.epochAt(t).cfg.Organisation.SeatTiers {
+		if n := seats[x.Name.Value]; x.Count > 0 && n > x.Count {
+			tiers = append(tiers, fmt.Sprintf("%s: %d members for %d seats", x.Name.Value, n, x.Count))
+		}
+	}
+	if tiers != nil {
+		add("seats-short", rules.Medium, "seats", len(tiers), "more members than seats bought (%s); provisioning stops at the seat count", strings.Join(tiers, "; "))
+	}
 }
 
 // EffectiveScope is who has Cowork at t: "off" (nobody), "all" (Team, or members
@@ -295,7 +337,7 @@ func (e *Engine) ExpectedDenials(t time.Time) []int {
 	off := forced == Off || on == Off && forced != On
 	granting := map[int]bool{}
 	for i := range ep.cfg.Groups {
-		s := newState(ep, "custom", "", []int{i})
+		s := newState(ep, org.Place{Role: "custom"}, []int{i})
 		for _, h := range s.roles {
 			if ep.grants(h.role, Cowork) != "" {
 				granting[i] = true
@@ -367,7 +409,7 @@ func (e *Engine) keptByUnion(t time.Time, add func(id string, sev rules.Severity
 	}
 	giving := make([]bool, len(ep.cfg.Groups))
 	for i := range ep.cfg.Groups {
-		s := newState(ep, "custom", "", []int{i})
+		s := newState(ep, org.Place{Role: "custom"}, []int{i})
 		giving[i] = slices.ContainsFunc(s.roles, func(h held) bool { return ep.grants(h.role, Cowork) != "" })
 	}
 	ns := t.UnixNano()

@@ -37,6 +37,7 @@ type Change struct {
 	Plan         source.Text      `yaml:"plan,enum=team|enterprise"`
 	Arrangements *Arrangements    `yaml:"arrangements"`
 	Limit        *LimitChange     `yaml:"limit"`
+	Provisioning *Provisioning    `yaml:"provisioning"` // the mapping from now on, in place of the one before; empty: none
 
 	At    source.Pos `yaml:"-"`
 	When  time.Time  `yaml:"-"` // On, parsed
@@ -145,12 +146,12 @@ func (c *Change) Check(pos source.Pos, ps *source.Problems) {
 	}
 }
 
-var changeKinds = []string{"join", "leave", "members", "group", "role", "settings", "toggles", "connector", "plugin", "skill", "plan", "arrangements", "limit"}
+var changeKinds = []string{"join", "leave", "members", "group", "role", "settings", "toggles", "connector", "plugin", "skill", "plan", "arrangements", "limit", "provisioning"}
 
 func (c *Change) kinds() []string {
 	var out []string
 	for i, given := range []bool{c.Join != nil, c.Leave != nil, c.Members != nil, c.Group != nil, c.Role != nil, c.Settings != nil,
-		c.Toggles != nil, c.Connector != nil, c.Plugin != nil, c.Skill != nil, c.Plan.Value != "", c.Arrangements != nil, c.Limit != nil} {
+		c.Toggles != nil, c.Connector != nil, c.Plugin != nil, c.Skill != nil, c.Plan.Value != "", c.Arrangements != nil, c.Limit != nil, c.Provisioning != nil} {
 		if given {
 			out = append(out, changeKinds[i])
 		}
@@ -287,6 +288,8 @@ func (c *Change) String() string {
 		return fmt.Sprintf("skill %s is %s for the organisation", c.Skill.Skill.Value, c.Skill.Level)
 	case c.Plan.Value != "":
 		return "the plan becomes " + c.Plan.Value
+	case c.Provisioning != nil:
+		return c.Provisioning.String()
 	case c.Arrangements != nil:
 		return strings.TrimSpace(strings.Join(append(prefixed("+ ", c.Arrangements.Add), prefixed("- ", c.Arrangements.Remove)...), ", "))
 	}
@@ -366,7 +369,7 @@ func (c *Change) Policy() bool { return !c.person() && c.Limit == nil }
 
 // person reports that a change concerns members only, not the configuration.
 func (c *Change) person() bool {
-	return c.Join != nil || c.Leave != nil || c.Members != nil ||
+	return c.Join != nil || c.Leave != nil || c.Members != nil || c.Provisioning != nil ||
 		c.Group != nil && c.Group.Attach == nil && c.Group.Detach == nil && c.Group.Plugins == nil && c.Group.Skills == nil && c.Group.Rename == "" && !c.Group.Delete
 }
 
@@ -518,6 +521,7 @@ func (s some) has(member int) bool {
 // Joined, Left and Removed.
 func (d *Directory) applyChanges() {
 	d.moves = make([][]move, len(d.Config.Groups))
+	d.mappings = d.Config.mappings()
 	pick := func(s Selector) (of some) {
 		for _, i := range d.Select(s) {
 			of = append(of, int32(i))
@@ -626,17 +630,18 @@ func (d *Directory) Boundaries() [][]Boundary {
 			out[i] = append(out[i], Boundary{r.when, r.until, BySeat, r.what})
 		}
 	}
+	for i := range d.Config.Changes {
+		if ch := &d.Config.Changes[i]; ch.Provisioning != nil {
+			b := Boundary{ch.When, ch.Until, d.Config.mappingChannel(), ch.String()}
+			for m := range out {
+				out[m] = append(out[m], b)
+			}
+		}
+	}
 	for i := range out {
 		sort.SliceStable(out[i], func(a, b int) bool { return out[i][a].When.Before(out[i][b].When) })
 	}
 	return out
-}
-
-func (c *Config) groupChannel(g int) Channel {
-	if c.Groups[g].Source == "scim" {
-		return BySCIM
-	}
-	return ByMembership
 }
 
 // Cuts lists every moment at which some member's groups may change, sorted and

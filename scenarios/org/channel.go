@@ -20,10 +20,11 @@ const (
 	ByConnector                   // a connector and its tool policy
 	ByItem                        // plugins and skills
 	BySeat                        // organisation role and seat
+	ByLogin                       // what counts from the member's next sign-in on: groups and mappings under JIT
 	Channels       = iota
 )
 
-var channelNames = [Channels]string{"membership", "scim_group", "provisioning", "role", "organisation", "connector", "plugin", "seat"}
+var channelNames = [Channels]string{"membership", "scim_group", "provisioning", "role", "organisation", "connector", "plugin", "seat", "login"}
 
 // String is the channel as scenarios spell it.
 func (c Channel) String() string { return channelNames[c] }
@@ -31,7 +32,7 @@ func (c Channel) String() string { return channelNames[c] }
 // LagFact is the id of the fact that says how long changes of the channel take.
 func (c Channel) LagFact() string {
 	return [Channels]string{"membership-change-lag-minutes", "scim-lag-minutes", "provisioning-lag-minutes", "role-change-lag-minutes",
-		"organisation-change-lag-minutes", "connector-change-lag-minutes", "plugin-change-lag-minutes", "seat-change-lag-minutes"}[c]
+		"organisation-change-lag-minutes", "connector-change-lag-minutes", "plugin-change-lag-minutes", "seat-change-lag-minutes", "login-lag-minutes"}[c]
 }
 
 // Propagation overrides, in minutes, how long changes take at most until they have
@@ -46,6 +47,7 @@ type Propagation struct {
 	Connector    *int       `yaml:"connector"`
 	Plugin       *int       `yaml:"plugin"`
 	Seat         *int       `yaml:"seat"`
+	Login        *int       `yaml:"login"`
 	Because      string     `yaml:"because"` // who measured or promised it
 	At           source.Pos `yaml:"-"`
 }
@@ -55,7 +57,7 @@ func (p *Propagation) Minutes(c Channel) (n int, ok bool) {
 	if p == nil {
 		return 0, false
 	}
-	of := [Channels]*int{p.Membership, p.SCIMGroup, p.Provisioning, p.Role, p.Organisation, p.Connector, p.Plugin, p.Seat}[c]
+	of := [Channels]*int{p.Membership, p.SCIMGroup, p.Provisioning, p.Role, p.Organisation, p.Connector, p.Plugin, p.Seat, p.Login}[c]
 	if of == nil {
 		return 0, false
 	}
@@ -128,14 +130,24 @@ func (c *Config) Parts(ch *Change) []Part {
 	return out
 }
 
-// GroupChannel is how members come into a group: BySCIM or ByMembership.
+// GroupChannel is how members come into a group: BySCIM, ByLogin or ByMembership.
 func (c *Config) GroupChannel(name string) Channel {
 	for i := range c.Groups {
-		if c.Groups[i].Name.Value == name && c.Groups[i].Source == "scim" {
-			return BySCIM
+		if c.Groups[i].Name.Value == name {
+			return c.groupChannel(i)
 		}
 	}
 	return ByMembership
+}
+
+func (c *Config) groupChannel(g int) Channel {
+	switch {
+	case c.Groups[g].Source != "scim":
+		return ByMembership
+	case c.Organisation.Directory == "jit":
+		return ByLogin
+	}
+	return BySCIM
 }
 
 // In is the configuration as somebody sees it whom the changes have reached up to

@@ -41,6 +41,9 @@ type Organisation struct {
 	Models    *Models           `yaml:"models"`                           // nil: not stated
 	SCIMPush  int               `yaml:"scim_push_minutes"`                // how often the identity provider sends; 0 = at once
 
+	// Provisioning maps groups of the identity provider to roles and seats; nil: both
+	// are assigned by hand.
+	Provisioning *Provisioning `yaml:"provisioning"`
 	// Propagation overrides how long changes take to arrive; nil: as the facts say.
 	Propagation *Propagation `yaml:"propagation"`
 
@@ -382,6 +385,7 @@ type Directory struct {
 	listed      []map[int32]time.Time // by group: members of the roster and since when; nil without a roster
 	moves       [][]move              // by group: changes that overrule the spells, in order of time
 	roles       []roleMove
+	mappings    []mapping // of groups to roles and seats, in order of time
 }
 
 // Lookup finds a member by account, e-mail or id; ok is false when the key is
