@@ -193,9 +193,9 @@ func (c *Change) String() string {
 	case c.Leave != nil:
 		return c.Leave.String() + " leave"
 	case c.Members != nil:
-		s := fmt.Sprintf("%s get the organisation role %s", c.Members.Select, c.Members.Role)
+		s := fmt.Sprintf("%s: organisation role %s", c.Members.Select, c.Members.Role)
 		if c.Members.Seat.Value != "" {
-			s += " on seat " + c.Members.Seat.Value
+			s += ", seat " + c.Members.Seat.Value
 		}
 		return s
 	case c.Group != nil:

@@ -102,6 +102,7 @@ func (d *Draft) scimUser(v *value) *user {
 		u = &user{at: v.pos()}
 		d.users = append(d.users, u)
 	}
+	u.seenOnly = false
 	u.scimID, u.email, u.login = first(id, u.scimID), first(u.email, email), first(login, u.login)
 	name := v.get("name")
 	u.name = first(u.name, v.str("displayName"), name.str("formatted"), strings.TrimSpace(name.str("givenName")+" "+name.str("familyName")))
