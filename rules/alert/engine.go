@@ -184,6 +184,9 @@ func (e *Engine) Observe(ev *event.Event) {
 	if e.seen++; e.seen%sweepEvery == 0 {
 		for _, s := range e.states {
 			s.expire(e, e.now)
+			if e.seen%(16*sweepEvery) == 0 {
+				s.unload(e.now)
+			}
 		}
 	}
 	if len(e.byKind[ev.Kind]) == 0 {
@@ -399,6 +402,24 @@ func (s *state) expire(e *Engine, now int64) {
 		if s.recent == el {
 			s.recent = nil
 		}
+	}
+}
+
+// unload lets go of what the sliding window has left behind in keys that live on
+// for the sake of their past. The next match would throw it away.
+func (s *state) unload(now int64) {
+	c := &s.r.Correlation
+	if c.Type != "rate" {
+		return
+	}
+	for el := s.live.Front(); el != nil; el = el.Next() {
+		w := el.Value.(*window)
+		if now-w.last <= int64(c.window) {
+			return // those behind it matched later
+		}
+		w.entries, w.values, w.sum = nil, nil, 0
+		w.past.slots = slices.Clip(w.past.slots)
+		w.past.values = nil
 	}
 }
 
