@@ -119,6 +119,7 @@ type preparer struct {
 	identity                  event.Identity
 	session, prompt           []byte
 	sessionKey, promptKey     uint64
+	personKey                 uint64
 }
 
 func (p *preparer) prepare(e *event.Event) {
@@ -126,6 +127,7 @@ func (p *preparer) prepare(e *event.Event) {
 		e.Roster = nil
 		p.account, p.email, p.accountID = append(p.account[:0], e.Account...), append(p.email[:0], e.Email...), append(p.accountID[:0], e.AccountID...)
 		p.member, p.identity = e.Who(p.dir)
+		p.personKey = event.Key(e.Person())
 	}
 	if p.dir != nil {
 		e.Roster, e.Member, e.Identity = p.dir, p.member, p.identity
@@ -136,7 +138,10 @@ func (p *preparer) prepare(e *event.Event) {
 	if e.Prompt != string(p.prompt) || p.promptKey == 0 {
 		p.prompt, p.promptKey = append(p.prompt[:0], e.Prompt...), event.Key(e.Prompt)
 	}
-	e.SessionKey, e.PromptKey = p.sessionKey, p.promptKey
+	if p.personKey == 0 { // nobody has been named yet
+		p.personKey = event.Key(e.Person())
+	}
+	e.SessionKey, e.PromptKey, e.PersonKey = p.sessionKey, p.promptKey, p.personKey
 	for _, f := range p.also {
 		f(e)
 	}
