@@ -12,8 +12,9 @@ import (
 
 	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
+	"github.com/sandtable-dev/sandtable/rules/alert"
 	"github.com/sandtable-dev/sandtable/scenarios"
-	"github.com/sandtable-dev/sandtable/simulate/otlp"
+	"github.com/sandtable-dev/sandtable/simulate/replay"
 	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
 
@@ -60,11 +61,11 @@ func doctor(c *cli.Context) error {
 		}
 	}
 	d := assess.NewDoctor(o)
-	src, err := openStreams(c)
+	src, err := openStreams(c, stream.Options{Borrow: true, Prepare: replay.Prepare(o.Coverage.Directory, alert.Mark)})
 	if err != nil {
 		return err
 	}
-	if err := src.Each(c.Context, func(b *otlp.Batch) error { d.Add(b.Events); return nil }); err != nil {
+	if err := src.EachBlock(c.Context, d.Take); err != nil {
 		return err
 	}
 	x := d.Close()
@@ -90,11 +91,12 @@ func formatFlag() cli.Flag {
 	return &cli.StringFlag{Name: "format", Usage: "read the stream as `FORMAT` (" + strings.Join(stream.Formats(), ", ") + "); it is recognised otherwise"}
 }
 
-func openStreams(c *cli.Context) (*stream.Source, error) {
+func openStreams(c *cli.Context, o stream.Options) (*stream.Source, error) {
 	if f := c.String("format"); f != "" && !slices.Contains(stream.Formats(), f) {
 		return nil, usage("--format %s is not known; there are: %s", f, strings.Join(stream.Formats(), ", "))
 	}
-	src, err := stream.Open(c.Args().Slice(), stream.Options{Stdin: c.App.Reader, Format: c.String("format")})
+	o.Stdin, o.Format = c.App.Reader, c.String("format")
+	src, err := stream.Open(c.Args().Slice(), o)
 	if err != nil {
 		return nil, failure{exitUsage, err}
 	}

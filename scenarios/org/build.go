@@ -22,18 +22,14 @@ const General = "General"
 // from a stream named after what it is for, so that one more member, session or
 // story moves nobody else's draws.
 func Stream(seed uint64, names ...string) *rand.Rand {
-	h := sha256.New()
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], seed)
-	h.Write(b[:])
+	var room [192]byte
+	b := binary.BigEndian.AppendUint64(room[:0], seed)
 	for _, n := range names {
 		// The length keeps ("ab","c") and ("a","bc") apart.
-		binary.BigEndian.PutUint64(b[:], uint64(len(n)))
-		h.Write(b[:])
-		h.Write([]byte(n))
+		b = append(binary.BigEndian.AppendUint64(b, uint64(len(n))), n...)
 	}
-	s := h.Sum(nil)
-	return rand.New(rand.NewPCG(binary.BigEndian.Uint64(s), binary.BigEndian.Uint64(s[8:])))
+	s := sha256.Sum256(b)
+	return rand.New(rand.NewPCG(binary.BigEndian.Uint64(s[:]), binary.BigEndian.Uint64(s[8:])))
 }
 
 // Build fills the organisation with synthetic members: those of the departments
