@@ -537,7 +537,9 @@ func (d *Draft) reconcile(s *Sketch) {
 	}
 	for i := range c.Groups {
 		g := &c.Groups[i]
-		carries := len(g.Roles) > 0 || g.Unread || slices.ContainsFunc(c.Changes, func(ch org.Change) bool { return ch.Group != nil && ch.Group.Name.Value == g.Name.Value && ch.Group.Attach != nil })
+		carries := len(g.Roles) > 0 || g.Unread || slices.ContainsFunc(c.Changes, func(ch org.Change) bool {
+			return ch.Group != nil && ch.Group.Name.Value == g.Name.Value && ch.Group.Attach != nil
+		})
 		if g.Source == "scim" && carries {
 			g.Source = ""
 			d.Warnings = append(d.Warnings, fmt.Sprintf("group %q carries custom roles and is said to come from the identity provider, which the mode %s does not have; where it comes from is left open", g.Name.Value, d.mode))
