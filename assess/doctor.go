@@ -40,6 +40,9 @@ type DoctorOptions struct {
 	// Active are members, by e-mail or account, whom an independent count shows at
 	// work. Nil: no such count.
 	Active []string
+	// Rollout says what the gates of the organisation's rollout hold back over the
+	// stream, and which state Coverage is of. It is printed.
+	Rollout []string
 }
 
 // State is what the doctor makes of one defect. The zero value is the safe one.
@@ -88,6 +91,7 @@ type Diagnosis struct {
 	Blind      []BlindRule      `json:"blind_rules"`
 	Rules      int              `json:"rules"`
 	Coverage   *coverage.Report `json:"coverage"`
+	Rollout    []string         `json:"rollout,omitempty"` // what gates hold back, and which state was expected
 }
 
 // Doctor looks at a stream in the order in which it arrived. It keeps nothing of
@@ -349,7 +353,7 @@ func (d *Doctor) Close() *Diagnosis {
 			d.end(p)
 		}
 	}
-	x := &Diagnosis{Records: d.records, First: counts.First, Last: counts.Last, Coverage: d.cover.Report(), Rules: len(d.o.Rules), Blind: []BlindRule{}}
+	x := &Diagnosis{Records: d.records, First: counts.First, Last: counts.Last, Coverage: d.cover.Report(), Rules: len(d.o.Rules), Rollout: d.o.Rollout, Blind: []BlindRule{}}
 	for _, r := range d.alerts.Reports() {
 		if r.Reached == 0 || r.Evaluable*2 > r.Reached {
 			continue
@@ -712,6 +716,9 @@ func (x *Diagnosis) Text() string {
 		fmt.Fprintf(&b, ", %s to %s", x.First.UTC().Format(time.DateOnly), x.Last.UTC().Format(time.DateOnly))
 	}
 	fmt.Fprintf(&b, ", %d sessions, %d prompts\n", x.Coverage.Sessions, x.Coverage.Prompts)
+	for _, l := range x.Rollout {
+		fmt.Fprintln(&b, l)
+	}
 	if x.Coverage.Records == 0 {
 		b.WriteString("None of the records is Cowork's, so there is nothing to judge.\n")
 		for _, p := range x.Coverage.Products {

@@ -18,9 +18,10 @@ import (
 type Comparison struct {
 	A        Side               `json:"a"`
 	B        Side               `json:"b"`
-	Changes  []Setting          `json:"changes"`          // what B has otherwise, where both scenarios are at hand
-	Gate     string             `json:"gate,omitempty"`   // in a change log: the phase that began between A and B
-	Access   *rbac.WhatIfResult `json:"access,omitempty"` // of A's attempts under both; nil: not replayed
+	Changes  []Setting          `json:"changes"`           // what B has otherwise, where both scenarios are at hand
+	Gate     string             `json:"gate,omitempty"`    // in a change log: the phase that began between A and B
+	Rollout  []string           `json:"rollout,omitempty"` // over a capture: what gates hold back, and which state is compared
+	Access   *rbac.WhatIfResult `json:"access,omitempty"`  // of A's attempts under both; nil: not replayed
 	Spend    SpendDelta         `json:"spend"`
 	Alerts   []AlertDelta       `json:"alerts"`
 	Evidence []ValueDelta       `json:"evidence"`
@@ -394,7 +395,11 @@ func (c *Comparison) Document() *Document {
 		}
 		add("settings", "Annex: the settings that differ", t)
 	}
-	add("access", "Annex: access", c.accessBlocks()...)
+	var rolled []Block
+	for _, l := range c.Rollout {
+		rolled = append(rolled, Paragraph{Text: l})
+	}
+	add("access", "Annex: access", append(rolled, c.accessBlocks()...)...)
 	add("spend", "Annex: spend", Paragraph{Text: "Spent: " + c.spent() + "."}, rowsOr(c.stoppedTable(c.Spend.Stopped), "Nobody is stopped by a limit who was not, or at another moment."))
 	add("alerts", "Annex: alerts", rowsOr(c.alertTable(c.Alerts), "No rule raises another number of alerts."))
 	verdicts := Table{Head: []string{"Obligation", "Under A", "Under B", "What changed that it rests on", "Cause"}, Widths: []int{26, 18, 18, 20, 18}}
@@ -459,6 +464,9 @@ func (c *Comparison) page() []Block {
 		blocks = append(blocks, Heading{what}, Bullets{items})
 	} else if c.A.AsOf != c.B.AsOf {
 		blocks = append(blocks, Heading{what}, Bullets{[]string{fmt.Sprintf("As of: %s, now %s", c.A.AsOf, c.B.AsOf)}})
+	}
+	if len(c.Rollout) > 0 {
+		blocks = append(blocks, Paragraph{Text: "Gates hold phases of the rollout back over this stream; which, and what is compared, stands in the annex under access.", Small: true})
 	}
 	t := Table{Head: []string{"What moves", "Under A", "Under B", "Because"}, Widths: []int{32, 19, 19, 30}}
 	if c.Gate != "" {

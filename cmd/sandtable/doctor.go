@@ -12,6 +12,7 @@ import (
 
 	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
+	"github.com/sandtable-dev/sandtable/reports"
 	"github.com/sandtable-dev/sandtable/rules/alert"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
@@ -21,7 +22,7 @@ import (
 func doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name: "doctor", Usage: "say what a stream cannot show: lost, late, nameless or withheld records, and what goes blind", ArgsUsage: "STREAM...",
-		Description: "Reads the stream as it arrived and looks for the known faults of real exports. With --org silence is held\nagainst the roster, with --active against an independent count of who was at work.",
+		Description: "Reads the stream as it arrived and looks for the known faults of real exports. With --org silence is held\nagainst the roster, with --active against an independent count of who was at work. Where gates of its rollout hold\nphases back, whom they keep out on this stream is not expected in it.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "org", Usage: "the organisation: `SCENARIO`, a shipped name or a file"},
 			&cli.StringFlag{Name: "active", Usage: "members who were at work by an independent count, a CSV `FILE` with a column email, user_email or account_uuid"},
@@ -51,7 +52,13 @@ func doctor(c *cli.Context) error {
 		if err != nil {
 			return asUsage(err)
 		}
-		if o.Coverage, o.Alerts, err = rehearsal.Declared(s); err != nil {
+		// Whom a gate keeps out is not expected to be heard.
+		h, err := rehearsal.HoldOver(c.Context, rehearsal.Options{Scenario: s, Streams: c.Args().Slice()}, false, nil)
+		if err != nil {
+			return asUsage(err)
+		}
+		o.Rollout = h.Lines(reports.HeldText)
+		if o.Coverage, o.Alerts, err = rehearsal.Declared(h.Scenario); err != nil {
 			return asUsage(err)
 		}
 	}
