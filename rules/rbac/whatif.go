@@ -168,6 +168,7 @@ type WhatIf struct {
 	a, b           *Engine
 	calls          [2]callCache
 	items          [2]map[itemUse]string
+	pairs          map[pairUse][2]string // answers of both, where both are settled
 	changes        map[changeKey]*tally
 	impossible     map[changeKey]*tally
 	attempts, same int64
@@ -182,6 +183,13 @@ type itemUse struct {
 	state int32
 	kind  byte
 	name  string
+}
+
+// pairUse is a use by members of one state under each policy.
+type pairUse struct {
+	a, b              int32
+	kind              byte
+	name, tool, scope string
 }
 
 type changeKey struct {
@@ -210,7 +218,7 @@ type Blind struct {
 // only asked, not fed: give them to the replay themselves if their findings are
 // wanted too.
 func NewWhatIf(current, proposed *Engine) *WhatIf {
-	return &WhatIf{a: current, b: proposed, calls: [2]callCache{{}, {}}, items: [2]map[itemUse]string{{}, {}},
+	return &WhatIf{a: current, b: proposed, calls: [2]callCache{{}, {}}, items: [2]map[itemUse]string{{}, {}}, pairs: map[pairUse][2]string{},
 		changes: map[changeKey]*tally{}, impossible: map[changeKey]*tally{},
 		twin: twins(proposed.dir, current.dir), back: twins(current.dir, proposed.dir)}
 }
@@ -269,7 +277,7 @@ func (w *WhatIf) Observe(ev *event.Event) {
 		w.attempts++
 	}
 	t := ev.When()
-	a, b := w.ask(0, ma, q, ev, t), w.ask(1, mb, q, ev, t)
+	a, b := w.both(ma, mb, q, ev, t)
 	if a == InFlight.String() || b == InFlight.String() {
 		w.blind.Undecided++
 		return
@@ -300,6 +308,42 @@ func (e *Engine) decideUse(member int, q Question, ev *event.Event, t time.Time)
 		return e.ConnectorCall(member, Call{Connector: q.Name, Tool: q.Tool, Scope: ev.ServerScope, Write: true}, t)
 	}
 	return e.answer(member, q, t)
+}
+
+// both is the answer of each policy as a word. A stream repeats a few uses by
+// members of few states without end, so that one look-up serves both policies as
+// long as nothing is on its way.
+func (w *WhatIf) both(ma, mb int, q Question, ev *event.Event, t time.Time) (a, b string) {
+	ns := ev.Time
+	if q.Kind == "capability" { // a use of Cowork
+		return w.a.outcome(ma, w.a.caps[Cowork], ns).String(), w.b.outcome(mb, w.b.caps[Cowork], ns).String()
+	}
+	ia, sa := w.a.stateIndex(ma, ns)
+	ib, sb := w.b.stateIndex(mb, ns)
+	if !sa || !sb || !w.a.plain(ma, ns) || !w.b.plain(mb, ns) {
+		return w.ask(0, ma, q, ev, t), w.ask(1, mb, q, ev, t)
+	}
+	k := pairUse{int32(ia), int32(ib), q.Kind[0], q.Name, q.Tool, ""}
+	if q.Kind == "connector" {
+		k.scope = ev.ServerScope
+	}
+	words, ok := w.pairs[k]
+	if !ok {
+		words = [2]string{w.ask(0, ma, q, ev, t), w.ask(1, mb, q, ev, t)}
+		if len(w.pairs) >= maxCalls {
+			clear(w.pairs)
+		}
+		k.name, k.tool, k.scope = strings.Clone(k.name), strings.Clone(k.tool), strings.Clone(k.scope)
+		w.pairs[k] = words
+	}
+	return words[0], words[1]
+}
+
+// plain reports that a member's account is there for sure and that no setting of
+// the member's own bears on connectors.
+func (e *Engine) plain(member int, ns int64) bool {
+	a := &e.accounts[member]
+	return ns >= a.settled && ns < a.leaving && ns >= a.open && ns < a.closed && (len(e.inputs.Personal) == 0 || e.inputs.Personal[member] == nil)
 }
 
 // ask is the answer of one policy as a word, without reasons.
