@@ -343,6 +343,20 @@ func (d *Draft) groupMessage(s *Sketch, p patch, in map[*group]map[string]bool) 
 	}
 	// What is true of the group's members now, from the dated messages before.
 	has := func(k string) bool { return d.isIn(g, k, in, p.when) }
+	// The first message about a member tells what was before it: somebody on the list
+	// who is added was not in then, and the list is of later; the same for a removal.
+	untold := func(k string) bool { _, told := d.moved[g][k]; return !told && !p.when.IsZero() }
+	for _, k := range keys {
+		switch {
+		case !untold(k):
+		case p.op == "add" && in[g][k] && d.since[g.name+"\x00"+k].IsZero():
+			in[g][k] = false
+			d.undone++
+		case p.op == "remove" && !p.all && g.membersSeen && !has(k) && d.since[g.name+"\x00"+k].IsZero():
+			in[g][k] = true
+			d.undone++
+		}
+	}
 	var add, remove []string
 	switch {
 	case p.all:
@@ -853,8 +867,8 @@ func (d *Draft) ask(s *Sketch) {
 	for _, name := range sorted(unknown) {
 		q("roles", fmt.Sprintf("What does the entitlement %q stand for?", name), "its name is not published; it is kept, and may be Cowork itself", "edit the file", "unknown")
 	}
-	if slices.ContainsFunc(d.patches, func(p patch) bool { return !p.when.IsZero() }) {
-		q("changes", "Were the lists exported before the first SCIM message?", "the draft takes them for the state before it", "edit the file", "yes")
+	if d.undone > 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("members whom the lists show as a SCIM message left them: %d; the lists are of after it, and the state before it is the other way round", d.undone))
 	}
 	if len(d.events) > 0 {
 		q("changes", "Were the lists exported after the last event of the Activity Feed?", "the draft takes them for the state after it, and undoes the events to find the state before "+stamp(d.events[0].when), "edit the file", "yes")

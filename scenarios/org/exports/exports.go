@@ -51,6 +51,7 @@ type Draft struct {
 	unread   map[string]int
 	feedFrom time.Time
 	settled  []setting // in force, as the compliance interface says
+	undone   int       // memberships that a SCIM message shows the list to be later than
 	mode     string    // sso_provisioning_mode
 	mapRows  []mapEntry
 	mapFrom  time.Time
@@ -264,6 +265,8 @@ func (d *Draft) document(f *file, v *value) {
 			d.graphGroup(g)
 		}
 		d.leftover("graph list", v)
+	case v.has("profile") && v.get("profile").has("name") && !v.get("profile").has("login") && !v.get("profile").has("email"):
+		d.oktaGroup(v)
 	case v.has("profile"):
 		d.oktaUser(f, v)
 	case d.analytics(v) != "":

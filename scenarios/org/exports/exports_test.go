@@ -130,7 +130,7 @@ func TestPatchForms(t *testing.T) {
 		{"no value removes all", op("Groups/g-1", `{"op":"remove","path":"members"}`), "group g loses 2 named members", ""},
 		{"replace", op("Groups/g-1", `{"op":"replace","path":"members","value":[{"value":"u-2"}]}`), "group g loses 1 named member", ""},
 		{"replace without path", op("Groups/g-1", `{"op":"replace","value":{"members":[{"value":"u-2"}]}}`), "group g loses 1 named member", ""},
-		{"add who is in", op("Groups/g-1", `{"op":"add","path":"members","value":[{"value":"u-2"}]}`), "", ""},
+		{"add who is on the list, which is then of later", op("Groups/g-1", `{"op":"add","path":"members","value":[{"value":"u-2"}]}`), "group g gains 1 named member", ""},
 		{"rename", op("Groups/g-1", `{"op":"replace","value":{"displayName":"h"}}`), "group g is renamed h", ""},
 		{"active without path", op("Users/u-1", `{"op":"replace","value":{"active":false}}`), "", "a@ex.test"},
 		{"active as text", op("Users/u-1", `{"op":"Replace","path":"active","value":"False"}`), "", "a@ex.test"},
