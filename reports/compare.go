@@ -18,10 +18,11 @@ import (
 type Comparison struct {
 	A        Side               `json:"a"`
 	B        Side               `json:"b"`
-	Changes  []Setting          `json:"changes"`           // what B has otherwise, where both scenarios are at hand
-	Gate     string             `json:"gate,omitempty"`    // in a change log: the phase that began between A and B
-	Rollout  []string           `json:"rollout,omitempty"` // over a capture: what gates hold back, and which state is compared
-	Access   *rbac.WhatIfResult `json:"access,omitempty"`  // of A's attempts under both; nil: not replayed
+	Changes  []Setting          `json:"changes"`            // what B has otherwise, where both scenarios are at hand
+	Gate     string             `json:"gate,omitempty"`     // in a change log: the phase that began between A and B
+	Rollout  []string           `json:"rollout,omitempty"`  // over a capture: what gates hold back, and which state is compared
+	LeftOut  string             `json:"left_out,omitempty"` // records of a capture that count for access alone
+	Access   *rbac.WhatIfResult `json:"access,omitempty"`   // of A's attempts under both; nil: not replayed
 	Spend    SpendDelta         `json:"spend"`
 	Alerts   []AlertDelta       `json:"alerts"`
 	Evidence []ValueDelta       `json:"evidence"`
@@ -126,6 +127,13 @@ type VerdictDelta struct {
 func Compare(a, b *rehearsal.Result, access *rbac.WhatIfResult) *Comparison {
 	c := CompareAssessments(a.Assessment, b.Assessment)
 	c.Access = access
+	if n, m := a.Assessment.Counters.AfterAsOf, b.Assessment.Counters.AfterAsOf; n+m > 0 {
+		c.LeftOut = fmt.Sprintf("Of the stream, %s lie after the as-of date %s", count64(n, "record"), a.Assessment.AsOf)
+		if n != m {
+			c.LeftOut += fmt.Sprintf(" of A, %s after that of B, %s", count64(m, "record"), b.Assessment.AsOf)
+		}
+		c.LeftOut += ": they count for access alone, not for spend, alerts, evidence and verdicts. Set as_of to a day after the stream to count them."
+	}
 	c.Spend.SpentA, c.Spend.SpentB = a.Spend.Total, b.Spend.Total
 	first := func(r *rehearsal.Result) map[string]string {
 		m := map[string]string{}
@@ -467,6 +475,9 @@ func (c *Comparison) page() []Block {
 	}
 	if len(c.Rollout) > 0 {
 		blocks = append(blocks, Paragraph{Text: "Gates hold phases of the rollout back over this stream; which, and what is compared, stands in the annex under access.", Small: true})
+	}
+	if c.LeftOut != "" {
+		blocks = append(blocks, Paragraph{Text: c.LeftOut})
 	}
 	t := Table{Head: []string{"What moves", "Under A", "Under B", "Because"}, Widths: []int{32, 19, 19, 30}}
 	if c.Gate != "" {

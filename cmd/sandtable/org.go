@@ -312,7 +312,11 @@ func printMatrix(out io.Writer, s *scenarios.Scenario, m rbac.Matrix, e *rbac.En
 		fmt.Fprintf(out, "  %-24s %s\n", n, strings.Join(parts, ", "))
 	}
 	for _, r := range m.Rows {
-		fmt.Fprintf(out, "\n%s (%s, %d %s; roles: %s)\n", r.Group, first(r.Source, "source not stated"), r.Members, plural(r.Members, "member", "members"), listed(r.Roles))
+		roles := listed(r.Roles)
+		if r.Unread {
+			roles = "not known, no export shows them"
+		}
+		fmt.Fprintf(out, "\n%s (%s, %d %s; roles: %s)\n", r.Group, first(r.Source, "source not stated"), r.Members, plural(r.Members, "member", "members"), roles)
 		if r.Purpose != "" {
 			fmt.Fprintf(out, "  %s\n", r.Purpose)
 		}

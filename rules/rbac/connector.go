@@ -161,7 +161,7 @@ func (e *Engine) connectorSteps(s *state, conn *org.Connector, c Call) (steps []
 	switch {
 	case !s.ep.enterprise():
 		add(Allow, true, "role", s.ep.cfg.Organisation.Plan.Value, "this plan has no custom roles")
-	case s.orgRole != "custom":
+	case s.orgRole != "custom" && s.orgRole != notStated:
 		add(Allow, true, "role", s.orgRole, fmt.Sprintf("the organisation role %q is not bound by custom roles", s.orgRole))
 	case r.ConnectorRoles == Off:
 		add(Allow, true, "role", "", "roles do not govern connectors at this date")
@@ -169,6 +169,8 @@ func (e *Engine) connectorSteps(s *state, conn *org.Connector, c Call) (steps []
 		grant, by, text := connectorGrant(s, conn, c.Tool)
 		granting = by
 		switch {
+		case s.orgRole == notStated && grant != Allow:
+			doubt = "the organisation role of the member is not stated, and on Custom " + text
 		case r.ConnectorRoles == On && grant == Indeterminate:
 			doubt = text
 		case r.ConnectorRoles == On:

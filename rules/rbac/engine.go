@@ -512,8 +512,14 @@ func (ep *epoch) base(cap string) Outcome {
 }
 
 func (e *Engine) roleOutcome(s *state, cap string, grants, unsure []bool, place map[*org.Role]int) Outcome {
-	if !s.ep.enterprise() || s.orgRole != "custom" {
+	if !s.ep.enterprise() || s.orgRole != "custom" && s.orgRole != notStated {
 		return Allow
+	}
+	if s.orgRole == notStated {
+		if e.roleOutcome(s.as("custom"), cap, grants, unsure, place) == Allow {
+			return Allow
+		}
+		return Indeterminate
 	}
 	doubt := len(s.unknown) > 0
 	for _, h := range s.roles {
@@ -529,6 +535,16 @@ func (e *Engine) roleOutcome(s *state, cap string, grants, unsure []bool, place 
 		return Allow
 	}
 	return Deny
+}
+
+// notStated is the organisation role of a member whose role no export says.
+const notStated = "unknown"
+
+// as is the state with another organisation role.
+func (s *state) as(role string) *state {
+	x := *s
+	x.orgRole = role
+	return &x
 }
 
 // membership is what a mapping of groups leaves of it.
@@ -910,6 +926,16 @@ func (e *Engine) role(v *verdict, s *state, cap string) {
 		v.add(&v.allow, "plan", s.ep.cfg.Organisation.Plan.Value, "this plan knows no groups or custom roles: what is on is on for everybody")
 		return
 	}
+	if s.orgRole == notStated {
+		var w verdict
+		e.role(&w, s.as("custom"), cap)
+		if d := w.decision(); d.Outcome == Allow {
+			v.allow, v.granting = append(v.allow, w.allow...), w.granting
+		} else {
+			v.add(&v.unknown, "role", "", "the organisation role of the member is not stated: on User it is allowed, on Custom it is %s, as %s", d.Outcome, d.Reasons[0].Text)
+		}
+		return
+	}
 	if s.orgRole != "custom" {
 		v.add(&v.allow, "role", s.orgRole, "the organisation role %q inherits what the organisation enables; custom roles do not bind it", s.orgRole)
 		return
@@ -1000,6 +1026,9 @@ func (e *Engine) adminArea(v *verdict, s *state, area string) {
 		return
 	case "admin":
 		v.add(&v.unknown, "role", "admin", "which areas the built-in Admin role opens is not stated")
+		return
+	case notStated:
+		v.add(&v.unknown, "role", "", "the organisation role of the member is not stated")
 		return
 	}
 	unknown := s.ep.rules.AdminAreas == Unknown

@@ -326,7 +326,7 @@ func (e *Engine) capabilitySteps(s *state, member int, cap string, t time.Time) 
 		"user":       "no setting of the member's own is stated",
 	}
 	if e.Leaving(member, t) {
-		quiet["membership"] = fmt.Sprintf("left on %s; until the removal has arrived the account can be there", moment(e.dir.Members[member].Left))
+		v.add(&v.deny, "membership", "", "left on %s; until the removal has arrived the account can be there", moment(e.dir.Members[member].Left))
 	}
 	if s.ep.enterprise() {
 		quiet["plan"] = "Enterprise: groups and custom roles count"

@@ -157,3 +157,42 @@ func TestMappingTravels(t *testing.T) {
 		t.Errorf("%v", flags)
 	}
 }
+
+// A member whose organisation role no export says is allowed what both User and
+// Custom give, and nothing else is known.
+func TestRoleNotStated(t *testing.T) {
+	c := setup("enterprise", "unknown", yes())
+	c.Roles = []org.Role{caps("pilot", Cowork), conn("zoom", [3]string{"Zoom", "get", "always"})}
+	c.Groups = []org.Group{group("g", []string{"m"}, "pilot", "zoom")}
+	c.Connectors = []org.Connector{{Name: txt("Zoom"), Enabled: true, Tools: []org.Tool{{Name: "get", ReadOnly: true}, {Name: "list", ReadOnly: true}}}, {Name: txt("Off")}}
+	c.Organisation.Models = &org.Models{Enabled: []string{"claude-x"}}
+	c.Organisation.Toggles = map[string]bool{"memory": true}
+	e := engine(c, current())
+	for _, tc := range []struct {
+		d    Decision
+		want Outcome
+		text string
+	}{
+		{e.Capability(0, Cowork, day), Allow, ""},
+		{e.Capability(0, "memory", day), Indeterminate, "on User it is allowed, on Custom it is deny, as no role of the member grants memory"},
+		{e.Connector(0, "Zoom", "get", false, day), Allow, ""},
+		{e.Connector(0, "Zoom", "list", false, day), Indeterminate, "the organisation role of the member is not stated, and on Custom role pilot says nothing on connectors"},
+		{e.Connector(0, "Off", "", false, day), Deny, "not enabled"},
+		{e.Model(0, "claude-x", "", day), Indeterminate, "not stated"},
+		{e.Capability(0, "permission_billing", day), Indeterminate, "not stated"},
+	} {
+		if tc.d.Outcome != tc.want || !strings.Contains(tc.d.Reasons[0].Text, tc.text) {
+			t.Errorf("%+v, want %v: %s", tc.d, tc.want, tc.text)
+		}
+	}
+	if got := e.Allowed(0, "memory", day); got != Indeterminate {
+		t.Errorf("fast path: %v", got)
+	}
+	found := false
+	for _, f := range e.Flags(day) {
+		found = found || f.ID == "role-unknown" && f.Text == "the organisation role of 1 member is not stated, so that it is not known whether custom roles bind them"
+	}
+	if !found {
+		t.Errorf("%+v", e.Flags(day))
+	}
+}

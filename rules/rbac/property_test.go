@@ -93,7 +93,7 @@ func plainSeen(d *org.Directory, r Rules, member int, cap string, t time.Time, s
 		}
 	}
 	role := Allow
-	if plan == "enterprise" && orgRole == "custom" {
+	if plan == "enterprise" && (orgRole == "custom" || orgRole == "unknown") {
 		role = Deny
 		hasRole, unknown := false, false
 		for _, g := range c.Groups {
@@ -172,6 +172,9 @@ func plainSeen(d *org.Directory, r Rules, member int, cap string, t time.Time, s
 			role = Allow
 		}
 	}
+	if plan == "enterprise" && orgRole == "unknown" && role != Allow {
+		role = Indeterminate // on User it would be allowed
+	}
 	switch {
 	case role == Deny:
 		return Deny
@@ -211,7 +214,7 @@ func followsProcedure(t *testing.T) {
 		n := rapid.IntRange(1, 6).Draw(t, "members")
 		var members []org.Member
 		for i := range n {
-			members = append(members, org.Member{ID: fmt.Sprint("m", i), OrgRole: pick("role", "user", "custom", "custom", "owner"), Seat: pick("seat tier", "", "", "chat seat"), Joined: date("joined"), Left: date("left")})
+			members = append(members, org.Member{ID: fmt.Sprint("m", i), OrgRole: pick("role", "user", "custom", "custom", "owner", "unknown"), Seat: pick("seat tier", "", "", "chat seat"), Joined: date("joined"), Left: date("left")})
 		}
 		for i := range rapid.IntRange(1, 3).Draw(t, "roles") {
 			c.Roles = append(c.Roles, caps(fmt.Sprint("r", i), rapid.SliceOfN(rapid.SampledFrom([]string{Chat, Cowork, "memory", accessAll, accessAllGA}), 0, 3).Draw(t, "rows")...))

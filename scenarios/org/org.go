@@ -132,12 +132,13 @@ type Selector struct {
 }
 
 // MemberRule gives the members it selects their one organisation role: user,
-// custom ("managed" in the API), admin or owner. Later rules win.
+// custom ("managed" in the API), admin or owner; or unknown, where no export says
+// it and a decision that turns on it is not known. Later rules win.
 //
 // Seat, when given, names one of the organisation's seat tiers.
 type MemberRule struct {
 	Select Selector    `yaml:"select,required"`
-	Role   string      `yaml:"role,required,enum=user|custom|admin|owner"`
+	Role   string      `yaml:"role,required,enum=user|custom|admin|owner|unknown"`
 	Seat   source.Text `yaml:"seat"`
 }
 

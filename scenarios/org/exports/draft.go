@@ -32,12 +32,14 @@ type Sketch struct {
 	Questions   []Question
 	Notes       []string // what was assumed, what was left out
 
-	adoption  string
-	endpoint  string
-	content   string
-	retention int
-	data      string
-	people    []rosterRow
+	adoption string
+	// roleUnknown: some member's organisation role is in no export.
+	roleUnknown bool
+	endpoint    string
+	content     string
+	retention   int
+	data        string
+	people      []rosterRow
 }
 
 type rosterRow struct {
@@ -654,7 +656,8 @@ func (d *Draft) roster(s *Sketch) {
 	sort.SliceStable(s.people, func(i, j int) bool { return s.people[i].u.key() < s.people[j].u.key() })
 	if without > 0 && len(d.users) > 0 {
 		s.Questions = append(s.Questions, Question{"members", fmt.Sprintf("Which organisation role do the %d members have whose role no export states?", without),
-			"custom roles bind members on Custom only; on User they inherit everything that is on", "user or custom", "user"})
+			"custom roles bind members on Custom only; on User they inherit everything that is on", "user or custom", "unknown"})
+		s.roleUnknown = true
 	}
 	s.writeRoster()
 }
@@ -752,7 +755,11 @@ func (d *Draft) organisation(s *Sketch) {
 	o.Seats = max(len(s.people), 1, d.seatsSeen)
 	d.reconcile(s)
 	if plan == "enterprise" {
-		s.Config.Members = []org.MemberRule{{Select: org.Selector{All: true}, Role: "user"}}
+		role := "user"
+		if s.roleUnknown || len(s.people) == 0 {
+			role = "unknown"
+		}
+		s.Config.Members = []org.MemberRule{{Select: org.Selector{All: true}, Role: role}}
 	}
 	s.AsOf = d.latest.Format(time.DateOnly)
 	if d.latest.IsZero() {
@@ -934,7 +941,7 @@ func (s *Sketch) Answer(key, answer string) error {
 		}
 		o.Plan = text(answer)
 		if answer == "enterprise" && s.Config.Members == nil {
-			s.Config.Members = []org.MemberRule{{Select: org.Selector{All: true}, Role: "user"}}
+			s.Config.Members = []org.MemberRule{{Select: org.Selector{All: true}, Role: "unknown"}}
 		}
 	case "as_of":
 		if _, err = source.ParseDate(answer); err == nil {

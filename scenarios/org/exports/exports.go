@@ -650,9 +650,6 @@ func (d *Draft) csv(f *file) {
 	for i, h := range head {
 		cols[i] = csvNames[strings.ToLower(strings.TrimSpace(h))]
 		has[cols[i]] = true
-		if cols[i] == "" {
-			d.Ignored["csv column "+strings.TrimSpace(h)] = 0
-		}
 	}
 	switch who := has["email"] || has["login"] || has["account"]; {
 	case who && (has["gross"] || has["net"]):
@@ -666,6 +663,11 @@ func (d *Draft) csv(f *file) {
 	default:
 		d.problems.Add(f.pos(0), "the members export has a column Email, the spend report total_gross_spend_usd, a table of skills Skill, a mapping Group with Role or Seat tier", "a CSV with the columns %s is no export this version knows", clipped(head))
 		return
+	}
+	for i, h := range head {
+		if cols[i] == "" {
+			d.Ignored["csv column "+strings.TrimSpace(h)] += 0
+		}
 	}
 	n := 0
 	for {
