@@ -171,6 +171,16 @@ func explainMember(c *cli.Context) error {
 					decides = rbac.LevelName(step.Level) + ": " + step.Text
 				}
 			}
+			if f := x.Flight; f != nil {
+				var before, what []string
+				for _, b := range f.Before {
+					before = append(before, strings.ReplaceAll(b.Outcome, "_", " "))
+				}
+				for _, ch := range f.Changes {
+					what = append(what, ch.What)
+				}
+				decides = fmt.Sprintf("%s until it has arrived, by %s at the latest, then %s: %s", strings.Join(before, " or "), f.Until.Format(time.RFC3339), strings.ReplaceAll(f.After.Outcome, "_", " "), strings.Join(what, "; "))
+			}
 			fmt.Fprintf(out, "  %-22s %-13s %s\n", x.Question, x.Outcome, decides)
 			continue
 		}
