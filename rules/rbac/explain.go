@@ -151,6 +151,15 @@ type Standing struct {
 
 // Standing returns a member's organisation role, groups and roles at t.
 func (e *Engine) Standing(member int, t time.Time) Standing {
+	out := e.standing(member, t)
+	if !out.Since.IsZero() {
+		out.By = e.begun(member, out.Since)
+	}
+	return out
+}
+
+// standing is Standing without the words of By, which look through every change.
+func (e *Engine) standing(member int, t time.Time) Standing {
 	ns := t.UnixNano()
 	s, sg, sp := e.now(member, t), &e.segs[e.segment(ns)], &e.spans[e.span(member, ns)]
 	out := Standing{OrgRole: s.orgRole, Seat: strings.Join(s.place.Seats, " or "), RoleBy: s.place.RoleBy, Assigned: s.place.Assigned, SeatBy: s.place.SeatBy, Removed: s.place.Removed, Groups: []string{}, Roles: []string{}, Unread: s.unknown}
@@ -167,13 +176,12 @@ func (e *Engine) Standing(member int, t time.Time) Standing {
 	}
 	if since := max(sg.began, sp.began); since != math.MinInt64 {
 		out.Since = time.Unix(0, since).UTC()
-		out.By = e.begun(member, out.Since, s)
 	}
 	return out
 }
 
 // begun are the dated changes and memberships of a moment that concern a member.
-func (e *Engine) begun(member int, at time.Time, s *state) (out []string) {
+func (e *Engine) begun(member int, at time.Time) (out []string) {
 	cfg := e.dir.Config
 	for i := range cfg.Changes {
 		ch := &cfg.Changes[i]

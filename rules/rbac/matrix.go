@@ -535,7 +535,7 @@ func (e *Engine) MemberMatrix(t time.Time) []MemberRow {
 		if !e.current(i, t) {
 			continue
 		}
-		st := e.Standing(i, t)
+		st := e.standing(i, t)
 		row := MemberRow{Place: fmt.Sprintf("%s#%d", departmentKey(dep), places[dep]), OrgRole: st.OrgRole, Groups: st.Groups}
 		for _, c := range e.names {
 			d := e.Capability(i, c, t)
