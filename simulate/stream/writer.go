@@ -129,7 +129,7 @@ func NewWriter(w io.Writer, p otlp.Profile) *Writer { return NewFormWriter(w, p,
 // NewFormWriter is NewWriter for any form.
 func NewFormWriter(w io.Writer, p otlp.Profile, f Form) *Writer {
 	s := &Writer{profile: p, form: f, hash: sha256.New(), packed: counter{w: w}, done: make(chan struct{}),
-		order: make(chan *packing, 4), jobs: make(chan *packing, 4), free: make(chan *packing, 8)}
+		order: make(chan *packing, 3), jobs: make(chan *packing, 3), free: make(chan *packing, 8)}
 	var through io.WriteCloser
 	switch f.Pack {
 	case "zstd":
@@ -155,24 +155,31 @@ func NewFormWriter(w io.Writer, p otlp.Profile, f Form) *Writer {
 		}
 		go s.work(enc)
 	}
+	written := make(chan *packing, 1)
 	go func() {
 		defer close(s.done)
+		for b := range written { // beside the writing, for either takes its time
+			s.hash.Write(b.plain)
+			select {
+			case s.free <- b:
+			default:
+			}
+		}
+	}()
+	go func() {
+		defer close(written)
 		if through == nil {
 			s.put(&s.packed, ownMark)
 		}
 		for b := range s.order {
 			<-b.ready
 			s.plain.Add(int64(len(b.plain)))
-			s.hash.Write(b.plain)
 			if through != nil {
 				s.put(through, b.plain)
 			} else {
 				s.put(&s.packed, b.packed)
 			}
-			select {
-			case s.free <- b:
-			default:
-			}
+			written <- b
 		}
 		if through != nil {
 			if err := through.Close(); err != nil {
