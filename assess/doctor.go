@@ -12,6 +12,7 @@ import (
 	"github.com/sandtable-dev/sandtable/assess/coverage"
 	"github.com/sandtable-dev/sandtable/rules/alert"
 	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/simulate/otlp"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
 )
 
@@ -39,6 +40,9 @@ type DoctorOptions struct {
 	// Active are members, by e-mail or account, whom an independent count shows at
 	// work. Nil: no such count.
 	Active []string
+	// Rollout says what the gates of the organisation's rollout hold back over the
+	// stream, and which state Coverage is of. It is printed.
+	Rollout []string
 }
 
 // State is what the doctor makes of one defect. The zero value is the safe one.
@@ -87,6 +91,7 @@ type Diagnosis struct {
 	Blind      []BlindRule      `json:"blind_rules"`
 	Rules      int              `json:"rules"`
 	Coverage   *coverage.Report `json:"coverage"`
+	Rollout    []string         `json:"rollout,omitempty"` // what gates hold back, and which state was expected
 }
 
 // Doctor looks at a stream in the order in which it arrived. It keeps nothing of
@@ -103,7 +108,8 @@ type Doctor struct {
 	newest             int64
 	receiver           int64 // records whose observed time is not their own
 	installs           map[string]*install
-	processes          map[string]*tailState
+	processes          [2]map[uint64]*tailState // sessions heard since the last turn, and in the one before
+	turn               int64                    // when the first of them becomes the second
 	days               map[int64]int64
 	remote, remoteNone int64
 	openEnds           int64
@@ -146,19 +152,20 @@ type tailState struct {
 
 // NewDoctor makes a doctor. Model and Rules are needed, the rest may be empty.
 func NewDoctor(o DoctorOptions) *Doctor {
-	d := &Doctor{o: o, cover: coverage.New(o.Coverage), ordered: true, installs: map[string]*install{}, processes: map[string]*tailState{}, versions: map[string]*[2]int64{}, days: map[int64]int64{}}
+	d := &Doctor{o: o, cover: coverage.New(o.Coverage), ordered: true, installs: map[string]*install{}, processes: [2]map[uint64]*tailState{{}, {}}, versions: map[string]*[2]int64{}, days: map[int64]int64{}}
 	d.alerts = alert.New(o.Rules, o.Alerts)
 	d.replay = replay.New(replay.Options{From: o.Coverage.From, Until: o.Coverage.To}, d.alerts)
 	return d
 }
 
-// Add takes the next records in the order of arrival.
-func (d *Doctor) Add(batch []event.Event) {
-	for i := range batch {
-		d.observe(&batch[i])
-		d.cover.Observe(&batch[i])
+// Take takes the next records in the order of arrival, and the batch's memory
+// with them, as replay.Replay does.
+func (d *Doctor) Take(b *otlp.Batch) error {
+	for i := range b.Events {
+		d.observe(&b.Events[i])
+		d.cover.Observe(&b.Events[i])
 	}
-	d.replay.Add(batch)
+	return d.replay.Take(b)
 }
 
 func (d *Doctor) observe(e *event.Event) {
@@ -208,11 +215,8 @@ func (d *Doctor) observe(e *event.Event) {
 	if e.Session == "" || e.Has&event.FSequence == 0 {
 		return
 	}
-	p := d.processes[e.Session]
+	p := d.process(e.OfSession(), e.Time)
 	switch {
-	case p == nil:
-		p = &tailState{seq: -1}
-		d.processes[strings.Clone(e.Session)] = p
 	case e.Sequence < p.seq && e.Time > p.time:
 		d.end(p)
 		p.seq = -1
@@ -221,6 +225,31 @@ func (d *Doctor) observe(e *event.Event) {
 	}
 	p.kind, p.seq, p.time = e.Kind, e.Sequence, e.Time
 	p.acc = e.Decision == "accept"
+}
+
+// process finds the last process of a session. One that was not heard of for four
+// days has ended; if it goes on all the same, it counts as two.
+func (d *Doctor) process(session uint64, at int64) *tailState {
+	const days = int64(4 * 24 * time.Hour)
+	if at >= d.turn {
+		if d.turn > 0 {
+			for _, p := range d.processes[1] {
+				d.end(p)
+			}
+			d.processes = [2]map[uint64]*tailState{{}, d.processes[0]}
+		}
+		d.turn = at + days
+	}
+	p := d.processes[0][session]
+	if p == nil {
+		if p = d.processes[1][session]; p != nil {
+			delete(d.processes[1], session)
+		} else {
+			p = &tailState{seq: -1}
+		}
+		d.processes[0][session] = p
+	}
+	return p
 }
 
 // end notes how a process ended: in the middle of a turn or after an answer.
@@ -319,10 +348,12 @@ func older(version, floor string) bool {
 // Close ends the examination.
 func (d *Doctor) Close() *Diagnosis {
 	counts, _ := d.replay.Close()
-	for _, p := range d.processes {
-		d.end(p)
+	for _, turn := range d.processes {
+		for _, p := range turn {
+			d.end(p)
+		}
 	}
-	x := &Diagnosis{Records: d.records, First: counts.First, Last: counts.Last, Coverage: d.cover.Report(), Rules: len(d.o.Rules), Blind: []BlindRule{}}
+	x := &Diagnosis{Records: d.records, First: counts.First, Last: counts.Last, Coverage: d.cover.Report(), Rules: len(d.o.Rules), Rollout: d.o.Rollout, Blind: []BlindRule{}}
 	for _, r := range d.alerts.Reports() {
 		if r.Reached == 0 || r.Evaluable*2 > r.Reached {
 			continue
@@ -685,6 +716,9 @@ func (x *Diagnosis) Text() string {
 		fmt.Fprintf(&b, ", %s to %s", x.First.UTC().Format(time.DateOnly), x.Last.UTC().Format(time.DateOnly))
 	}
 	fmt.Fprintf(&b, ", %d sessions, %d prompts\n", x.Coverage.Sessions, x.Coverage.Prompts)
+	for _, l := range x.Rollout {
+		fmt.Fprintln(&b, l)
+	}
 	if x.Coverage.Records == 0 {
 		b.WriteString("None of the records is Cowork's, so there is nothing to judge.\n")
 		for _, p := range x.Coverage.Products {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sandtable-dev/sandtable/rules/rbac"
+	"github.com/sandtable-dev/sandtable/scenarios/org"
 	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
@@ -396,6 +397,10 @@ func TestEveryFactIsCited(t *testing.T) {
 	for _, c := range rbac.KnownCapabilities { // what decisions on access rest on
 		cited[rbac.FactOfGA(c)] = true
 	}
+	for ch := org.Channel(0); ch < org.Channels; ch++ { // and how long a change of them travels
+		cited[ch.LagFact()] = true
+	}
+	cited["provisioning-mapping-removal"], cited["provisioning-mapping-precedence"] = true, true // as flags of the matrix name them
 	facts, err := platform.Facts()
 	if err != nil {
 		t.Fatal(err)

@@ -1336,6 +1336,19 @@ func (b *builder) evidence() {
 			t.Rows = append(t.Rows, []Cell{{Text: e.ID, Mono: true}, {Text: join(". ", e.What, e.Note)}, {Text: classWords(e.Class)}, {Text: e.Period}, {Text: size}, {Text: e.SHA256, Mono: true}})
 		}
 		blocks = []Block{Paragraph{Text: "Files are named by their hash; their content is not copied here."}, t}
+		read := Table{Head: []string{"No.", "Elements that read a figure of it"}, Widths: []int{8, 92},
+			Note: "Whether a figure meets the element is the element's to say: its state stands in Appendix A."}
+		const most = 16 // a settings snapshot speaks to more elements than anybody reads here
+		for _, e := range b.a.Evidences {
+			if names := e.Supports; len(names) > most {
+				read.Rows = append(read.Rows, []Cell{{Text: e.ID, Mono: true}, {Text: fmt.Sprintf("%s and %d more (assessment.json names them)", strings.Join(names[:most], ", "), len(names)-most)}})
+			} else if len(names) > 0 {
+				read.Rows = append(read.Rows, []Cell{{Text: e.ID, Mono: true}, {Text: strings.Join(names, ", ")}})
+			}
+		}
+		if len(read.Rows) > 0 {
+			blocks = append(blocks, Heading{"What the files speak to"}, read)
+		}
 	}
 	blocks = append(blocks, Heading{"What the bundle proves"}, Bullets{[]string{
 		"The manifest beside this report lists each file with its SHA-256 and size. A check against it shows any change, loss or addition since the bundle was written.",

@@ -18,9 +18,11 @@ import (
 type Comparison struct {
 	A        Side               `json:"a"`
 	B        Side               `json:"b"`
-	Changes  []Setting          `json:"changes"`          // what B has otherwise, where both scenarios are at hand
-	Gate     string             `json:"gate,omitempty"`   // in a change log: the phase that began between A and B
-	Access   *rbac.WhatIfResult `json:"access,omitempty"` // of A's attempts under both; nil: not replayed
+	Changes  []Setting          `json:"changes"`            // what B has otherwise, where both scenarios are at hand
+	Gate     string             `json:"gate,omitempty"`     // in a change log: the phase that began between A and B
+	Rollout  []string           `json:"rollout,omitempty"`  // over a capture: what gates hold back, and which state is compared
+	LeftOut  string             `json:"left_out,omitempty"` // records of a capture that count for access alone
+	Access   *rbac.WhatIfResult `json:"access,omitempty"`   // of A's attempts under both; nil: not replayed
 	Spend    SpendDelta         `json:"spend"`
 	Alerts   []AlertDelta       `json:"alerts"`
 	Evidence []ValueDelta       `json:"evidence"`
@@ -125,6 +127,13 @@ type VerdictDelta struct {
 func Compare(a, b *rehearsal.Result, access *rbac.WhatIfResult) *Comparison {
 	c := CompareAssessments(a.Assessment, b.Assessment)
 	c.Access = access
+	if n, m := a.Assessment.Counters.AfterAsOf, b.Assessment.Counters.AfterAsOf; n+m > 0 {
+		c.LeftOut = fmt.Sprintf("Of the stream, %s lie after the as-of date %s", count64(n, "record"), a.Assessment.AsOf)
+		if n != m {
+			c.LeftOut += fmt.Sprintf(" of A, %s after that of B, %s", count64(m, "record"), b.Assessment.AsOf)
+		}
+		c.LeftOut += ": they count for access alone, not for spend, alerts, evidence and verdicts. Set as_of to a day after the stream to count them."
+	}
 	c.Spend.SpentA, c.Spend.SpentB = a.Spend.Total, b.Spend.Total
 	first := func(r *rehearsal.Result) map[string]string {
 		m := map[string]string{}
@@ -394,7 +403,11 @@ func (c *Comparison) Document() *Document {
 		}
 		add("settings", "Annex: the settings that differ", t)
 	}
-	add("access", "Annex: access", c.accessBlocks()...)
+	var rolled []Block
+	for _, l := range c.Rollout {
+		rolled = append(rolled, Paragraph{Text: l})
+	}
+	add("access", "Annex: access", append(rolled, c.accessBlocks()...)...)
 	add("spend", "Annex: spend", Paragraph{Text: "Spent: " + c.spent() + "."}, rowsOr(c.stoppedTable(c.Spend.Stopped), "Nobody is stopped by a limit who was not, or at another moment."))
 	add("alerts", "Annex: alerts", rowsOr(c.alertTable(c.Alerts), "No rule raises another number of alerts."))
 	verdicts := Table{Head: []string{"Obligation", "Under A", "Under B", "What changed that it rests on", "Cause"}, Widths: []int{26, 18, 18, 20, 18}}
@@ -459,6 +472,12 @@ func (c *Comparison) page() []Block {
 		blocks = append(blocks, Heading{what}, Bullets{items})
 	} else if c.A.AsOf != c.B.AsOf {
 		blocks = append(blocks, Heading{what}, Bullets{[]string{fmt.Sprintf("As of: %s, now %s", c.A.AsOf, c.B.AsOf)}})
+	}
+	if len(c.Rollout) > 0 {
+		blocks = append(blocks, Paragraph{Text: "Gates hold phases of the rollout back over this stream; which, and what is compared, stands in the annex under access.", Small: true})
+	}
+	if c.LeftOut != "" {
+		blocks = append(blocks, Paragraph{Text: c.LeftOut})
 	}
 	t := Table{Head: []string{"What moves", "Under A", "Under B", "Because"}, Widths: []int{32, 19, 19, 30}}
 	if c.Gate != "" {

@@ -289,7 +289,10 @@ func (c *checker) plan() {
 }
 
 func (c *checker) members() {
-	if c.Organisation.Plan.Value == "enterprise" && len(c.Members) == 0 {
+	if p := c.Organisation.Provisioning; p != nil {
+		c.provisioning(p)
+	}
+	if c.Organisation.Plan.Value == "enterprise" && len(c.Members) == 0 && (c.Organisation.Provisioning == nil || len(c.Organisation.Provisioning.Roles) == 0) {
 		c.ps.Add(c.Organisation.Plan.At, "for example members: [{select: {all: true}, role: custom}]; group roles bind members on custom only", "members is missing: on Enterprise everybody's organisation role has to be stated")
 	}
 	for _, m := range c.Members {
@@ -531,6 +534,51 @@ func (c *checker) member(m org.MemberRule) {
 	}
 }
 
+// provisioning checks a mapping of groups to roles and seats.
+func (c *checker) provisioning(p *org.Provisioning) {
+	switch dir := c.Organisation.Directory; {
+	case p.Roles == nil && p.Seats == nil: // a change that ends it
+	case dir == "invite":
+		c.ps.Add(p.At, "set directory: scim or jit, or leave the mapping out", "provisioning: with directory: invite the identity provider maps nothing")
+	case dir == "":
+		c.ps.Add(p.At, "state organisation.directory: scim or jit", "provisioning: a mapping needs to know how members come in")
+	}
+	twice := map[string]bool{}
+	once := func(kind string, g source.Text) {
+		c.dangling(g, "group", c.groups)
+		if k := kind + g.Value; twice[k] {
+			c.ps.Add(g.At, "keep one of them", "provisioning: group %q is mapped to a %s again", g.Value, kind)
+		} else {
+			twice[k] = true
+		}
+		for _, x := range c.Groups {
+			if x.Name.Value == g.Value && x.Source == "direct" {
+				c.ps.Add(g.At, "map a group that the identity provider fills; source: scim", "provisioning: group %q is filled by hand", g.Value)
+			}
+		}
+	}
+	for _, m := range p.Roles {
+		once("role", m.Group)
+	}
+	for _, m := range p.Seats {
+		once("seat", m.Group)
+		c.dangling(m.Seat, "seat tier", c.seats)
+	}
+	for _, t := range p.SeatPriority {
+		c.dangling(t, "seat tier", c.seats)
+	}
+	if o := p.PrimaryOwner; o.Value != "" && c.people != nil && !c.people[o.Value] {
+		c.ps.Add(o.At, "name the Primary Owner by email, id or account as on the roster", "provisioning: %q is not on the roster", o.Value)
+	}
+	if c.Organisation.Directory == "jit" {
+		for _, g := range c.Groups {
+			if g.Source == "scim" && (len(g.Roles) > 0 || g.Unread) {
+				c.ps.Add(g.Name.At, "give the role to a group of source: direct; under JIT groups of the identity provider map to organisation roles only", "group %q: it comes from the identity provider and carries custom roles, which needs directory: scim", g.Name.Value)
+			}
+		}
+	}
+}
+
 // movesTo is when a dated change moves the organisation to a plan, zero for
 // never.
 func (c *checker) movesTo(plan string) time.Time {
@@ -559,6 +607,8 @@ func (c *checker) changes() {
 		switch {
 		case ch.Members != nil:
 			c.member(*ch.Members)
+		case ch.Provisioning != nil:
+			c.provisioning(ch.Provisioning)
 		case ch.Group != nil:
 			g := ch.Group
 			c.dangling(g.Name, "group", c.groups)

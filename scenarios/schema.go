@@ -8,7 +8,7 @@ import (
 
 // The types a scenario is decoded into, for the comments on them.
 //
-//go:embed scenario.go org/org.go org/change.go platform/platform.go
+//go:embed scenario.go org/org.go org/change.go org/channel.go org/mapping.go platform/platform.go
 var declarations embed.FS
 
 // Schema is the JSON Schema of a scenario file, made from the types that Load
@@ -17,7 +17,7 @@ var declarations embed.FS
 // left to `sandtable scenarios check`.
 func Schema() ([]byte, error) {
 	files := map[string][]byte{}
-	for _, n := range []string{"scenario.go", "org/org.go", "org/change.go", "platform/platform.go"} {
+	for _, n := range []string{"scenario.go", "org/org.go", "org/change.go", "org/channel.go", "org/mapping.go", "platform/platform.go"} {
 		data, err := declarations.ReadFile(n)
 		if err != nil {
 			return nil, err

@@ -33,6 +33,7 @@ type process struct {
 	last    int64 // time of the last event: a process's own clock never runs back
 	flushAt int64 // 0: no flush is due
 	granted map[string]string
+	hooks   []hookAttrs
 	buf     []event.Event
 	scratch event.Event // events this build does not log land here
 }
@@ -129,8 +130,10 @@ func (p *player) play(ctx context.Context, order <-chan *future) error {
 			steps := t.p.sc.steps
 			t.p.sc.steps = nil
 			clear(steps)
-			steps = steps[:0]
-			stepMemory.Put(&steps)
+			select {
+			case p.w.steps <- steps[:0]:
+			default:
+			}
 		}
 	}
 	if err := ctx.Err(); err != nil {
@@ -252,14 +255,30 @@ func (p *player) connection(pr *process, at int64, status, transport, scope, nam
 
 // hook emits the start and the end of one hook run.
 func (p *player) hook(pr *process, at int64, name string, ms int64) {
-	e := p.event(pr, event.HookStart, at)
-	add(e, event.Attr{Key: "hook_event", Value: name}, event.Attr{Key: "hook_name", Value: name}, event.Attr{Key: "num_hooks", Value: "1"},
-		event.Attr{Key: "managed_only", Value: "false"}, event.Attr{Key: "hook_source", Value: "merged"}, event.Attr{Key: "safe_mode", Value: "false"})
-	attrs := e.Extra
-	e = p.event(pr, event.HookComplete, at+ms*1e6)
-	e.Extra = append(attrs[:len(attrs):len(attrs)],
-		event.Attr{Key: "num_success", Value: "1"}, event.Attr{Key: "num_blocking", Value: "0"}, event.Attr{Key: "num_non_blocking_error", Value: "0"},
-		event.Attr{Key: "num_cancelled", Value: "0"}, event.Attr{Key: "total_duration_ms", Value: strconv.FormatInt(ms, 10)})
+	var h *hookAttrs
+	for i := range pr.hooks {
+		if pr.hooks[i].name == name {
+			h = &pr.hooks[i]
+		}
+	}
+	if h == nil {
+		base := pr.base.Extra
+		start := append(base[:len(base):len(base)],
+			event.Attr{Key: "hook_event", Value: name}, event.Attr{Key: "hook_name", Value: name}, event.Attr{Key: "num_hooks", Value: "1"},
+			event.Attr{Key: "managed_only", Value: "false"}, event.Attr{Key: "hook_source", Value: "merged"}, event.Attr{Key: "safe_mode", Value: "false"})
+		pr.hooks = append(pr.hooks, hookAttrs{name, start, append(start[:len(start):len(start)],
+			event.Attr{Key: "num_success", Value: "1"}, event.Attr{Key: "num_blocking", Value: "0"}, event.Attr{Key: "num_non_blocking_error", Value: "0"},
+			event.Attr{Key: "num_cancelled", Value: "0"}, event.Attr{Key: "total_duration_ms", Value: strconv.FormatInt(ms, 10)})})
+		h = &pr.hooks[len(pr.hooks)-1]
+	}
+	p.event(pr, event.HookStart, at).Extra = h.start
+	p.event(pr, event.HookComplete, at+ms*1e6).Extra = h.complete
+}
+
+// hookAttrs are what the runs of one hook in one process all carry.
+type hookAttrs struct {
+	name            string
+	start, complete []event.Attr
 }
 
 // step does the next step of a session at time at. It returns when the one

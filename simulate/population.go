@@ -84,7 +84,7 @@ func (p *Population) Rates(member int) []float64 {
 		day := p.w.begin.AddDate(0, 0, d)
 		at := noon(day, s.zone)
 		if !at.Before(s.Joined) && (s.Left.IsZero() || at.Before(s.Left)) && p.w.o.Gate.MayUse(member, "cowork", at) {
-			rates[d] = p.w.rate(s, day, d) * s.persona.Activity.Value
+			rates[d] = p.w.rate(s, day, day.Format(time.DateOnly), d) * s.persona.Activity.Value
 		}
 	}
 	return rates

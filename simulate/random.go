@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 )
 
 func lognormal(r *rand.Rand, median, sigma float64) float64 {
@@ -57,31 +58,53 @@ func pick(r *rand.Rand, weights []float64) int {
 	return len(weights) - 1
 }
 
-// prose is n bytes of text that means nothing, of ASCII words; the earlier words
-// of the list come more often.
-func prose(r *rand.Rand, words []string, n int) string {
-	b := make([]byte, 0, n+16)
+// vocabulary is the words of prose, each with room to be copied as a whole.
+type vocabulary []struct {
+	text [maxWord]byte
+	n    int
+}
+
+const maxWord = 16
+
+func newVocabulary(words []string) vocabulary {
+	v := make(vocabulary, len(words))
+	for i, w := range words {
+		v[i].n = copy(v[i].text[:], w)
+	}
+	return v
+}
+
+// prose is the prefix and n bytes of text that means nothing, of ASCII words; the
+// earlier words of the list come more often.
+func (v vocabulary) prose(r *rand.Rand, prefix string, n int) string {
+	n += len(prefix)
+	b := make([]byte, n+2*maxWord) // what is written last may run over the end
+	i := copy(b, prefix)
 	start, sentence := true, 0
-	for len(b) < n {
+	for i < n {
 		x := r.Uint64() // one draw a word: its place in the list, a figure, a full stop
 		u := x & 0xffff
-		from := len(b)
+		from := i
 		if x>>16&15 == 0 {
-			b = strconv.AppendUint(b, x>>20&0xfff, 10)
+			i = len(strconv.AppendUint(b[:i], x>>20&0xfff, 10))
 		} else {
-			b = append(b, words[u*u>>16*uint64(len(words))>>16]...)
+			w := &v[u*u>>16*uint64(len(v))>>16]
+			*(*[maxWord]byte)(b[i:]) = w.text
+			i += w.n
 		}
 		if start && b[from] >= 'a' && b[from] <= 'z' {
 			b[from] -= 'a' - 'A'
 		}
 		start = false
 		if sentence++; sentence > 6 && x>>32&7 == 0 {
-			b = append(b, '.')
+			b[i] = '.'
+			i++
 			start, sentence = true, 0
 		}
-		b = append(b, ' ')
+		b[i] = ' '
+		i++
 	}
-	return string(b[:n])
+	return unsafe.String(unsafe.SliceData(b), n)
 }
 
 const hexDigits = "0123456789abcdef"
@@ -119,8 +142,8 @@ func hex64(r *rand.Rand) string {
 // ident is a prefix and n characters of base 58, as the vendor writes its ids.
 func ident(r *rand.Rand, prefix string, n int) string {
 	const alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-	b := make([]byte, 0, len(prefix)+n)
-	b = append(b, prefix...)
+	var room [32]byte
+	b := append(room[:0], prefix...)
 	v := uint64(0)
 	for i := range n {
 		if i%10 == 0 {
@@ -165,7 +188,7 @@ func fill(r *rand.Rand, t, file, folder string, day time.Time) string {
 		case "folder":
 			b.WriteString(folder)
 		case "claim":
-			b.WriteString("CL-" + day.Format("2006") + "-" + digits(r, 6))
+			b.WriteString("CL-" + strconv.Itoa(day.Year()) + "-" + digits(r, 6))
 		case "member":
 			b.WriteString("W" + digits(r, 9))
 		case "mrn":
@@ -194,25 +217,36 @@ func fill(r *rand.Rand, t, file, folder string, day time.Time) string {
 // quote writes s as a JSON string.
 func quote(b []byte, s string) []byte {
 	b = append(b, '"')
+	from := 0
 	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
+		c := s[i]
+		if c >= 0x20 && c != '"' && c != '\\' {
+			continue
+		}
+		b = append(b, s[from:i]...)
+		from = i + 1
+		switch c {
+		case '"', '\\':
 			b = append(b, '\\', c)
-		case c == '\n':
+		case '\n':
 			b = append(b, '\\', 'n')
-		case c < 0x20:
-			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 		default:
-			b = append(b, c)
+			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 		}
 	}
-	return append(b, '"')
+	return append(append(b, s[from:]...), '"')
 }
 
 // object writes a flat JSON object of strings from key, value pairs, in order.
 // A cut above 0 is the number of characters after which values are cut.
 func object(cut int, pairs ...string) string {
-	b := make([]byte, 0, 96)
+	n := 2
+	for i, s := range pairs {
+		if n += 4 + len(s); cut > 0 && i%2 == 1 {
+			n -= max(len(s)-cut-cut/4, 0)
+		}
+	}
+	b := make([]byte, 0, n)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		b = append(b, ",{"[btoi(i == 0)])
 		b = quote(b, pairs[i])
@@ -225,7 +259,8 @@ func object(cut int, pairs ...string) string {
 		}
 		b = quote(b, v)
 	}
-	return string(append(b, '}'))
+	b = append(b, '}')
+	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
 func btoi(b bool) int {

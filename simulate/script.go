@@ -4,8 +4,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
@@ -94,16 +94,18 @@ type writer struct {
 }
 
 // filler is a text of n bytes that nobody reads.
-func (wr *writer) filler(n int) string { return prose(wr.prose, wr.w.p.Words, n) }
-
-// stepMemory keeps the steps of sessions that have ended for those to come.
-var stepMemory = sync.Pool{New: func() any { s := make([]step, 0, 96); return &s }}
+func (wr *writer) filler(n int) string { return wr.w.words.prose(wr.prose, "", n) }
 
 func (w *world) write(sp spec) *script {
 	s, n := sp.staff, &w.p.N
 	r := org.Stream(w.seed, "session", s.ID, sp.day, strconv.Itoa(sp.n))
 	day, _ := time.Parse(time.DateOnly, sp.day)
-	wr := &writer{w: w, s: s, r: r, day: day, prose: w.stream("prose", sp), sc: &script{session: uuid(r), steps: *stepMemory.Get().(*[]step)}}
+	wr := &writer{w: w, s: s, r: r, day: day, prose: w.stream("prose", sp), sc: &script{session: uuid(r)}}
+	select {
+	case wr.sc.steps = <-w.steps:
+	default:
+		wr.sc.steps = make([]step, 0, 96)
+	}
 	sc := wr.sc
 	if sc.cloud = w.inCloud(sp); sc.cloud { // the container's own folders
 		c := *s
@@ -229,14 +231,14 @@ func (wr *writer) prompt(text string) *step {
 	unseen := false
 	if wr.mark == nil {
 		if wr.prose.Float64() < n.LongPrompt.Value {
-			text += " " + wr.filler(40+int(lognormal(wr.prose, 120, 0.8)))
+			text = wr.w.words.prose(wr.prose, text+" ", 40+int(lognormal(wr.prose, 120, 0.8)))
 		}
 		if wr.prose.Float64() < n.Pasted.Value {
-			text += "\n\n" + wr.filler(min(int(lognormal(wr.prose, n.PastedMedian.Value, n.PastedSigma.Value)), 20_000))
+			text = wr.w.words.prose(wr.prose, text+"\n\n", min(int(lognormal(wr.prose, n.PastedMedian.Value, n.PastedSigma.Value)), 20_000))
 		}
 		unseen = wr.prose.Float64() < n.PromptUnseen.Value
 	}
-	return wr.add(step{op: opPrompt, wait: wait, id: uuid(wr.r), text: text, length: int64(len([]rune(text))), unseen: unseen})
+	return wr.add(step{op: opPrompt, wait: wait, id: uuid(wr.r), text: text, length: int64(utf8.RuneCountInString(text)), unseen: unseen})
 }
 
 // request writes one API request, now and then one that fails first.
@@ -259,7 +261,7 @@ func (wr *writer) request() *step {
 		// A part of the tokens is text, the rest calls of tools.
 		st.text = oneOf(r, wr.w.p.Answers)
 		if more := int(st.out)*2 - len(st.text); more > 0 {
-			st.text += " " + wr.filler(min(more, 12_000))
+			st.text = wr.w.words.prose(wr.prose, st.text+" ", min(more, 12_000))
 		}
 		st.length = int64(len(st.text))
 	}

@@ -505,15 +505,3 @@ func TestCancel(t *testing.T) {
 		t.Error("a cancelled run reports success")
 	}
 }
-
-// BenchmarkGenerate plays the insurer and writes its stream as protobuf.
-func BenchmarkGenerate(b *testing.B) {
-	b.ReportAllocs()
-	p := WireProfile(insurer(7).Scenario.Telemetry)
-	events := 0
-	var buf []byte
-	for b.Loop() {
-		events += run(b, insurer(7), func(es []event.Event) { buf = p.AppendProto(buf[:0], es) }).Total
-	}
-	b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
-}

@@ -111,7 +111,12 @@ func (w *world) install(s *staff, r *rand.Rand, os, organisation, login string) 
 	if s.old {
 		release, version = oldWire, oldDesktop
 	}
-	s.logs = logsOf(release)
+	known, ok := w.released[release]
+	if !ok {
+		known = logsOf(release)
+		w.released[release] = known
+	}
+	s.logs = known
 	e := &s.base
 	*e = event.Event{
 		Product: event.Cowork, Service: p.Service, ServiceVersion: version, Scope: scope, ScopeVersion: release,
@@ -139,13 +144,6 @@ func (w *world) install(s *staff, r *rand.Rand, os, organisation, login string) 
 			e.Extra = append(e.Extra, event.Attr{Key: "process.owner", Value: login})
 		}
 	}
-	// A cloud session runs in a container of its own: other versions, another
-	// terminal, no folders of the host.
-	c := &s.cloud
-	*c = *e
-	c.ServiceVersion, c.OS, c.Terminal, c.Surface, c.DeploymentMode = release, "linux", "linux", "remote", ""
-	c.Has = c.Has&^event.FHostPaths | event.FSurface
-	c.Extra = nil // a process adds its own
 }
 
 // hostAttrs are the attributes of a machine without a field of their own.
@@ -161,9 +159,13 @@ func containerAttrs(r *rand.Rand, image string) []event.Attr {
 	return []event.Attr{{Key: "host.arch", Value: "amd64"}, {Key: "os.version", Value: image}, {Key: "ccr.session.id", Value: ident(r, "cse_01", 22)}}
 }
 
-// container is the base of one cloud session; r is the session's own stream.
+// container is the base of one cloud session: it runs in a container of its own,
+// with other versions, another terminal and no folders of the host. r is the
+// session's own stream.
 func (w *world) container(s *staff, r *rand.Rand) *event.Event {
-	c := s.cloud
+	c := s.base
+	c.ServiceVersion, c.OS, c.Terminal, c.Surface, c.DeploymentMode = c.ScopeVersion, "linux", "linux", "remote", ""
+	c.Has = c.Has&^event.FHostPaths | event.FSurface
 	image := cloudImage
 	if w.defects.on[cloudIdentityLoss] && r.Float64() < w.p.N.IdentityLost.Value {
 		// The affected images name nobody, and the installation is new each time.

@@ -34,7 +34,6 @@ type staff struct {
 	restart  int64 // ns; until then the installation runs with the settings before the switch
 	logs     logs
 	base     event.Event // what every record of the installation carries
-	cloud    event.Event // the same for a cloud session
 	changes  []*altered
 	chosen   int // stories it leads
 }
@@ -88,6 +87,10 @@ type world struct {
 	pieces     map[pieceKey][]*piece
 	unplaced   []Unplaced
 	leaving    int // leavers given to tales so far
+	zones      map[string]*time.Location
+	released   map[string]logs
+	words      vocabulary
+	steps      chan []step // of sessions that have ended, for those to come
 }
 
 func newWorld(o Options) (*world, error) {
@@ -98,7 +101,7 @@ func newWorld(o Options) (*world, error) {
 	}
 	w := &world{o: o, p: p, seed: s.Seed, begin: s.Period.From.Time, end: s.Period.To.Time.AddDate(0, 0, 1),
 		days: s.Period.Days(), holidays: map[string]bool{}, intensity: s.Behaviour.Rate(),
-		capture: captured(s.Telemetry), wire: wireOf(s.Telemetry), pieces: map[pieceKey][]*piece{}}
+		words: newVocabulary(p.Words), zones: map[string]*time.Location{}, released: map[string]logs{}, steps: make(chan []step, 256), capture: captured(s.Telemetry), wire: wireOf(s.Telemetry), pieces: map[pieceKey][]*piece{}}
 	if w.days < 1 {
 		return nil, fmt.Errorf("the period ends before it starts")
 	}
@@ -176,9 +179,13 @@ func (w *world) hire(i int, organisation string) error {
 	s.persona = w.p.persona(s.Persona)
 	s.zone = time.UTC
 	if s.TimeZone != "" {
-		z, err := time.LoadLocation(s.TimeZone)
-		if err != nil {
-			return fmt.Errorf("member %s: time zone %q is not known", s.ID, s.TimeZone)
+		z, ok := w.zones[s.TimeZone]
+		if !ok {
+			var err error
+			if z, err = time.LoadLocation(s.TimeZone); err != nil {
+				return fmt.Errorf("member %s: time zone %q is not known", s.ID, s.TimeZone)
+			}
+			w.zones[s.TimeZone] = z
 		}
 		s.zone = z
 	}
@@ -251,8 +258,9 @@ func (w *world) plan(ctx context.Context, order, jobs chan<- *future) {
 	// the plan runs one local day ahead of what it hands out.
 	for d := -1; d <= w.days; d++ {
 		local := w.begin.AddDate(0, 0, d+1)
+		name := local.Format(time.DateOnly)
 		for i := range w.staff {
-			waiting = w.memberDay(waiting, &w.staff[i], local, d+1)
+			waiting = w.memberDay(waiting, &w.staff[i], local, name, d+1)
 		}
 		slices.SortFunc(waiting, func(a, b spec) int {
 			return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.staff.Index, b.staff.Index), cmp.Compare(a.n, b.n))
@@ -275,10 +283,10 @@ func (w *world) plan(ctx context.Context, order, jobs chan<- *future) {
 	}
 }
 
-// memberDay adds the sessions of one member on one local day; d is the day of
-// the period, which may be one beyond it at either end because of time zones.
-func (w *world) memberDay(to []spec, s *staff, day time.Time, d int) []spec {
-	name := day.Format(time.DateOnly)
+// memberDay adds the sessions of one member on one local day of that name; d is
+// the day of the period, which may be one beyond it at either end because of time
+// zones.
+func (w *world) memberDay(to []spec, s *staff, day time.Time, name string, d int) []spec {
 	for k, pc := range w.pieces[pieceKey{s.Index, name}] {
 		to = append(to, spec{start: pc.start, staff: s, day: name, n: 100 + k, piece: pc})
 	}
@@ -287,7 +295,7 @@ func (w *world) memberDay(to []spec, s *staff, day time.Time, d int) []spec {
 		return to
 	}
 	r := org.Stream(w.seed, "day", s.ID, name)
-	mean := w.rate(s, day, d) * s.activity * s.damped(at.UnixNano())
+	mean := w.rate(s, day, name, d) * s.activity * s.damped(at.UnixNano())
 	for k := range min(poisson(r, mean), MostSessions) {
 		h := s.persona.Hours
 		// Two draws make the middle of the day likelier; lunch thins it out.
@@ -306,12 +314,12 @@ func (w *world) memberDay(to []spec, s *staff, day time.Time, d int) []spec {
 
 // rate is the mean number of sessions on a local day of somebody whose activity
 // is 1.
-func (w *world) rate(s *staff, day time.Time, d int) float64 {
+func (w *world) rate(s *staff, day time.Time, name string, d int) float64 {
 	n := &w.p.N
 	mean := n.Sessions.Value * w.intensity
 	weekend := day.Weekday() == time.Saturday || day.Weekday() == time.Sunday
 	switch {
-	case w.holidays[day.Format(time.DateOnly)]:
+	case w.holidays[name]:
 		mean *= n.Holiday.Value
 	case weekend:
 		mean *= n.Weekend.Value

@@ -14,7 +14,7 @@
 // The stream is live and the surface is not: Config.FreshnessDays says which days
 // it would show on the day the report is about.
 //
-// Memory is bounded by the sessions: about 300 bytes for each session and day.
+// Memory is bounded by the sessions: about 200 bytes for each session and day.
 package analytics
 
 import (
@@ -192,13 +192,13 @@ type MemberDay struct {
 // cell is one session of one member on one UTC day.
 type cell struct {
 	member, day     int32
-	messages        int64
-	actions         int64
-	edits           [4]int64
-	searches        int64
-	cost            int64
-	priced, unknown int64 // requests with and without a cost
+	messages        int32
+	actions         int32
+	edits           [4]int32
+	searches        int32
+	priced, unknown int32 // requests with and without a cost
 	active          bool
+	cost            int64
 	session         uint64
 	uses            []use
 }
@@ -206,7 +206,7 @@ type cell struct {
 type use struct {
 	kind            useKind
 	name            int32
-	n, reads, write int64
+	n, reads, write int32
 }
 
 type useKind uint8
@@ -445,7 +445,7 @@ func (o *Observer) Report() *Report {
 			for ; j < end && cells[j].day == cells[i].day; j++ {
 				day.CostMicros += cells[j].cost
 				day.CostKnown = day.CostKnown || cells[j].priced > 0
-				day.Requests += cells[j].priced + cells[j].unknown
+				day.Requests += int64(cells[j].priced + cells[j].unknown)
 			}
 			day.Metrics = o.metrics(cells[i:j])
 			r.Daily = append(r.Daily, day)
@@ -619,14 +619,14 @@ func (o *Observer) metrics(cells []*cell) Metrics {
 		if c.active {
 			sessions[c.session] = true
 		}
-		m.Messages += c.messages
-		m.Actions += c.actions
-		m.WebSearches += c.searches
-		m.Edit += c.edits[0]
-		m.MultiEdit += c.edits[1]
-		m.Write += c.edits[2]
-		m.NotebookEdit += c.edits[3]
-		if c.edits != [4]int64{} {
+		m.Messages += int64(c.messages)
+		m.Actions += int64(c.actions)
+		m.WebSearches += int64(c.searches)
+		m.Edit += int64(c.edits[0])
+		m.MultiEdit += int64(c.edits[1])
+		m.Write += int64(c.edits[2])
+		m.NotebookEdit += int64(c.edits[3])
+		if c.edits != [4]int32{} {
 			edited[c.session] = true
 		}
 		for _, u := range c.uses {
@@ -640,7 +640,7 @@ func (o *Observer) metrics(cells []*cell) Metrics {
 			default:
 				continue
 			}
-			*total += u.n
+			*total += int64(u.n)
 			if k := (named{u.kind, u.name}); !names[k] {
 				names[k] = true
 				*distinct++
@@ -682,11 +682,11 @@ func (o *Observer) uses(cells []*cell, belongs func(*cell) bool, kinds ...useKin
 				}
 				sums[k] = s
 			}
-			s.Uses += u.n
+			s.Uses += int64(u.n)
 			if u.kind == connector {
-				s.Reads += u.reads
-				s.Writes += u.write
-				s.Unclassified += u.n - u.reads - u.write
+				s.Reads += int64(u.reads)
+				s.Writes += int64(u.write)
+				s.Unclassified += int64(u.n - u.reads - u.write)
 			}
 			s.sessions[c.session] = true
 			if c.member != noMember {
@@ -763,8 +763,8 @@ func (o *Observer) roi(r *Report, cells []*cell, active int) {
 			sessions[c.session] = true
 		}
 		cost += c.cost
-		priced += c.priced
-		r.ROI.RequestsWithoutCost += c.unknown
+		priced += int64(c.priced)
+		r.ROI.RequestsWithoutCost += int64(c.unknown)
 		if c.member != noMember {
 			attributed += c.cost
 		}

@@ -8,9 +8,11 @@
 // name) counts once and is reported as a duplicate.
 //
 // Memory is bounded by the roster, by the sessions that showed a record within
-// the last day of event time (about 3 kB each), and by eight bytes and a map slot
-// for each session and prompt id. Order matters only inside a session: records
-// may come late by minutes, not by more than a day.
+// the last day of event time (about 1 kB each), by the prompts that showed one
+// within the last days, and by eight bytes and a map slot for each session. Order
+// matters only inside a session: records may come late by minutes, not by more
+// than a day. A prompt that is silent for four days and then goes on, as over a
+// long weekend, counts once; after eight it counts again.
 package coverage
 
 import (
@@ -175,13 +177,62 @@ type Observer struct {
 	skew        map[int64]int64
 	skewed      int64
 	sessions    map[uint64]struct{}
-	prompts     map[uint64]bool // true: its user_prompt was seen
+	prompts     promptMemory
 	live        map[uint64]*session
 	last        uint64 // key of cur
 	cur         *session
 	newest      int64
 	ticks       int
 	closed      tally
+}
+
+// promptMemory knows the prompts of the last days: those that showed a record
+// since the last turn, and those of the turn before. What neither of two turns
+// heard of is counted and forgotten.
+type promptMemory struct {
+	now, before map[uint64]bool // true: its user_prompt was seen
+	turn        int64           // when now becomes before; 0: no record yet
+	past        Ratio           // of those forgotten: without a user_prompt
+	last        uint64          // noted last, so that the records of a turn cost nothing
+	asked       bool            // what is known of it
+}
+
+const promptTurn = int64(4 * 24 * time.Hour)
+
+// note takes a record of a prompt; newest is the newest time so far.
+func (m *promptMemory) note(k uint64, asked bool, newest int64) {
+	if k == m.last && (m.asked || !asked) && newest < m.turn {
+		return
+	}
+	if newest >= m.turn && newest != math.MinInt64 {
+		if m.turn > 0 {
+			for _, asked := range m.before {
+				m.past.add(!asked)
+			}
+			m.before, m.now = m.now, map[uint64]bool{}
+		}
+		m.turn = newest + promptTurn
+	}
+	was, ok := m.now[k]
+	if !ok && len(m.before) > 0 {
+		if was, ok = m.before[k]; ok {
+			delete(m.before, k)
+			ok = false // it moves over
+		}
+	}
+	if m.last, m.asked = k, was || asked; !ok || m.asked != was {
+		m.now[k] = m.asked
+	}
+}
+
+func (m *promptMemory) orphans() Ratio {
+	r := m.past
+	for _, turn := range []map[uint64]bool{m.before, m.now} {
+		for _, asked := range turn {
+			r.add(!asked)
+		}
+	}
+	return r
 }
 
 // tally sums what closed sessions showed.
@@ -196,7 +247,7 @@ func New(cfg Config) *Observer {
 	o := &Observer{
 		cfg: cfg, from: math.MinInt64, to: math.MaxInt64, newest: math.MinInt64,
 		others: map[string]*int64{}, versions: map[[2]string]*int64{}, skew: map[int64]int64{},
-		sessions: map[uint64]struct{}{}, prompts: map[uint64]bool{}, live: map[uint64]*session{},
+		sessions: map[uint64]struct{}{}, prompts: promptMemory{now: map[uint64]bool{}}, live: map[uint64]*session{},
 	}
 	if !cfg.From.IsZero() {
 		o.from = cfg.From.UnixNano()
@@ -254,8 +305,7 @@ func (o *Observer) Observe(ev *event.Event) {
 	}
 	o.who(ev, timed)
 	if ev.Prompt != "" {
-		k := ev.OfPrompt()
-		o.prompts[k] = o.prompts[k] || ev.Kind == event.UserPrompt
+		o.prompts.note(ev.OfPrompt(), ev.Kind == event.UserPrompt, o.newest)
 	}
 	o.judge(ev, s)
 	if o.ticks++; o.ticks >= sweep {
@@ -555,12 +605,7 @@ func (o *Observer) Report() *Report {
 		}
 	}
 	r.Sessions = int64(len(o.sessions))
-	r.OrphanPrompts.Of = int64(len(o.prompts))
-	for _, asked := range o.prompts {
-		if !asked {
-			r.OrphanPrompts.N++
-		}
-	}
+	r.OrphanPrompts = o.prompts.orphans()
 	r.SkewP99Seconds, r.SkewKnown = o.percentile99(), o.skewed > 0
 	return &r
 }

@@ -304,6 +304,35 @@ func TestPeriodAndVersions(t *testing.T) {
 
 // A session that fell silent for more than a day is closed, and what it showed
 // stays counted.
+// Prompts that nobody heard of for days are counted and forgotten, so that a
+// year holds no more of them in memory than a week; one that waits over a long
+// weekend is still the same prompt.
+func TestPromptsAreForgotten(t *testing.T) {
+	o := New(period(roster(1), 400))
+	asked := kind(event.UserPrompt)
+	most := 0
+	for day := range 365 {
+		for k := range 10 {
+			id := func(e *event.Event) { e.Prompt = fmt.Sprintf("p-%d-%d", day, k) }
+			minute := day*24*60 + k
+			if k > 0 { // the first of a day has no user_prompt
+				o.Observe(rec(0, fmt.Sprint("s", day), int64(2*k), minute, asked, id))
+			}
+			o.Observe(rec(0, fmt.Sprint("s", day), int64(2*k+1), minute, id))
+			if day >= 3 { // goes on after a long weekend
+				o.Observe(rec(0, fmt.Sprint("s", day-3), int64(100+k), minute, func(e *event.Event) { e.Prompt = fmt.Sprintf("p-%d-%d", day-3, k) }))
+			}
+		}
+		most = max(most, len(o.prompts.now)+len(o.prompts.before))
+	}
+	if r := o.Report(); r.OrphanPrompts != (Ratio{365, 3650}) {
+		t.Errorf("orphans %v, expected 365 of 3650", r.OrphanPrompts)
+	}
+	if most > 120 {
+		t.Errorf("%d prompts in memory at once", most)
+	}
+}
+
 func TestIdleSessionsAreClosed(t *testing.T) {
 	o := New(Config{Directory: roster(1)})
 	for i := range 100 {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -144,11 +143,10 @@ func (r *run) inventory(c *alert.Config) {
 	} else {
 		c.RemoteOff = !slices.Contains(r.defaultModes(), "cloud")
 	}
-	if max, ok := r.fact("role-change-lag-minutes", "max"); ok {
-		if n, err := strconv.Atoi(max); err == nil {
-			c.Propagation = time.Duration(n+r.s.Organisation.SCIMPush) * time.Minute
-		}
-	}
+	// A removal by the identity provider waits in its queue; one by hand takes what
+	// an edit of a role takes.
+	e := r.rbac
+	c.Propagation = max(e.Lag(org.ByProvisioning, r.from).Longest, e.Lag(org.ByRole, r.from).Longest)
 	if !r.rostered() {
 		return
 	}

@@ -2,9 +2,14 @@ package rehearsal
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
+	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/rules/rbac"
 	"github.com/sandtable-dev/sandtable/rules/rbac/rollout"
 	"github.com/sandtable-dev/sandtable/scenarios"
+	"github.com/sandtable-dev/sandtable/simulate/replay"
 )
 
 // Schedule plays the scenario as often as it takes to know when the phases of its
@@ -50,3 +55,122 @@ func observe(ctx context.Context, o Options) (*rollout.Observer, error) {
 	obs.Add(r.findings)
 	return obs, nil
 }
+
+// Holding is what gates that hold make of a scenario over a capture.
+type Holding struct {
+	// Scenario has the phases start as the gates let them; it is the one as written
+	// where nothing is held, or where the capture shows that it was not.
+	Scenario *scenarios.Scenario
+	Held     []rollout.Held
+	// Against are the records, and Members those who sent them, whom the held phases
+	// would have kept out: the gates were not followed, and the scenario counts as
+	// written.
+	Against int64
+	Members int
+	Unread  bool // gates hold, but standard input cannot be read twice
+}
+
+// Followed reports that the held state is the one to look at.
+func (h *Holding) Followed() bool { return len(h.Held) > 0 && h.Against == 0 }
+
+// Lines says in words what is looked at, nothing where no gate holds.
+func (h *Holding) Lines(words func(*rollout.Held) string) []string {
+	var out []string
+	if h.Unread {
+		out = append(out, "The scenario has gates that hold phases back. Standard input is read once, so that they were not held against it, and the scenario is looked at as written; name a file instead.")
+	}
+	for i := range h.Held {
+		out = append(out, fmt.Sprintf("Phase %s, by its gates over this stream. %s", h.Held[i].Phase, words(&h.Held[i])))
+	}
+	switch {
+	case h.Followed():
+		out = append(out, "Its members are looked at as kept out until then.")
+	case len(h.Held) > 0:
+		out = append(out, fmt.Sprintf("The stream holds %d records of %d members whom that would have kept out: it was not held in fact, so the scenario is looked at as written.", h.Against, h.Members))
+	}
+	return out
+}
+
+// HoldOver works out from captures when the phases start that gates hold back, as
+// Schedule does from plays: gates look at what was heard before each phase. Where
+// the captures hold records of members whom a held phase keeps out, it was not
+// held, and the scenario stands as written. A proposal has no such past: it is given as
+// held whatever the captures hold. Phases named in except are left as written.
+// Standard input can be read once only and is not looked at.
+func HoldOver(ctx context.Context, o Options, proposal bool, except []string) (*Holding, error) {
+	s := o.Scenario
+	h := &Holding{Scenario: s}
+	if h.Unread = rollout.Holds(s) && slices.Contains(o.Streams, "-"); h.Unread || !rollout.Holds(s) {
+		return h, nil
+	}
+	if len(except) > 0 {
+		loose := *s
+		loose.Rollout = slices.Clone(s.Rollout)
+		for i := range loose.Rollout {
+			if p := &loose.Rollout[i]; slices.Contains(except, p.Name) {
+				p.Gates = slices.Clone(p.Gates)
+				for j := range p.Gates {
+					p.Gates[j].Hold = false
+				}
+			}
+		}
+		s = &loose
+	}
+	held, list, err := rollout.Schedule(s, func(s *scenarios.Scenario) (*rollout.Observer, error) {
+		x := o
+		x.Scenario, x.Settled, x.Brief = s, true, true
+		return observe(ctx, x)
+	})
+	if err != nil || len(list) == 0 {
+		return h, err
+	}
+	h.Held = list
+	if !proposal {
+		if err := h.contradict(ctx, o, held); err != nil {
+			return nil, err
+		}
+	}
+	if h.Against == 0 {
+		h.Scenario = held
+	}
+	return h, nil
+}
+
+// contradict counts the records of members who may use Cowork as written and not
+// as held.
+func (h *Holding) contradict(ctx context.Context, o Options, held *scenarios.Scenario) error {
+	a, err := prepare(o.withKey())
+	if err != nil {
+		return err
+	}
+	o.Scenario = held
+	b, err := prepare(o.withKey())
+	if err != nil {
+		return err
+	}
+	src, err := a.stream(ctx)
+	if err != nil {
+		return err
+	}
+	who := map[int32]bool{}
+	rp := replay.New(replay.Options{From: a.from, Until: a.to, Directory: a.dir}, observerFunc(func(e *event.Event) {
+		m, _ := e.Who(a.dir)
+		if m < 0 || e.Product != event.Cowork {
+			return
+		}
+		if t := e.When(); a.rbac.Allowed(int(m), rbac.Cowork, t) == rbac.Allow && b.rbac.Allowed(int(m), rbac.Cowork, t) == rbac.Deny {
+			h.Against++
+			who[int32(m)] = true
+		}
+	}))
+	if err := src.EachBlock(ctx, rp.Take); err != nil {
+		return err
+	}
+	rp.Close()
+	h.Members = len(who)
+	return nil
+}
+
+type observerFunc func(*event.Event)
+
+func (f observerFunc) Observe(e *event.Event) { f(e) }

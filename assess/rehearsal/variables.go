@@ -6,7 +6,6 @@ import (
 	"sort"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/assess/coverage"
@@ -617,7 +616,8 @@ func (r *run) rolloutValues(v *values) {
 				start = m.From.Time
 			}
 		}
-		start = start.Add(time.Hour) // past the lag of a change (fact role-change-lag-minutes)
+		// Past the time its memberships and roles take to arrive.
+		start = start.Add(max(r.access.Lag(r.s.Config.GroupChannel(g.Name.Value), start).Longest, r.access.Lag(org.ByRole, start).Longest))
 		size, cowork := 0, 0
 		for m := range r.dir.Members {
 			if r.dir.InGroup(i, m, start) {

@@ -25,6 +25,7 @@ func compareCommand() *cli.Command {
 	return &cli.Command{
 		Name: "compare", Usage: "what one change does to access, spend, alerts, evidence and verdicts", ArgsUsage: "A [B]",
 		Description: "A and B are scenarios or bundles. Without B, B is A with --set-b laid over it.\nAttempts of A, played or from --stream, are judged under both policies.\n" +
+			"Gates that hold phases back are held against the play, or against --stream; the output says which phases they hold.\n" +
 			"Where B differs in a few settings, each is tried alone, so that a difference can be laid to the one that makes it.\n" +
 			"With --gates and A alone it is a change log: what differs from one phase of A's rollout to the next, a page each.",
 		Flags: []cli.Flag{
@@ -115,6 +116,13 @@ func compare(c *cli.Context) error {
 	}
 	bar := newProgress(c.App.ErrWriter)
 	defer bar.done()
+	var rolled []string
+	if len(streams) > 0 {
+		bar.show("holding gates against the stream", 0, 0)
+		if rolled, err = holdSides(c, a, b, streams, key); err != nil {
+			return asUsage(err)
+		}
+	}
 	dir, err := os.MkdirTemp("", "sandtable-compare-")
 	if err != nil {
 		return err
@@ -156,6 +164,7 @@ func compare(c *cli.Context) error {
 		}
 	}
 	cmp := reports.Compare(a.result, b.result, access)
+	cmp.Rollout = rolled
 	if a.scenario != nil && b.scenario != nil {
 		for _, d := range scenarios.Differ(a.scenario, b.scenario) {
 			cmp.Changes = append(cmp.Changes, reports.Setting{Key: d.Key, A: d.A, B: d.B})
@@ -175,6 +184,42 @@ func compare(c *cli.Context) error {
 	cmp.Attribute(alone)
 	bar.done()
 	return printDocument(c, cmp.Document(), cmp)
+}
+
+// holdSides puts both scenarios into the state in which their gates leave them over
+// the captures, and says so. A phase that A's gates would hold, but that was not
+// held when the captures were made, is as written in B, too: that it was not is no
+// effect of the change.
+func holdSides(c *cli.Context, a, b *side, streams []string, key []byte) ([]string, error) {
+	if a.scenario == nil || b.scenario == nil {
+		return nil, nil
+	}
+	ha, err := rehearsal.HoldOver(c.Context, a.options(streams, key), false, nil)
+	if err != nil {
+		return nil, err
+	}
+	var except []string
+	if ha.Against > 0 {
+		for _, h := range ha.Held {
+			except = append(except, h.Phase)
+		}
+	}
+	hb, err := rehearsal.HoldOver(c.Context, b.options(streams, key), true, except)
+	if err != nil {
+		return nil, err
+	}
+	la, lb := ha.Lines(reports.HeldText), hb.Lines(reports.HeldText)
+	a.scenario, b.scenario = ha.Scenario, hb.Scenario
+	if slices.Equal(la, lb) {
+		return la, nil
+	}
+	var out []string
+	for i, lines := range [][]string{la, lb} {
+		for _, l := range lines {
+			out = append(out, "Under "+string(rune('A'+i))+": "+l)
+		}
+	}
+	return out, nil
 }
 
 // pricesKey is a change of prices, which is no setting of a scenario.
@@ -220,6 +265,11 @@ func eachAlone(c *cli.Context, cmp *reports.Comparison, a, b *side, streams []st
 			continue
 		}
 		bar.show("trying "+ch.Key+" alone", 0, 0)
+		if len(streams) > 0 {
+			if _, err := holdSides(c, &side{scenario: a.scenario, data: a.data}, one, streams, key); err != nil {
+				return nil, err
+			}
+		}
 		o := one.options(streams, key)
 		o.Brief = true
 		res, err := rehearsal.Run(c.Context, o)

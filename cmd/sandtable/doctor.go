@@ -12,15 +12,17 @@ import (
 
 	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
+	"github.com/sandtable-dev/sandtable/reports"
+	"github.com/sandtable-dev/sandtable/rules/alert"
 	"github.com/sandtable-dev/sandtable/scenarios"
-	"github.com/sandtable-dev/sandtable/simulate/otlp"
+	"github.com/sandtable-dev/sandtable/simulate/replay"
 	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
 
 func doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name: "doctor", Usage: "say what a stream cannot show: lost, late, nameless or withheld records, and what goes blind", ArgsUsage: "STREAM...",
-		Description: "Reads the stream as it arrived and looks for the known faults of real exports. With --org silence is held\nagainst the roster, with --active against an independent count of who was at work.",
+		Description: "Reads the stream as it arrived and looks for the known faults of real exports. With --org silence is held\nagainst the roster, with --active against an independent count of who was at work. Where gates of its rollout hold\nphases back, whom they keep out on this stream is not expected in it.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "org", Usage: "the organisation: `SCENARIO`, a shipped name or a file"},
 			&cli.StringFlag{Name: "active", Usage: "members who were at work by an independent count, a CSV `FILE` with a column email, user_email or account_uuid"},
@@ -50,7 +52,13 @@ func doctor(c *cli.Context) error {
 		if err != nil {
 			return asUsage(err)
 		}
-		if o.Coverage, o.Alerts, err = rehearsal.Declared(s); err != nil {
+		// Whom a gate keeps out is not expected to be heard.
+		h, err := rehearsal.HoldOver(c.Context, rehearsal.Options{Scenario: s, Streams: c.Args().Slice()}, false, nil)
+		if err != nil {
+			return asUsage(err)
+		}
+		o.Rollout = h.Lines(reports.HeldText)
+		if o.Coverage, o.Alerts, err = rehearsal.Declared(h.Scenario); err != nil {
 			return asUsage(err)
 		}
 	}
@@ -60,11 +68,11 @@ func doctor(c *cli.Context) error {
 		}
 	}
 	d := assess.NewDoctor(o)
-	src, err := openStreams(c)
+	src, err := openStreams(c, stream.Options{Borrow: true, Prepare: replay.Prepare(o.Coverage.Directory, alert.Mark)})
 	if err != nil {
 		return err
 	}
-	if err := src.Each(c.Context, func(b *otlp.Batch) error { d.Add(b.Events); return nil }); err != nil {
+	if err := src.EachBlock(c.Context, d.Take); err != nil {
 		return err
 	}
 	x := d.Close()
@@ -90,11 +98,12 @@ func formatFlag() cli.Flag {
 	return &cli.StringFlag{Name: "format", Usage: "read the stream as `FORMAT` (" + strings.Join(stream.Formats(), ", ") + "); it is recognised otherwise"}
 }
 
-func openStreams(c *cli.Context) (*stream.Source, error) {
+func openStreams(c *cli.Context, o stream.Options) (*stream.Source, error) {
 	if f := c.String("format"); f != "" && !slices.Contains(stream.Formats(), f) {
 		return nil, usage("--format %s is not known; there are: %s", f, strings.Join(stream.Formats(), ", "))
 	}
-	src, err := stream.Open(c.Args().Slice(), stream.Options{Stdin: c.App.Reader, Format: c.String("format")})
+	o.Stdin, o.Format = c.App.Reader, c.String("format")
+	src, err := stream.Open(c.Args().Slice(), o)
 	if err != nil {
 		return nil, failure{exitUsage, err}
 	}

@@ -20,8 +20,10 @@ func initCommand() *cli.Command {
 	return &cli.Command{
 		Name: "init", Usage: "draft a scenario from administrative exports, every unknown as a question", ArgsUsage: "[EXPORT...]",
 		Description: "Reads, in any mix and by what is in them: Admin API lists (users, groups, members, roles, permissions, invites, spend\n" +
-			"limits), SCIM 2.0 lists and logged SCIM requests, Okta group members, Graph groups with members, and CSV. A folder means\n" +
-			"all of its files. The rows of a role are found by the id in the file name, as in permissions-rbac_role_01C.json, or by a\n" +
+			"limits), SCIM 2.0 lists and logged SCIM requests, Okta group members, Graph groups with members, the compliance interface's\n" +
+			"settings in force and Activity Feed, analytics (summaries, users, connectors, skills, plugins, cost), and CSV: members, the\n" +
+			"spend report, the table of skills, or a mapping of groups with the columns group, role, seat. A folder means all of its files.\n" +
+			"Events of the feed become dated changes; the lists are taken for the state after them. The rows of a role are found by the id in the file name, as in permissions-rbac_role_01C.json, or by a\n" +
 			"key rbac_role_id. What no export says stays unknown. Without exports the draft is all questions.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the draft to `FILE` (default: print it)"},

@@ -145,7 +145,18 @@ func explainMember(c *cli.Context) error {
 	}
 	out := c.App.Writer
 	fmt.Fprintf(out, "%s at %s, by the facts of %s\n", rbac.Place(dir, member), t.Format(time.RFC3339), s.AsOf)
-	fmt.Fprintf(out, "  organisation role %s%s; groups: %s; custom roles: %s\n", st.OrgRole, or(st.Seat, " on seat "), listed(st.Groups), listed(st.Roles))
+	role := st.OrgRole
+	switch {
+	case st.Removed:
+		role = "none: in no mapped group (by hand it was " + st.OrgRole + ")"
+	case st.RoleBy != "":
+		role += " by the mapping of group " + st.RoleBy + or(st.Assigned, ", in place of ")
+	}
+	seat := or(st.Seat, " on seat ")
+	if st.SeatBy != "" && !strings.Contains(st.Seat, " or ") {
+		seat += " by the mapping of group " + st.SeatBy
+	}
+	fmt.Fprintf(out, "  organisation role %s%s; groups: %s; custom roles: %s\n", role, seat, listed(st.Groups), listed(st.Roles))
 	if !st.Since.IsZero() {
 		fmt.Fprintf(out, "  in force since %s%s\n", st.Since.Format(time.RFC3339), or(strings.Join(st.By, "; "), ": "))
 	}
@@ -159,6 +170,16 @@ func explainMember(c *cli.Context) error {
 				if step.Decides {
 					decides = rbac.LevelName(step.Level) + ": " + step.Text
 				}
+			}
+			if f := x.Flight; f != nil {
+				var before, what []string
+				for _, b := range f.Before {
+					before = append(before, strings.ReplaceAll(b.Outcome, "_", " "))
+				}
+				for _, ch := range f.Changes {
+					what = append(what, ch.What)
+				}
+				decides = fmt.Sprintf("%s until it has arrived, by %s at the latest, then %s: %s", strings.Join(before, " or "), f.Until.Format(time.RFC3339), strings.ReplaceAll(f.After.Outcome, "_", " "), strings.Join(what, "; "))
 			}
 			fmt.Fprintf(out, "  %-22s %-13s %s\n", x.Question, x.Outcome, decides)
 			continue
@@ -301,7 +322,11 @@ func printMatrix(out io.Writer, s *scenarios.Scenario, m rbac.Matrix, e *rbac.En
 		fmt.Fprintf(out, "  %-24s %s\n", n, strings.Join(parts, ", "))
 	}
 	for _, r := range m.Rows {
-		fmt.Fprintf(out, "\n%s (%s, %d %s; roles: %s)\n", r.Group, first(r.Source, "source not stated"), r.Members, plural(r.Members, "member", "members"), listed(r.Roles))
+		roles := listed(r.Roles)
+		if r.Unread {
+			roles = "not known, no export shows them"
+		}
+		fmt.Fprintf(out, "\n%s (%s, %d %s; roles: %s)\n", r.Group, first(r.Source, "source not stated"), r.Members, plural(r.Members, "member", "members"), roles)
 		if r.Purpose != "" {
 			fmt.Fprintf(out, "  %s\n", r.Purpose)
 		}

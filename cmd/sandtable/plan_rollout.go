@@ -67,6 +67,8 @@ type planMove struct {
 	To      string   `json:"to"`
 	Gained  []string `json:"gained"`
 	Lost    []string `json:"lost"`
+	Comes   []string `json:"comes_with"` // facts whose yes is the worse side for the customer
+	Ends    []string `json:"falls_away"` // those that no longer hold
 	Missing []string `json:"missing"`
 }
 
@@ -211,7 +213,7 @@ func planMoves(s *scenarios.Scenario, e *rbac.Engine) ([]planMove, error) {
 		if ch.Plan.Value == "" || ch.Plan.Value == was {
 			continue
 		}
-		m := planMove{On: ch.On.Value, From: was, To: ch.Plan.Value, Gained: []string{}, Lost: []string{}, Missing: []string{}}
+		m := planMove{On: ch.On.Value, From: was, To: ch.Plan.Value, Gained: []string{}, Lost: []string{}, Comes: []string{}, Ends: []string{}, Missing: []string{}}
 		for _, id := range facts.IDs() {
 			q := platform.Query{AsOf: s.AsOf, Plan: was, Arrangements: s.Organisation.Arrangements}
 			a := facts.At(id, q)
@@ -219,6 +221,10 @@ func planMoves(s *scenarios.Scenario, e *rbac.Engine) ([]planMove, error) {
 			b := facts.At(id, q)
 			has := func(v platform.Value) bool { return v == platform.Yes || v == platform.Conditional }
 			switch {
+			case a.Fact.YesIs == platform.Gap && has(b.Value) && !has(a.Value):
+				m.Comes = append(m.Comes, fmt.Sprintf("%s (%s)", b.Fact.Subject, id))
+			case a.Fact.YesIs == platform.Gap && has(a.Value) && !has(b.Value):
+				m.Ends = append(m.Ends, fmt.Sprintf("%s (%s)", a.Fact.Subject, id))
 			case has(b.Value) && !has(a.Value):
 				m.Gained = append(m.Gained, fmt.Sprintf("%s (%s)", b.Fact.Subject, id))
 			case has(a.Value) && !has(b.Value):
@@ -300,7 +306,7 @@ func printRollout(out io.Writer, s *scenarios.Scenario, p rolloutPlan) {
 		for _, x := range []struct {
 			word  string
 			items []string
-		}{{"gained", m.Gained}, {"lost", m.Lost}, {"still missing", m.Missing}} {
+		}{{"gained", m.Gained}, {"lost", m.Lost}, {"comes with it", m.Comes}, {"falls away", m.Ends}, {"still missing", m.Missing}} {
 			for _, it := range x.items {
 				fmt.Fprintf(out, "   %-14s %s\n", x.word, it)
 			}

@@ -64,7 +64,7 @@ func send(c *cli.Context) error {
 		}
 		o.Headers["Authorization"] = "Bearer " + strings.TrimSpace(string(data))
 	}
-	src, err := openStreams(c)
+	src, err := openStreams(c, stream.Options{})
 	if err != nil {
 		return err
 	}

@@ -288,6 +288,8 @@ func benchEvents() []event.Event {
 		if ev.Kind == event.APIRequest {
 			ev.CostMicros, ev.CostFrom = 1000, event.CostMicros
 		}
+		// As every reader prepares them.
+		ev.SessionKey, ev.PromptKey, ev.PersonKey = ev.OfSession(), ev.OfPrompt(), ev.OfPerson()
 		evs = append(evs, ev)
 	}
 	return evs

@@ -2,8 +2,8 @@ package alert
 
 import (
 	"cmp"
-	"container/list"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +39,7 @@ type Engine struct {
 	states    []*state
 	byKind    [][]*state
 	buckets   map[nature]*bucket
-	latest    []latest // by kind
+	latest    [64]latest // by a few letters of kind and tool
 	absence   []*state
 	now, seen int64
 	from      *from // of the event kept last
@@ -51,13 +51,29 @@ type state struct {
 	r         *Rule
 	always    bool // the condition is true whatever the event
 	threshold int64
-	keys      []func(*subject) (string, bool)
+	keys      []keyPart
+	text      func(*subject) (string, bool) // of the correlation's field, where it is one
+	number    func(*subject) (int64, bool)
 	report    RuleReport
 	reasons   []int64 // beside r.reasons; the last one is "condition"
-	byKey     map[string]*list.Element
-	live      *list.List // of *window, least recently matched first
-	recent    *list.Element
-	buf       []byte
+	byKey     map[uint64]*window
+	live      window // head of a ring of live windows, least recently matched first
+	recent    *window
+	key       uint64 // of the event at hand
+}
+
+// keyPart gives one part of a rule's key; id, if there is one, stands for the
+// text. Parts become one number, in which two keys meet by chance only, and less
+// often than once in ten million streams.
+type keyPart struct {
+	text func(*subject) (string, bool)
+	id   func(*event.Event) uint64
+}
+
+// join makes one number of two.
+func join(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15, b^0xd1b54a32d192ed03)
+	return hi ^ lo
 }
 
 // entry is one match inside a window.
@@ -69,7 +85,15 @@ type entry struct {
 
 // from is where an entry's event stood. Events in a row, and the rules that match
 // one event, share it.
-type from struct{ session, prompt, kind string }
+type from struct {
+	session, prompt, kind string
+	ofSession, ofPrompt   uint64
+}
+
+// is reports that the event stood there.
+func (f *from) is(ev *event.Event, kind string) bool {
+	return f.ofSession == ev.OfSession() && f.ofPrompt == ev.OfPrompt() && f.kind == kind
+}
 
 // fromOf is from for an event that some rule keeps.
 func (e *Engine) fromOf(ev *event.Event) *from {
@@ -77,19 +101,19 @@ func (e *Engine) fromOf(ev *event.Event) *from {
 	if kind == "" {
 		kind = ev.Name
 	}
-	if f := e.from; f != nil && f.session == ev.Session && f.prompt == ev.Prompt && f.kind == kind {
+	if f := e.from; f != nil && f.is(ev, kind) {
 		return f
 	}
-	f := &from{ev.Session, ev.Prompt, kind}
-	if old := e.from; old != nil && old.session == f.session {
+	f := &from{kind: kind, ofSession: ev.OfSession(), ofPrompt: ev.OfPrompt()}
+	if old := e.from; old != nil && old.ofSession == f.ofSession {
 		f.session = old.session
 	} else {
-		f.session = strings.Clone(f.session)
+		f.session = strings.Clone(ev.Session)
 	}
-	if old := e.from; old != nil && old.prompt == f.prompt {
+	if old := e.from; old != nil && old.ofPrompt == f.ofPrompt {
 		f.prompt = old.prompt
 	} else {
-		f.prompt = strings.Clone(f.prompt)
+		f.prompt = strings.Clone(ev.Prompt)
 	}
 	if ev.Kind == event.Other {
 		f.kind = strings.Clone(f.kind)
@@ -100,7 +124,9 @@ func (e *Engine) fromOf(ev *event.Event) *from {
 
 // window is the live state of one key.
 type window struct {
-	key      string
+	before, after *window // in the ring of its rule
+
+	key      uint64
 	member   string
 	born     int64
 	last     int64
@@ -127,10 +153,11 @@ type slot struct{ n, value int64 }
 
 // New makes an engine. The configuration is copied.
 func New(rs []*Rule, cfg Config) *Engine {
-	e := &Engine{cfg: folded(cfg), byKind: make([][]*state, len(event.Kinds())+1), buckets: map[nature]*bucket{}, latest: make([]latest, len(event.Kinds())+1)}
+	e := &Engine{cfg: folded(cfg), byKind: make([][]*state, len(event.Kinds())+1), buckets: map[nature]*bucket{}}
 	e.subj.cfg = &e.cfg
 	for _, r := range rs {
-		s := &state{r: r, threshold: r.Correlation.threshold, reasons: make([]int64, len(r.reasons)+1), byKey: map[string]*list.Element{}, live: list.New()}
+		s := &state{r: r, threshold: r.Correlation.threshold, reasons: make([]int64, len(r.reasons)+1), byKey: map[uint64]*window{}}
+		s.live.before, s.live.after = &s.live, &s.live
 		s.report.ID, s.report.Title = r.ID.Value, r.Title
 		tree := r.prog.Tree()
 		s.always = tree.Op == "bool" && tree.Bool
@@ -139,8 +166,9 @@ func New(rs []*Rule, cfg Config) *Engine {
 				s.threshold = DefaultSessionSpendMicros
 			}
 		}
+		s.text, s.number = texts[r.Correlation.Field.Value], numbers[r.Correlation.Field.Value]
 		for _, k := range r.Correlation.Key {
-			s.keys = append(s.keys, texts[k.Value])
+			s.keys = append(s.keys, keyPart{texts[k.Value], ids[k.Value]})
 		}
 		e.states = append(e.states, s)
 		if r.Correlation.Type == "absence" {
@@ -184,6 +212,9 @@ func (e *Engine) Observe(ev *event.Event) {
 	if e.seen++; e.seen%sweepEvery == 0 {
 		for _, s := range e.states {
 			s.expire(e, e.now)
+			if e.seen%(16*sweepEvery) == 0 {
+				s.unload(e.now)
+			}
 		}
 	}
 	if len(e.byKind[ev.Kind]) == 0 {
@@ -263,26 +294,32 @@ func (s *state) observe(e *Engine) {
 		s.blame(subj)
 		return
 	}
-	s.buf = s.buf[:0]
-	for i, get := range s.keys {
-		v, ok := get(subj)
+	s.key = 0
+	for i := range s.keys {
+		v, ok := s.keys[i].text(subj)
 		if !ok { // who or which is never guessed
 			s.blameName(c.Key[i].Value)
 			return
 		}
-		s.buf = append(append(s.buf, v...), 0)
+		id := uint64(0)
+		if of := s.keys[i].id; of != nil {
+			id = of(subj.ev)
+		} else {
+			id = event.Key(v)
+		}
+		s.key = join(s.key, id)
 	}
 	en := entry{time: subj.ev.Time}
 	switch c.Type {
 	case "sum":
-		v, ok := numbers[c.Field.Value](subj)
+		v, ok := s.number(subj)
 		if !ok {
 			s.blameName(c.Field.Value)
 			return
 		}
 		en.value = v
 	case "distinct", "first_seen":
-		v, ok := texts[c.Field.Value](subj)
+		v, ok := s.text(subj)
 		if !ok {
 			s.blameName(c.Field.Value)
 			return
@@ -290,10 +327,10 @@ func (s *state) observe(e *Engine) {
 		en.text = v
 	case "rate":
 		ok := true
-		if text := texts[c.Field.Value]; text != nil {
-			en.text, ok = text(subj)
-		} else if number := numbers[c.Field.Value]; number != nil {
-			en.value, ok = number(subj)
+		if s.text != nil {
+			en.text, ok = s.text(subj)
+		} else if s.number != nil {
+			en.value, ok = s.number(subj)
 		} else {
 			en.value = 1
 		}
@@ -317,13 +354,9 @@ func (s *state) observe(e *Engine) {
 	s.correlate(e, s.window(subj), en)
 }
 
-// idle reports that the key in s.buf has no live state.
+// idle reports that the key of the event has no live state.
 func (s *state) idle() bool {
-	if s.recent != nil && s.recent.Value.(*window).key == string(s.buf) {
-		return false
-	}
-	_, ok := s.byKey[string(s.buf)]
-	return !ok
+	return (s.recent == nil || s.recent.key != s.key) && s.byKey[s.key] == nil
 }
 
 // blame counts a record that could not be evaluated under the most telling
@@ -355,27 +388,33 @@ func withReason(r *Rule, name string) *Rule {
 	return &c
 }
 
-// window finds or makes the live state of the key in s.buf.
+// window finds or makes the live state of the event's key, and puts it last.
 func (s *state) window(subj *subject) *window {
-	el := s.recent // events come in runs of one key
-	ok := el != nil && el.Value.(*window).key == string(s.buf)
-	if !ok {
-		el, ok = s.byKey[string(s.buf)]
+	w := s.recent // events come in runs of one key
+	if w == nil || w.key != s.key {
+		w = s.byKey[s.key]
 	}
-	if ok {
-		s.recent = el
-		s.live.MoveToBack(el)
-		w := el.Value.(*window)
-		if subj.ev.Time-w.last > s.hold() { // dead, not yet swept
-			*w = window{key: w.key, born: subj.ev.Time, member: strings.Clone(MemberKey(subj.ev))}
-		}
-		return w
+	switch {
+	case w == nil:
+		w = &window{key: s.key, born: subj.ev.Time, member: strings.Clone(MemberKey(subj.ev))}
+		s.byKey[w.key] = w
+	case s.live.before == w:
+	default:
+		w.unlink()
 	}
-	w := &window{key: string(s.buf), born: subj.ev.Time, member: strings.Clone(MemberKey(subj.ev))}
-	s.recent = s.live.PushBack(w)
-	s.byKey[w.key] = s.recent
+	if s.live.before != w {
+		w.before, w.after = s.live.before, &s.live
+		w.before.after, w.after.before = w, w
+	}
+	if w.matches > 0 && subj.ev.Time-w.last > s.hold() { // dead, not yet swept
+		*w = window{before: w.before, after: w.after, key: w.key, born: subj.ev.Time, member: strings.Clone(MemberKey(subj.ev))}
+	}
+	s.recent = w
 	return w
 }
+
+// unlink takes a window out of its ring.
+func (w *window) unlink() { w.before.after, w.after.before = w.after, w.before }
 
 // hold is how long a key is kept after its last match.
 func (s *state) hold() int64 {
@@ -390,19 +429,29 @@ func (s *state) hold() int64 {
 // of the alert.
 func (s *state) expire(e *Engine, now int64) {
 	absence, hold := s.r.Correlation.Type == "absence", s.hold()
-	for el := s.live.Front(); el != nil; el = s.live.Front() {
-		w := el.Value.(*window)
-		if now-w.last <= hold {
-			return
-		}
+	for w := s.live.after; w != &s.live && now-w.last > hold; w = s.live.after {
 		if absence {
 			s.silent(e, w)
 		}
-		s.live.Remove(el)
+		w.unlink()
 		delete(s.byKey, w.key)
-		if s.recent == el {
+		if s.recent == w {
 			s.recent = nil
 		}
+	}
+}
+
+// unload lets go of what the sliding window has left behind in keys that live on
+// for the sake of their past. The next match would throw it away.
+func (s *state) unload(now int64) {
+	c := &s.r.Correlation
+	if c.Type != "rate" {
+		return
+	}
+	for w := s.live.after; w != &s.live && now-w.last > int64(c.window); w = w.after { // those behind matched later
+		w.entries, w.values, w.sum = nil, nil, 0
+		w.past.slots = slices.Clip(w.past.slots)
+		w.past.values = nil
 	}
 }
 
@@ -457,11 +506,11 @@ func (s *state) correlate(e *Engine, w *window, en entry) {
 		}
 		old := &w.entries[0] // the only one: written over, not replaced
 		old.time, old.index = en.time, ev.Index
-		if old.from.session != ev.Session {
-			old.from.session = strings.Clone(ev.Session)
+		if k := ev.OfSession(); old.from.ofSession != k {
+			old.from.session, old.from.ofSession = strings.Clone(ev.Session), k
 		}
-		if old.from.prompt != ev.Prompt {
-			old.from.prompt = strings.Clone(ev.Prompt)
+		if k := ev.OfPrompt(); old.from.ofPrompt != k {
+			old.from.prompt, old.from.ofPrompt = strings.Clone(ev.Prompt), k
 		}
 		if old.from.kind = ev.Kind.String(); ev.Kind == event.Other {
 			old.from.kind = strings.Clone(ev.Name)
@@ -486,8 +535,8 @@ func (s *state) entry(e *Engine, w *window, en entry, ev *event.Event) entry {
 	en.index = ev.Index
 	if n := len(w.entries); n > 0 {
 		prev := &w.entries[n-1]
-		if f := prev.from; f.session == ev.Session && f.prompt == ev.Prompt && f.kind == ev.Kind.String() {
-			en.from = f
+		if prev.from.is(ev, ev.Kind.String()) {
+			en.from = prev.from
 		}
 		if en.text == prev.text {
 			en.text = prev.text
@@ -615,7 +664,7 @@ func (s *state) rate(e *Engine, w *window, en entry, late bool) {
 		}
 		p.slots = slices.Delete(p.slots, 0, drop)
 	}
-	distinct := texts[c.Field.Value] != nil
+	distinct := s.text != nil
 	if cur := &p.slots[len(p.slots)-1]; !distinct {
 		cur.value += en.value
 	} else {

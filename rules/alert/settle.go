@@ -30,7 +30,7 @@ type bucket struct {
 	counted int64
 }
 
-// latest is the bucket of the last event of a kind.
+// latest is a bucket met lately.
 type latest struct {
 	nature nature
 	bucket *bucket
@@ -42,11 +42,16 @@ const maxBuckets = 2048
 
 func (e *Engine) bucketOf(ev *event.Event) *bucket {
 	s := nature{ev.Kind, ev.Tool, ev.Tool != "", ev.MCPKnown != event.NotApplicable, ev.Product == event.Cowork}
-	if l := &e.latest[ev.Kind]; l.bucket != nil && l.nature == s { // events come in runs
+	n := uint(len(s.tool))
+	if n > 0 {
+		n += uint(s.tool[0])*5 + uint(s.tool[n-1])*3
+	}
+	l := &e.latest[(n+uint(s.kind)*7)%uint(len(e.latest))]
+	if l.bucket != nil && l.nature == s {
 		return l.bucket
 	}
 	if b, ok := e.buckets[s]; ok {
-		e.latest[ev.Kind] = latest{b.nature, b}
+		*l = latest{b.nature, b}
 		return b
 	}
 	s.tool = strings.Clone(s.tool)

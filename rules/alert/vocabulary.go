@@ -66,21 +66,16 @@ func (s *subject) look(text string) event.Marks {
 	return s.marks
 }
 
-// MemberKey names the member of an event: the account, else the e-mail, else ""
-// for unattributed. It is never guessed from the session or the device.
-func MemberKey(ev *event.Event) string {
-	if ev.Account != "" {
-		return ev.Account
-	}
-	return ev.Email
-}
+// MemberKey names the member of an event as findings do: see event.Event.Person.
+func MemberKey(ev *event.Event) string { return ev.Person() }
 
 // Vars documents the words of rule conditions.
 func Vars() []condition.Var { return vocabulary.Vars() }
 
 var (
 	texts      = map[string]func(*subject) (string, bool){} // usable as key or distinct field
-	numbers    = map[string]func(*subject) (int64, bool){}  // usable as sum field
+	ids        = map[string]func(*event.Event) uint64{"session": (*event.Event).OfSession, "prompt_id": (*event.Event).OfPrompt, "member": (*event.Event).OfPerson}
+	numbers    = map[string]func(*subject) (int64, bool){} // usable as sum field
 	known      = map[string]func(*subject) bool{}
 	vocabulary = newVocabulary()
 )

@@ -245,8 +245,9 @@ type Ready struct {
 	Identity Identity
 	Looked   bool // Marks are those of Texts
 	Marks    [4]Marks
-	// Keys of the ids, 0 when they have not been worked out: ask KeyOf.
-	SessionKey, PromptKey uint64
+	// Keys of the ids, 0 when they have not been worked out: ask OfSession, OfPrompt
+	// and OfPerson.
+	SessionKey, PromptKey, PersonKey uint64
 }
 
 // Texts are the texts of an event that detectors look into, in the order of Marks.
@@ -278,6 +279,24 @@ func (e *Event) OfPrompt() uint64 {
 		return e.PromptKey
 	}
 	return Key(e.Prompt)
+}
+
+// Person names who sent the record, with or without a directory: the account, else
+// the e-mail, else "" for unattributed. It is never guessed from the session or
+// the device. OfPerson is its key.
+func (e *Event) Person() string {
+	if e.Account != "" {
+		return e.Account
+	}
+	return e.Email
+}
+
+// OfPerson is described with Person.
+func (e *Event) OfPerson() uint64 {
+	if e.PersonKey != 0 {
+		return e.PersonKey
+	}
+	return Key(e.Person())
 }
 
 // Who finds the member of the directory that the record's keys name: the account,

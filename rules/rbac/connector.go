@@ -41,8 +41,7 @@ func (e *Engine) Connector(member int, connector, tool string, write bool, t tim
 // row 29) or when the configuration lists it as such, else denied. Whether the
 // member may use Cowork at all is Capability's question.
 func (e *Engine) ConnectorCall(member int, c Call, t time.Time) Decision {
-	now, before := e.at(member, t)
-	d := e.call(now, member, c)
+	d := e.call(e.now(member, t), member, c)
 	if d.Outcome == NotGoverned {
 		return d
 	}
@@ -53,12 +52,7 @@ func (e *Engine) ConnectorCall(member int, c Call, t time.Time) Decision {
 		d.Outcome, d.Reasons = Deny, append(left, d.Reasons...)
 		return d
 	}
-	for _, b := range before {
-		if e.call(b, member, c).Outcome != d.Outcome {
-			return e.inFlight(member, t, d)
-		}
-	}
-	return d
+	return e.settle(member, t, func(s *state) Decision { return e.call(s, member, c) })
 }
 
 // call is ConnectorCall in one state, membership aside.
@@ -72,7 +66,7 @@ func (e *Engine) call(s *state, member int, c Call) Decision {
 		}
 	}
 	steps, granting, doubt := e.connectorSteps(s, conn, c)
-	return e.own(conclude(s, steps, granting, doubt), member, c)
+	return s.mapped(e.own(conclude(s, steps, granting, doubt), member, c))
 }
 
 // brought tells how a server that is no connector is known to be the member's
@@ -167,7 +161,7 @@ func (e *Engine) connectorSteps(s *state, conn *org.Connector, c Call) (steps []
 	switch {
 	case !s.ep.enterprise():
 		add(Allow, true, "role", s.ep.cfg.Organisation.Plan.Value, "this plan has no custom roles")
-	case s.orgRole != "custom":
+	case s.orgRole != "custom" && s.orgRole != notStated:
 		add(Allow, true, "role", s.orgRole, fmt.Sprintf("the organisation role %q is not bound by custom roles", s.orgRole))
 	case r.ConnectorRoles == Off:
 		add(Allow, true, "role", "", "roles do not govern connectors at this date")
@@ -175,6 +169,8 @@ func (e *Engine) connectorSteps(s *state, conn *org.Connector, c Call) (steps []
 		grant, by, text := connectorGrant(s, conn, c.Tool)
 		granting = by
 		switch {
+		case s.orgRole == notStated && grant != Allow:
+			doubt = "the organisation role of the member is not stated, and on Custom " + text
 		case r.ConnectorRoles == On && grant == Indeterminate:
 			doubt = text
 		case r.ConnectorRoles == On:
@@ -319,7 +315,6 @@ const maxCalls = 1 << 16 // a stream with endless server names must not fill mem
 // outcome is ConnectorCall's outcome without its reasons.
 func (cc callCache) outcome(e *Engine, member int, c Call, t time.Time) Outcome {
 	ns := t.UnixNano()
-	ep, sp := e.epoch(ns), e.span(member, ns)
 	in := func(i int) Outcome {
 		if e.inputs.Personal[member] != nil {
 			return e.call(&e.states[i], member, c).Outcome
@@ -336,14 +331,21 @@ func (cc callCache) outcome(e *Engine, member int, c Call, t time.Time) Outcome 
 		}
 		return o
 	}
-	out := in(ep*e.kinds + int(e.spans[sp].kind))
+	index, settled := e.stateIndex(member, ns)
+	out := in(index)
 	if out == NotGoverned {
 		return out
 	}
-	if ns < e.open[member] || ns >= e.closed[member] {
+	a := &e.accounts[member]
+	switch {
+	case a.shut(ns):
 		return Deny
+	case settled && a.certain(ns):
+		return out
+	case out != Deny && !a.certain(ns):
+		return InFlight
 	}
-	e.spreading(member, ns, ep, sp, func(i int) bool {
+	e.others(member, ns, func(i int, _ uint16) bool {
 		if in(i) != out {
 			out = InFlight
 		}

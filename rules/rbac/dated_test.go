@@ -21,7 +21,7 @@ func TestWindows(t *testing.T) {
 		c.Groups = []org.Group{group("g", []string{"m"}, "pilot")}
 		edit(c)
 		r := current()
-		r.PropagationLag = lag
+		r.Lags = EveryLag(lag)
 		return engine(c, r)
 	}
 	remove := func(until time.Time) func(*org.Config) {

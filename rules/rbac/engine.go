@@ -32,49 +32,57 @@ type Engine struct {
 	dir    *org.Directory
 	names  []string
 	caps   map[string]int // capabilities with a precomputed outcome
-	epochs []epoch        // configuration and rules in force, in order of time
+	epochs []epoch        // every configuration with its rules that can be met, the first one first
+	segs   []segment      // which of them can be met when, in order of time
 
 	// A member is one of a few kinds: organisation role, seat and groups. The kind
 	// changes at few moments, its spans. With the epochs they pick a state, whose
 	// outcomes are computed once and looked up per event.
 	first  []int32 // member -> first span; one more entry ends the last
 	spans  []span
+	fogs   []fog // of spans; the first is empty
 	kinds  int
 	states []state   // epoch*kinds + kind
 	table  []Outcome // (epoch*kinds + kind)*len(names) + capability
 
-	open, closed []int64  // of the account, by member
-	bars         [][]bool // member -> capability index -> switched off or not on the seat; nil when nobody is barred
-	inputs       Inputs   // those that concern single members
+	accounts []account // by member
+	bars     [][]bool  // member -> capability index -> switched off or not on the seat; nil when nobody is barred
+	inputs   Inputs    // those that concern single members
 
 	obs observer
 }
 
-// epoch is a stretch of time with one configuration and one set of rules. The
-// change that began it is spreading until window at the latest, which is never
-// earlier than that of the epoch before.
+// epoch is one configuration under one set of rules.
 type epoch struct {
-	start, window int64
-	cfg           *org.Config
-	rules         Rules
-	roles         map[string]*org.Role
-	conns         map[string]*org.Connector // by normalised name
-	named         map[string]bool           // capabilities that some role names
-	why           []string                  // the changes that began it, in words
+	cfg   *org.Config
+	rules Rules
+	roles map[string]*org.Role
+	conns map[string]*org.Connector // by normalised name
+	named map[string]bool           // capabilities that some role names
 }
 
+// segment is a stretch of time in which the same epochs can be met. now is the
+// one in which everything has arrived; began is the last change of configuration.
+type segment struct {
+	start, began int64
+	now          int32
+	fog
+}
+
+// span is a stretch of time in which a member can be of the same kinds.
 type span struct {
-	start, window int64
-	kind          int32
+	start, began int64 // began is the last change of kind
+	kind, fog    int32
 }
 
 // state is what the policy of an epoch sees of a member.
 type state struct {
-	ep            *epoch
-	orgRole, seat string
-	groups        []int
-	roles         []held // custom roles in configuration order, without repeats
-	unknown       []string
+	ep      *epoch
+	orgRole string
+	place   org.Place // where role and seat come from
+	groups  []int
+	roles   []held // custom roles in configuration order, without repeats
+	unknown []string
 }
 
 type held struct {
@@ -146,72 +154,124 @@ func sortedKeys[V any](m map[string]V) []string {
 
 func (e *Engine) buildEpochs(dates []time.Time, rules func(string, time.Time) Rules) {
 	base := e.dir.Config
-	byTime := map[int64][]*org.Change{}
-	var cuts []int64
+	var changes []*org.Change
+	cut := map[int64]bool{}
 	for i := range base.Changes {
 		if ch := &base.Changes[i]; ch.Policy() {
-			ns := ch.When.UnixNano()
-			byTime[ns] = append(byTime[ns], ch)
-			cuts = append(cuts, ns)
+			changes = append(changes, ch)
+			cut[ch.When.UnixNano()] = true
 		}
 	}
+	sort.SliceStable(changes, func(i, j int) bool { return changes[i].When.Before(changes[j].When) })
 	for _, d := range dates {
-		cuts = append(cuts, d.UnixNano())
+		cut[d.UnixNano()] = true
 	}
-	slices.Sort(cuts)
-	cuts = slices.Compact(cuts)
+	starts := make([]int64, 0, len(cut))
+	for ns := range cut {
+		starts = append(starts, ns)
+	}
+	slices.Sort(starts)
 
-	e.epochs = []epoch{newEpoch(math.MinInt64, base, rules(base.Organisation.Plan.Value, time.Time{}))}
-	for _, ns := range cuts {
+	// First the settled course of things, by which the delay of each change is
+	// found; then what else can be met until it has arrived.
+	type ruling struct {
+		start int64
+		rules Rules
+	}
+	rulings := []ruling{{math.MinInt64, rules(base.Organisation.Plan.Value, time.Time{})}}
+	e.epochs = []epoch{newEpoch(base, rulings[0].rules)}
+	e.segs = []segment{{start: math.MinInt64, began: math.MinInt64}}
+	for _, ns := range starts {
 		t := time.Unix(0, ns).UTC()
 		cfg := base.At(t)
-		ep := newEpoch(ns, cfg, rules(cfg.Organisation.Plan.Value, t))
-		renamed := map[string]bool{}
-		until := ns
-		for _, ch := range byTime[ns] {
-			ep.why = append(ep.why, ch.String())
-			u := ns + int64(ep.rules.PropagationLag)
-			if !ch.Until.IsZero() {
-				u = ch.Until.UnixNano()
-			} else if ch.Group != nil && e.scim(ch.Group.Name.Value) {
-				u += int64(cfg.Organisation.SCIMPush) * int64(time.Minute)
+		rulings = append(rulings, ruling{ns, rules(cfg.Organisation.Plan.Value, t)})
+		e.epochs = append(e.epochs, newEpoch(cfg, rulings[len(rulings)-1].rules))
+		e.segs = append(e.segs, segment{start: ns, now: int32(len(e.epochs) - 1)})
+	}
+	var tracks [org.Channels]track
+	for _, ch := range changes {
+		for _, p := range base.Parts(ch) {
+			ns := ch.When.UnixNano()
+			until, stated := e.arrival(p.Channel, ns, ch.Until)
+			st := tracks[p.Channel].add(ns, until, stated, p.String())
+			if p.Group != nil && p.Group.Rename != "" {
+				st.renamed = append(st.renamed, p.Group.Name.Value)
 			}
-			until = max(until, u)
-			if ch.Group != nil && ch.Group.Rename != "" {
-				renamed[ch.Group.Name.Value] = true
+			cut[st.until] = true
+		}
+	}
+	starts = starts[:0]
+	for ns := range cut {
+		starts = append(starts, ns)
+	}
+	slices.Sort(starts)
+
+	first := e.epochs[0]
+	e.epochs, e.segs = []epoch{first}, []segment{{start: math.MinInt64, began: math.MinInt64}}
+	type key struct {
+		view    org.View
+		ruling  int
+		without string
+	}
+	known := map[key]int32{{}: 0}
+	rule := 0
+	for _, ns := range starts {
+		for rule+1 < len(rulings) && rulings[rule+1].start <= ns {
+			rule++
+		}
+		at := func(v org.View, without []string) int32 {
+			k := key{v, rule, strings.Join(without, "\x00")}
+			i, ok := known[k]
+			if !ok {
+				cfg := base.In(v)
+				if len(without) > 0 {
+					cfg = lacking(cfg, without)
+				}
+				i = int32(len(e.epochs))
+				known[k] = i
+				e.epochs = append(e.epochs, newEpoch(cfg, rulings[rule].rules))
+			}
+			return i
+		}
+		now, others, masks := combine(&tracks, ns)
+		seg := segment{start: ns, now: at(now, nil), began: math.MinInt64}
+		seg.pending = under(&tracks, ns)
+		for i, v := range others {
+			if x := at(v, nil); x != seg.now {
+				seg.others = append(seg.others, other{x, masks[i]})
 			}
 		}
-		ep.window = max(until, e.epochs[len(e.epochs)-1].window)
-		if len(renamed) > 0 {
-			// While a new name travels, the group can be missing for a moment although
-			// its id stays. An epoch of no duration that lacks the group stands for
-			// that possibility (row 26).
-			without := *cfg
-			without.Groups = slices.Clone(cfg.Groups)
-			for i := range without.Groups {
-				if g := &without.Groups[i]; renamed[g.Name.Value] {
-					g.Roles, g.Plugins, g.Skills = nil, nil, nil
+		for ch := range tracks {
+			low, high := tracks[ch].reach(ns)
+			if high > 0 {
+				seg.began = max(seg.began, tracks[ch][high-1].when)
+			}
+			for _, st := range tracks[ch][low:high] {
+				if len(st.renamed) > 0 {
+					// While a new name travels, the group can be missing for a moment although
+					// its id stays (row 26).
+					seg.others = append(seg.others, other{at(now, st.renamed), 1 << ch})
 				}
 			}
-			gone := newEpoch(ns, &without, ep.rules)
-			gone.window = ep.window
-			e.epochs = append(e.epochs, gone)
 		}
-		e.epochs = append(e.epochs, ep)
+		e.segs = append(e.segs, seg)
 	}
 }
 
-func (e *Engine) scim(group string) bool {
-	for i := range e.dir.Config.Groups {
-		if g := &e.dir.Config.Groups[i]; g.Name.Value == group {
-			return g.Source == "scim"
+// lacking is a configuration in which groups carry nothing.
+func lacking(cfg *org.Config, groups []string) *org.Config {
+	out := *cfg
+	out.Groups = slices.Clone(cfg.Groups)
+	for i := range out.Groups {
+		if g := &out.Groups[i]; slices.Contains(groups, g.Name.Value) {
+			g.Roles, g.Plugins, g.Skills = nil, nil, nil
 		}
 	}
-	return false
+	return &out
 }
 
-func newEpoch(start int64, cfg *org.Config, r Rules) epoch {
-	ep := epoch{start: start, window: math.MinInt64, cfg: cfg, rules: r,
+func newEpoch(cfg *org.Config, r Rules) epoch {
+	ep := epoch{cfg: cfg, rules: r,
 		roles: map[string]*org.Role{}, conns: map[string]*org.Connector{}, named: map[string]bool{}}
 	ep.rules.Inputs.Platform = overlay(r.Inputs.Platform, cfg.Organisation.Contract, func(v string) Switch {
 		return map[string]Switch{"force_on": On, "force_off": Off}[v]
@@ -260,16 +320,19 @@ func overlay[V, W any](base map[string]V, top map[string]W, as func(W) V) map[st
 
 func (e *Engine) buildSpans() {
 	type kind struct {
-		orgRole, seat string
-		groups        []int
+		place  org.Place
+		groups []int
 	}
 	var kinds []kind
 	known := map[string]int32{}
 	var key []byte
-	at := func(m int, t time.Time) int32 {
-		role, seat := e.dir.RoleAt(m, t)
-		groups := e.dir.GroupsOf(m, t)
-		key = append(append(append(append(key[:0], role...), 0), seat...), 0)
+	at := func(m int, v org.View) int32 {
+		p, groups := e.dir.PlaceIn(m, v), e.dir.GroupsIn(m, v)
+		key = key[:0]
+		for _, s := range append([]string{p.Role, p.RoleBy, p.SeatBy, p.Assigned}, p.Seats...) {
+			key = append(append(key, s...), 0)
+		}
+		key = append(key, 1+bit(p.Removed)+2*bit(p.MaybeRemoved))
 		for _, g := range groups {
 			key = binary.AppendUvarint(key, uint64(g))
 		}
@@ -277,40 +340,50 @@ func (e *Engine) buildSpans() {
 		if !ok {
 			id = int32(len(kinds))
 			known[string(key)] = id
-			kinds = append(kinds, kind{role, seat, groups})
+			kinds = append(kinds, kind{p, groups})
 		}
 		return id
 	}
 	bounds := e.dir.Boundaries()
 	e.first = make([]int32, len(e.dir.Members)+1)
+	e.fogs = make([]fog, 1)
+	var cuts []int64
 	for m := range e.dir.Members {
 		e.first[m] = int32(len(e.spans))
-		e.spans = append(e.spans, span{math.MinInt64, math.MinInt64, at(m, time.Time{})})
-		for i, b := range bounds[m] {
-			if i+1 < len(bounds[m]) && bounds[m][i+1].When.Equal(b.When) {
-				// One span for all that happens at a moment, open until the last arrives.
-				next := &bounds[m][i+1]
-				next.SCIM = next.SCIM || b.SCIM
-				if b.Until.After(next.Until) {
-					next.Until = b.Until
-				}
-				continue
-			}
-			k := at(m, b.When)
-			last := e.spans[len(e.spans)-1]
-			if k == last.kind {
-				continue
-			}
+		e.spans = append(e.spans, span{math.MinInt64, math.MinInt64, at(m, org.View{}), 0})
+		if len(bounds[m]) == 0 {
+			continue
+		}
+		var tracks [org.Channels]track
+		cuts = cuts[:0]
+		for _, b := range bounds[m] {
 			ns := b.When.UnixNano()
-			ep := &e.epochs[e.epoch(ns)]
-			until := ns + int64(ep.rules.PropagationLag)
-			if b.SCIM {
-				until += int64(ep.cfg.Organisation.SCIMPush) * int64(time.Minute)
+			until, stated := e.arrival(b.Channel, ns, b.Until)
+			st := tracks[b.Channel].add(ns, until, stated, b.What)
+			cuts = append(cuts, ns, st.until)
+		}
+		slices.Sort(cuts)
+		for _, ns := range slices.Compact(cuts) {
+			now, others, masks := combine(&tracks, ns)
+			last := e.spans[len(e.spans)-1]
+			sp := span{start: ns, began: last.began, kind: at(m, now)}
+			if sp.kind != last.kind {
+				sp.began = ns
 			}
-			if !b.Until.IsZero() {
-				until = b.Until.UnixNano()
+			var f fog
+			for i, v := range others {
+				if k := at(m, v); k != sp.kind {
+					f.others = append(f.others, other{k, masks[i]})
+				}
 			}
-			e.spans = append(e.spans, span{ns, max(until, last.window), k})
+			if f.others != nil {
+				f.pending = under(&tracks, ns)
+				sp.fog = int32(len(e.fogs))
+				e.fogs = append(e.fogs, f)
+			}
+			if last.kind != sp.kind || last.fog != sp.fog {
+				e.spans = append(e.spans, sp)
+			}
 		}
 	}
 	e.first[len(e.dir.Members)] = int32(len(e.spans))
@@ -318,7 +391,7 @@ func (e *Engine) buildSpans() {
 	e.states = make([]state, 0, len(e.epochs)*len(kinds))
 	for i := range e.epochs {
 		for _, k := range kinds {
-			e.states = append(e.states, newState(&e.epochs[i], k.orgRole, k.seat, k.groups))
+			e.states = append(e.states, newState(&e.epochs[i], k.place, k.groups))
 		}
 	}
 }
@@ -351,19 +424,13 @@ func (e *Engine) buildPersons() {
 		}
 	}
 	n := len(e.dir.Members)
-	e.open, e.closed = make([]int64, n), make([]int64, n)
+	e.accounts = make([]account, n)
 	if len(e.inputs.OptOut) > 0 || len(e.inputs.SeatExcludes) > 0 {
 		e.bars = make([][]bool, n)
 	}
 	for i := range e.dir.Members {
 		m := &e.dir.Members[i]
-		e.open[i], e.closed[i] = math.MinInt64, forever
-		if !m.Joined.IsZero() {
-			e.open[i] = m.Joined.UnixNano()
-		}
-		if c := m.Closed(); !c.IsZero() {
-			e.closed[i] = c.UnixNano()
-		}
+		e.accounts[i] = e.accountOf(m)
 		off, seat := e.inputs.OptOut[i], e.inputs.SeatExcludes[i]
 		if len(off)+len(seat) == 0 {
 			continue
@@ -405,13 +472,10 @@ func (e *Engine) buildTable() {
 		for k := range e.kinds {
 			s := &e.states[i*e.kinds+k]
 			row := e.table[(i*e.kinds+k)*n:][:n]
-			excluded := ep.excluded(s.seat)
 			for c := range cols {
 				o := lowest(cols[c].base, e.roleOutcome(s, e.names[c], cols[c].grants, cols[c].unsure, place))
-				if lists(excluded, e.names[c]) {
-					o = Deny
-				}
-				row[c] = o
+				seat, _ := s.seatFor(e.names[c])
+				row[c] = lowest(lowest(o, seat), s.membership())
 			}
 			row[e.caps[Cloud]] = lowest(row[e.caps[Cloud]], row[e.caps[Cowork]])
 		}
@@ -448,8 +512,14 @@ func (ep *epoch) base(cap string) Outcome {
 }
 
 func (e *Engine) roleOutcome(s *state, cap string, grants, unsure []bool, place map[*org.Role]int) Outcome {
-	if !s.ep.enterprise() || s.orgRole != "custom" {
+	if !s.ep.enterprise() || s.orgRole != "custom" && s.orgRole != notStated {
 		return Allow
+	}
+	if s.orgRole == notStated {
+		if e.roleOutcome(s.as("custom"), cap, grants, unsure, place) == Allow {
+			return Allow
+		}
+		return Indeterminate
 	}
 	doubt := len(s.unknown) > 0
 	for _, h := range s.roles {
@@ -467,8 +537,76 @@ func (e *Engine) roleOutcome(s *state, cap string, grants, unsure []bool, place 
 	return Deny
 }
 
-func newState(ep *epoch, orgRole, seat string, groups []int) state {
-	s := state{ep: ep, orgRole: orgRole, seat: seat, groups: groups}
+// notStated is the organisation role of a member whose role no export says.
+const notStated = "unknown"
+
+// as is the state with another organisation role.
+func (s *state) as(role string) *state {
+	x := *s
+	x.orgRole = role
+	return &x
+}
+
+// membership is what a mapping of groups leaves of it.
+func (s *state) membership() Outcome {
+	switch {
+	case s.place.Removed:
+		return Deny
+	case s.place.MaybeRemoved:
+		return Indeterminate
+	}
+	return Allow
+}
+
+// mapped puts what a mapping does to the membership above a decision.
+func (s *state) mapped(d Decision) Decision {
+	o := s.membership()
+	if o == Allow || o == Indeterminate && d.Outcome == Deny {
+		return d
+	}
+	if d.Outcome != o {
+		d.Reasons = nil
+	}
+	d.Outcome, d.Level = o, ""
+	d.Reasons = append([]Reason{s.removal()}, d.Reasons...)
+	return d
+}
+
+// removal is why a mapping ends the membership, or may.
+func (s *state) removal() Reason {
+	if s.place.Removed {
+		return Reason{Level: "membership", By: "mapping", Text: "removed: in no group that is mapped to a role (fact provisioning-mapping-removal)"}
+	}
+	return Reason{Level: "membership", By: "mapping", Text: "an owner in no mapped group stays only as the Primary Owner, and who that is is not stated (organisation.provisioning.primary_owner)"}
+}
+
+// seatFor is what the seat says of a capability, and the tier that says it.
+func (s *state) seatFor(cap string) (Outcome, string) {
+	without, tier := 0, ""
+	for _, seat := range s.place.Seats {
+		if lists(s.ep.excluded(seat), cap) {
+			without++
+			tier = seat
+		}
+	}
+	switch {
+	case without == 0:
+		return Allow, ""
+	case without == len(s.place.Seats):
+		return Deny, tier
+	}
+	return Indeterminate, tier
+}
+
+func bit(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func newState(ep *epoch, p org.Place, groups []int) state {
+	s := state{ep: ep, orgRole: p.Role, place: p, groups: groups}
 	if s.orgRole == "" {
 		s.orgRole = "user"
 	}
@@ -492,10 +630,10 @@ func newState(ep *epoch, orgRole, seat string, groups []int) state {
 	return s
 }
 
-// epoch is the index of the one in force.
-func (e *Engine) epoch(ns int64) int {
-	i := len(e.epochs) - 1
-	for i > 0 && ns < e.epochs[i].start {
+// segment is the index of the one in force.
+func (e *Engine) segment(ns int64) int {
+	i := len(e.segs) - 1
+	for i > 0 && ns < e.segs[i].start {
 		i--
 	}
 	return i
@@ -509,38 +647,37 @@ func (e *Engine) span(member int, ns int64) int {
 	return i
 }
 
-// at returns the member's state at t and the others that may still be in force
-// while a change spreads, earliest first.
-func (e *Engine) at(member int, t time.Time) (now *state, before []*state) {
-	ns := t.UnixNano()
-	ep, sp := e.epoch(ns), e.span(member, ns)
-	now = &e.states[ep*e.kinds+int(e.spans[sp].kind)]
-	e.spreading(member, ns, ep, sp, func(i int) bool {
-		before = append(before, &e.states[i])
-		return true
-	})
-	slices.Reverse(before)
-	return now, before
+// stateIndex is the member's state in which every change has arrived; settled says
+// that no other can be met.
+func (e *Engine) stateIndex(member int, ns int64) (index int, settled bool) {
+	sg, sp := &e.segs[e.segment(ns)], &e.spans[e.span(member, ns)]
+	return int(sg.now)*e.kinds + int(sp.kind), sg.others == nil && sp.fog == 0
 }
 
-// spreading calls f with the index of every other state that may still be in
-// force, until it returns false.
-func (e *Engine) spreading(member int, ns int64, ep, sp int, f func(int) bool) {
-	if ns >= e.epochs[ep].window && ns >= e.spans[sp].window {
-		return
-	}
-	low := int(e.first[member])
-	for i := ep; ; i-- {
-		for j := sp; ; j-- {
-			if (i != ep || j != sp) && !f(i*e.kinds+int(e.spans[j].kind)) {
+// now is the member's state in which every change has arrived.
+func (e *Engine) now(member int, t time.Time) *state {
+	i, _ := e.stateIndex(member, t.UnixNano())
+	return &e.states[i]
+}
+
+// others calls f with every other state that can be met while changes spread, and
+// the channels that lag in it, until f returns false.
+func (e *Engine) others(member int, ns int64, f func(state int, channels uint16) bool) {
+	sg, sp := &e.segs[e.segment(ns)], &e.spans[e.span(member, ns)]
+	kinds := e.fogs[sp.fog].others
+	for i := -1; i < len(sg.others); i++ {
+		ep := other{sg.now, 0}
+		if i >= 0 {
+			ep = sg.others[i]
+		}
+		for j := -1; j < len(kinds); j++ {
+			k := other{sp.kind, 0}
+			if j >= 0 {
+				k = kinds[j]
+			}
+			if (i >= 0 || j >= 0) && !f(int(ep.index)*e.kinds+int(k.index), ep.channels|k.channels) {
 				return
 			}
-			if j == low || ns >= e.spans[j].window {
-				break
-			}
-		}
-		if i == 0 || ns >= e.epochs[i].window {
-			return
 		}
 	}
 }
@@ -580,44 +717,30 @@ func (v *verdict) decision() Decision {
 	return Decision{Outcome: Allow, Reasons: v.allow, Granting: v.granting}
 }
 
+// membership adds what a mapping of groups does to it.
+func (v *verdict) membership(s *state) {
+	switch s.membership() {
+	case Deny:
+		v.deny = append(v.deny, s.removal())
+	case Indeterminate:
+		v.unknown = append(v.unknown, s.removal())
+	}
+}
+
 // Capability decides whether a member may use a capability at t by procedure
 // 1.4: contract override, organisation toggle, membership, seat, role,
 // dependency, the member's own setting. On Team the toggle alone counts (rows 1
 // and 2). It never answers Ask or NotGoverned.
 func (e *Engine) Capability(member int, cap string, t time.Time) Decision {
-	now, before := e.at(member, t)
-	v := e.policy(now, cap)
-	d := v.decision()
 	if personal := e.personal(member, cap, t); len(personal) > 0 {
+		d := e.decide(e.now(member, t), cap)
 		if d.Outcome != Deny {
 			d.Reasons = nil
 		}
 		d.Outcome, d.Reasons = Deny, byLevel(append(personal, d.Reasons...))
 		return d
 	}
-	for _, b := range before {
-		if v := e.policy(b, cap); v.decision().Outcome != d.Outcome {
-			return e.inFlight(member, t, d)
-		}
-	}
-	return d
-}
-
-// inFlight turns a decision into one that is still spreading.
-func (e *Engine) inFlight(member int, t time.Time, d Decision) Decision {
-	ns := t.UnixNano()
-	ep, sp := &e.epochs[e.epoch(ns)], &e.spans[e.span(member, ns)]
-	what, until := "a change of group or organisation role", sp.window
-	if ns < ep.window && (ns >= sp.window || ep.start > sp.start) {
-		what, until = strings.Join(ep.why, "; "), ep.window
-		if what == "" {
-			what = "an earlier change"
-		}
-	}
-	d.Reasons = append([]Reason{{Level: "propagation",
-		Text: fmt.Sprintf("%s may take until %s to arrive; the answer settles as %s", what, time.Unix(0, until).UTC().Format(time.RFC3339), d.Outcome)}}, d.Reasons...)
-	d.Outcome = InFlight
-	return d
+	return e.settle(member, t, func(s *state) Decision { return e.decide(s, cap) })
 }
 
 // Allowed is Capability's outcome without its reasons.
@@ -631,20 +754,29 @@ func (e *Engine) Allowed(member int, cap string, t time.Time) Outcome {
 
 // outcome looks the answer up. It does not allocate.
 func (e *Engine) outcome(member, k int, ns int64) Outcome {
-	if ns < e.open[member] || ns >= e.closed[member] || e.bars != nil && e.bars[member] != nil && e.bars[member][k] {
+	a := &e.accounts[member]
+	if a.shut(ns) || e.bars != nil && e.bars[member] != nil && e.bars[member][k] {
 		return Deny
 	}
-	ep, sp := e.epoch(ns), e.span(member, ns)
 	n := len(e.names)
-	out := e.table[(ep*e.kinds+int(e.spans[sp].kind))*n+k]
-	if ns < e.epochs[ep].window || ns < e.spans[sp].window {
-		e.spreading(member, ns, ep, sp, func(i int) bool {
-			if e.table[i*n+k] != out {
-				out = InFlight
-			}
-			return out != InFlight
-		})
+	index, settled := e.stateIndex(member, ns)
+	out := e.table[index*n+k]
+	if settled && ns >= a.settled && ns < a.leaving {
+		return out
 	}
+	if out != Deny && !a.certain(ns) {
+		return InFlight // the account may not be there
+	}
+	after := out
+	if ns >= a.leaving { // and out is a denial: so is what it settles as
+		after = Deny
+	}
+	e.others(member, ns, func(i int, _ uint16) bool {
+		if e.table[i*n+k] != after {
+			out = InFlight
+		}
+		return out != InFlight
+	})
 	return out
 }
 
@@ -658,10 +790,11 @@ func lists(caps []string, cap string) bool {
 func (e *Engine) personal(member int, cap string, t time.Time) []Reason {
 	var v verdict
 	m := &e.dir.Members[member]
-	if t.Before(m.Joined) {
+	a, ns := &e.accounts[member], t.UnixNano()
+	if ns < a.open {
 		v.add(&v.deny, "membership", "", "not a member before %s", moment(m.Joined))
 	}
-	if closed := m.Closed(); !closed.IsZero() && !t.Before(closed) {
+	if ns >= a.closed {
 		if m.Removed.IsZero() {
 			v.add(&v.deny, "membership", "", "left on %s", moment(m.Left))
 		} else {
@@ -699,6 +832,7 @@ func (e *Engine) policy(s *state, cap string) verdict {
 	var v verdict
 	if area, ok := strings.CutPrefix(cap, adminPrefix); ok {
 		e.adminArea(&v, s, area)
+		v.membership(s)
 		return v
 	}
 	ep := s.ep
@@ -721,9 +855,13 @@ func (e *Engine) policy(s *state, cap string) verdict {
 	default:
 		v.add(&v.allow, level, "organisation toggle", "%s is on for the organisation (%s)", cap, why)
 	}
-	if lists(ep.excluded(s.seat), cap) {
-		v.add(&v.deny, "seat", s.seat, "a seat of the tier %q does not include %s, and no role lifts a seat", s.seat, cap)
+	switch o, tier := s.seatFor(cap); o {
+	case Deny:
+		v.add(&v.deny, "seat", tier, "a seat of the tier %q does not include %s, and no role lifts a seat", tier, cap)
+	case Indeterminate:
+		v.add(&v.unknown, "seat", tier, "groups of the member are mapped to the tiers %s, of which %q does not include %s; which counts is not stated (organisation.provisioning.seat_priority)", strings.Join(s.place.Seats, " and "), tier, cap)
 	}
+	v.membership(s)
 	e.role(&v, s, cap)
 	if cap == Cloud {
 		c := e.policy(s, Cowork)
@@ -786,6 +924,16 @@ func (ep *epoch) cloudExists(v *verdict) {
 func (e *Engine) role(v *verdict, s *state, cap string) {
 	if !s.ep.enterprise() {
 		v.add(&v.allow, "plan", s.ep.cfg.Organisation.Plan.Value, "this plan knows no groups or custom roles: what is on is on for everybody")
+		return
+	}
+	if s.orgRole == notStated {
+		var w verdict
+		e.role(&w, s.as("custom"), cap)
+		if d := w.decision(); d.Outcome == Allow {
+			v.allow, v.granting = append(v.allow, w.allow...), w.granting
+		} else {
+			v.add(&v.unknown, "role", "", "the organisation role of the member is not stated: on User it is allowed, on Custom it is %s, as %s", d.Outcome, d.Reasons[0].Text)
+		}
 		return
 	}
 	if s.orgRole != "custom" {
@@ -878,6 +1026,9 @@ func (e *Engine) adminArea(v *verdict, s *state, area string) {
 		return
 	case "admin":
 		v.add(&v.unknown, "role", "admin", "which areas the built-in Admin role opens is not stated")
+		return
+	case notStated:
+		v.add(&v.unknown, "role", "", "the organisation role of the member is not stated")
 		return
 	}
 	unknown := s.ep.rules.AdminAreas == Unknown

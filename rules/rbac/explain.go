@@ -123,17 +123,24 @@ type Explanation struct {
 	Level    string    `json:"level,omitempty"`
 	Steps    []Step    `json:"steps"`
 	Glossary string    `json:"glossary"`
+	Flight   *Flight   `json:"flight,omitempty"` // what an answer in flight turns on
 	// Notes are what stands beside the decision and may still stop the member.
 	Notes []string `json:"notes,omitempty"`
 }
 
 // Standing is what the policy sees of a member at a moment.
 type Standing struct {
-	OrgRole string   `json:"organisation_role"`
-	Seat    string   `json:"seat,omitempty"`
-	Groups  []string `json:"groups"`
-	Roles   []string `json:"roles"`
-	Unread  []string `json:"groups_with_unknown_roles,omitempty"`
+	OrgRole string `json:"organisation_role"`
+	Seat    string `json:"seat,omitempty"` // several joined by "or" when nobody says which counts
+	// RoleBy and SeatBy are the groups whose mapping gives role and seat, Assigned the
+	// role by hand that the mapping replaces; Removed, that no mapped group is left.
+	RoleBy   string   `json:"role_by_group,omitempty"`
+	SeatBy   string   `json:"seat_by_group,omitempty"`
+	Assigned string   `json:"role_by_hand,omitempty"`
+	Removed  bool     `json:"removed_by_mapping,omitempty"`
+	Groups   []string `json:"groups"`
+	Roles    []string `json:"roles"`
+	Unread   []string `json:"groups_with_unknown_roles,omitempty"`
 	// Since is when the last change that concerns the member began, zero when none
 	// did, and By the changes of that moment in words.
 	Since time.Time `json:"since,omitzero"`
@@ -144,35 +151,44 @@ type Standing struct {
 
 // Standing returns a member's organisation role, groups and roles at t.
 func (e *Engine) Standing(member int, t time.Time) Standing {
+	out := e.standing(member, t)
+	if !out.Since.IsZero() {
+		out.By = e.begun(member, out.Since)
+	}
+	return out
+}
+
+// standing is Standing without the words of By, which look through every change.
+func (e *Engine) standing(member int, t time.Time) Standing {
 	ns := t.UnixNano()
-	ep, sp := e.epoch(ns), e.span(member, ns)
-	s := &e.states[ep*e.kinds+int(e.spans[sp].kind)]
-	out := Standing{OrgRole: s.orgRole, Seat: s.seat, Groups: []string{}, Roles: []string{}, Unread: s.unknown}
+	s, sg, sp := e.now(member, t), &e.segs[e.segment(ns)], &e.spans[e.span(member, ns)]
+	out := Standing{OrgRole: s.orgRole, Seat: strings.Join(s.place.Seats, " or "), RoleBy: s.place.RoleBy, Assigned: s.place.Assigned, SeatBy: s.place.SeatBy, Removed: s.place.Removed, Groups: []string{}, Roles: []string{}, Unread: s.unknown}
 	for _, g := range s.groups {
 		out.Groups = append(out.Groups, s.ep.cfg.Groups[g].Name.Value)
 	}
 	for _, h := range s.roles {
 		out.Roles = append(out.Roles, h.role.Name.Value)
 	}
-	if w := max(e.epochs[ep].window, e.spans[sp].window); ns < w {
-		out.Settled = time.Unix(0, w).UTC()
+	for _, p := range e.onTheirWay(member, ns) {
+		if u := time.Unix(0, p.until).UTC(); u.After(out.Settled) {
+			out.Settled = u
+		}
 	}
-	if since := max(e.epochs[ep].start, e.spans[sp].start); since != math.MinInt64 {
+	if since := max(sg.began, sp.began); since != math.MinInt64 {
 		out.Since = time.Unix(0, since).UTC()
-		out.By = e.begun(member, out.Since, s)
 	}
 	return out
 }
 
 // begun are the dated changes and memberships of a moment that concern a member.
-func (e *Engine) begun(member int, at time.Time, s *state) (out []string) {
+func (e *Engine) begun(member int, at time.Time) (out []string) {
 	cfg := e.dir.Config
 	for i := range cfg.Changes {
 		ch := &cfg.Changes[i]
 		if !ch.When.Equal(at) {
 			continue
 		}
-		concerns := ch.Policy()
+		concerns := ch.Policy() || ch.Provisioning != nil
 		var sels []*org.Selector
 		if ch.Members != nil {
 			sels = append(sels, &ch.Members.Select)
@@ -218,7 +234,7 @@ func Glossary(o Outcome, level string) string {
 	case NotGoverned:
 		return "not governed: no setting of the organisation reaches it, so nothing here can stop it."
 	case InFlight:
-		return "in flight: a change is still spreading, and until it has arrived both answers can be met."
+		return "in flight: a change is still spreading, and until it has arrived either answer can be met. The levels below are those of the answer it settles as."
 	}
 	return "indeterminate: what would decide is not known. Read it as neither allowed nor denied."
 }
@@ -227,7 +243,7 @@ var levelNames = map[string]string{
 	"plan": "the plan", "platform": "the vendor (contract or date)", "org": "the organisation's switch", "membership": "membership",
 	"seat": "the seat", "role": "the roles", "dependency": "what it depends on", "user": "the member's own setting",
 	"org-tool": "the organisation's tool policy", "cowork-write": "Cowork's gate on tools that write",
-	"propagation": "the change on its way", "scope": "where the server runs", "group": "the groups",
+	"propagation": "the change on its way", "before": "until it has arrived", "after": "once it has arrived", "scope": "where the server runs", "group": "the groups",
 }
 
 // LevelName is a level of a decision in words.
@@ -241,7 +257,7 @@ func LevelName(level string) string {
 // Explain answers a question with the whole chain of levels.
 func (e *Engine) Explain(member int, q Question, t time.Time) Explanation {
 	x := Explanation{Question: q, Time: t.UTC()}
-	now, _ := e.at(member, t)
+	now := e.now(member, t)
 	var d Decision
 	switch q.Kind {
 	case "capability":
@@ -270,11 +286,20 @@ func (e *Engine) Explain(member int, q Question, t time.Time) Explanation {
 		x.Steps = e.levelSteps(now, member, d, t)
 	}
 	x.Outcome, x.Level, x.Glossary = d.Outcome, d.Level, Glossary(d.Outcome, d.Level)
-	if d.Outcome == InFlight {
-		x.Steps = append([]Step{{Level: "propagation", Effect: "spreading", Text: d.Reasons[0].Text}}, x.Steps...)
+	if f := d.Flight; f != nil {
+		x.Flight = f
+		var way []Step
+		for _, c := range f.Changes {
+			way = append(way, Step{Level: "propagation", Effect: "spreading", Text: c.String()})
+		}
+		for _, b := range f.Before {
+			way = append(way, Step{Level: "before", Effect: strings.ReplaceAll(b.Outcome, "_", " "), Text: b.Reason})
+		}
+		way = append(way, Step{Level: "after", Effect: strings.ReplaceAll(f.After.Outcome, "_", " "), Text: f.After.Reason})
+		x.Steps = append(way, x.Steps...)
 	}
 	x.decide()
-	if m := &e.dir.Members[member]; !m.Left.IsZero() && !t.Before(m.Left) && t.Before(m.Closed()) {
+	if m := &e.dir.Members[member]; !m.Left.IsZero() && !t.Before(m.Left) && t.Before(m.Closed()) && !m.Removed.IsZero() {
 		x.Notes = append(x.Notes, fmt.Sprintf("The member left on %s. The account stays open until %s, so the policy still answers; any use is a finding.", moment(m.Left), moment(m.Closed())))
 	}
 	return x
@@ -308,11 +333,16 @@ func (e *Engine) capabilitySteps(s *state, member int, cap string, t time.Time) 
 		"membership": "a member at that time",
 		"user":       "no setting of the member's own is stated",
 	}
+	if e.Leaving(member, t) {
+		v.add(&v.deny, "membership", "", "left on %s; until the removal has arrived the account can be there", moment(e.dir.Members[member].Left))
+	}
 	if s.ep.enterprise() {
 		quiet["plan"] = "Enterprise: groups and custom roles count"
 		quiet["seat"] = "no tier of the organisation excludes it"
-		if s.seat != "" {
-			quiet["seat"] = fmt.Sprintf("a seat of the tier %q holds it", s.seat)
+		if seats := s.place.Seats; len(seats) == 1 {
+			quiet["seat"] = fmt.Sprintf("a seat of the tier %q holds it", seats[0])
+		} else if len(seats) > 1 {
+			quiet["seat"] = fmt.Sprintf("every tier the member is mapped to holds it (%s)", strings.Join(seats, ", "))
 		}
 	}
 	if strings.HasPrefix(cap, adminPrefix) {

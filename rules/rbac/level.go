@@ -76,19 +76,10 @@ var skillKind = itemKind{"skill",
 	}}
 
 func (e *Engine) available(member int, name string, k itemKind, t time.Time) Decision {
-	now, before := e.at(member, t)
-	d := e.availablePolicy(now, name, k)
 	if left := e.personal(member, "", t); len(left) > 0 {
 		return Decision{Outcome: Deny, Reasons: left}
 	}
-	for _, b := range before {
-		if e.availablePolicy(b, name, k).Level != d.Level {
-			d = e.inFlight(member, t, d)
-			d.Reasons[0].Text += ", at the next session or refresh"
-			return d
-		}
-	}
-	return d
+	return e.settle(member, t, func(s *state) Decision { return s.mapped(e.availablePolicy(s, name, k)) })
 }
 
 func (e *Engine) availablePolicy(s *state, name string, k itemKind) Decision {
@@ -102,7 +93,7 @@ func (e *Engine) availablePolicy(s *state, name string, k itemKind) Decision {
 	if sk := ep.cfg.Organisation.Settings.Skills; sk != nil && !*sk {
 		return deny("dependency", "skills", "%ss need skills to be on for the organisation, and they are off", k.word)
 	}
-	level, by, from := -1, "", ""
+	level, by, from, wider := -1, "", "", ""
 	take := func(l, who, where string) {
 		if i := slices.Index(availability, l); i >= 0 && (level < 0 || i < level) {
 			level, by, from = i, who, where
@@ -116,8 +107,11 @@ func (e *Engine) availablePolicy(s *state, name string, k itemKind) Decision {
 		}
 		for _, h := range s.roles {
 			for i := range h.role.Grants {
-				if s.orgRole == "custom" && k.role(&h.role.Grants[i]) == name {
+				switch row := k.role(&h.role.Grants[i]) == name; {
+				case row && s.orgRole == "custom":
 					take("available", h.role.Name.Value, "role")
+				case row && s.orgRole == notStated:
+					wider = h.role.Name.Value
 				}
 			}
 		}
@@ -131,6 +125,9 @@ func (e *Engine) availablePolicy(s *state, name string, k itemKind) Decision {
 	stated, listed := k.list(ep.cfg, name)
 	if level < 0 {
 		take(stated, "organisation preference", "org")
+	}
+	if wider != "" && (level < 0 || level > slices.Index(availability, "available")) {
+		return Decision{Outcome: Indeterminate, Reasons: []Reason{{Level: "role", By: wider, Text: fmt.Sprintf("the organisation role of the member is not stated, and on Custom role %q makes it available", wider)}}}
 	}
 	if level < 0 {
 		text := fmt.Sprintf("no level is stated for %s %q; its marketplace decides", k.word, name)
@@ -172,14 +169,7 @@ func (e *Engine) Model(member int, model, effort string, t time.Time) Decision {
 	if left := e.personal(member, "", t); len(left) > 0 {
 		return Decision{Outcome: Deny, Reasons: left}
 	}
-	now, before := e.at(member, t)
-	d := modelPolicy(now, model, effort)
-	for _, b := range before {
-		if modelPolicy(b, model, effort).Outcome != d.Outcome {
-			return e.inFlight(member, t, d)
-		}
-	}
-	return d
+	return e.settle(member, t, func(s *state) Decision { return s.mapped(modelPolicy(s, model, effort)) })
 }
 
 func modelPolicy(s *state, model, effort string) Decision {
@@ -202,7 +192,7 @@ func modelPolicy(s *state, model, effort string) Decision {
 	if o.Models != nil && over(o.Models.Effort) {
 		v.add(&v.deny, "org", "organisation models", "effort %s is above the organisation's cap %s", effort, o.Models.Effort)
 	}
-	if s.ep.enterprise() && s.orgRole == "custom" {
+	if s.ep.enterprise() && (s.orgRole == "custom" || s.orgRole == notStated) {
 		stated, best := false, ""
 		for _, h := range s.roles {
 			if h.role.Models != nil {
@@ -219,12 +209,16 @@ func modelPolicy(s *state, model, effort string) Decision {
 		case haiku:
 		case len(v.granting) > 0:
 			v.add(&v.allow, "role", strings.Join(v.granting, ", "), "granted by role %s", strings.Join(v.granting, ", "))
+		case s.orgRole == notStated:
+			v.add(&v.unknown, "role", "", "the organisation role of the member is not stated, and on Custom no role of the member grants %s", model)
 		case !stated || len(s.unknown) > 0:
 			v.add(&v.unknown, "role", "", "no role of the member states its models")
 		default:
 			v.add(&v.deny, "role", roleNames(s.roles), "no role of the member grants %s", model)
 		}
-		if over(best) {
+		if over(best) && s.orgRole == notStated {
+			v.add(&v.unknown, "role", roleNames(s.roles), "the organisation role of the member is not stated, and on Custom effort %s is above the highest cap of the member's roles, %s", effort, best)
+		} else if over(best) {
 			v.add(&v.deny, "role", roleNames(s.roles), "effort %s is above the highest cap of the member's roles, %s", effort, best)
 		}
 	}

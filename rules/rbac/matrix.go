@@ -31,13 +31,15 @@ type Row struct {
 	Purpose string   `json:"purpose,omitempty"`
 	Source  string   `json:"source,omitempty"`
 	Roles   []string `json:"roles"`
-	Members int      `json:"members"` // at the matrix's time
+	Unread  bool     `json:"roles_unknown,omitempty"` // the roles could not be read
+	Members int      `json:"members"`                 // at the matrix's time
 	Cells   []Cell   `json:"cells"`
 }
 
 // Flag is a weakness of the configuration. ID is no-reason, over-broad,
-// untouched-role, no-access, plain-user, toggle-before-roles, union,
-// too-many-groups, leavers-stay, slow-removal or plan.
+// untouched-role, no-access, role-unknown, plain-user, toggle-before-roles, union,
+// too-many-groups, leavers-stay, slow-removal, mapping-removes, mapping-replaces,
+// seat-conflict, seats-short or plan.
 // no-reason looks whether a reason is written, not whether it is any good.
 type Flag struct {
 	ID       string         `json:"id"`
@@ -55,7 +57,7 @@ type Matrix struct {
 	Flags []Flag    `json:"flags"`
 }
 
-func (e *Engine) epochAt(t time.Time) *epoch { return &e.epochs[e.epoch(t.UnixNano())] }
+func (e *Engine) epochAt(t time.Time) *epoch { return &e.epochs[e.segs[e.segment(t.UnixNano())].now] }
 
 func (e *Engine) decide(s *state, cap string) Decision {
 	v := e.policy(s, cap)
@@ -69,8 +71,7 @@ func (e *Engine) Matrix(t time.Time) Matrix {
 	ep := e.epochAt(t)
 	counts := make([]int, len(ep.cfg.Groups))
 	for i := range e.dir.Members {
-		if e.current(i, t) {
-			now, _ := e.at(i, t)
+		if now := e.now(i, t); e.current(i, t) && !now.place.Removed {
 			for _, g := range now.groups {
 				counts[g]++
 			}
@@ -81,8 +82,9 @@ func (e *Engine) Matrix(t time.Time) Matrix {
 		if g.Deleted {
 			continue
 		}
-		s := newState(ep, "custom", "", []int{i})
+		s := newState(ep, org.Place{Role: "custom"}, []int{i})
 		row := Row{Group: g.Name.Value, Purpose: g.Purpose, Source: g.Source, Members: counts[i], Roles: []string{}}
+		row.Unread = len(s.unknown) > 0
 		for _, h := range s.roles {
 			row.Roles = append(row.Roles, h.role.Name.Value)
 		}
@@ -200,7 +202,7 @@ func (e *Engine) Flags(t time.Time) []Flag {
 			add("over-broad", rules.High, name, 0, "role %q manages identity and access and so can rewrite itself", name)
 		}
 		if bare > 0 {
-			add("no-reason", rules.Low, name, bare, "role %q has %d rows without a reason (only presence is checked, not quality)", name, bare)
+			add("no-reason", rules.Low, name, bare, "role %q has %d %s without a reason (only presence is checked, not quality)", name, bare, map[bool]string{true: "row", false: "rows"}[bare == 1])
 		}
 		if !connectors && len(ep.cfg.Connectors) > 0 {
 			add("untouched-role", rules.Low, name, 0, "role %q says nothing on connectors and stands at needs approval for all of them", name)
@@ -219,15 +221,18 @@ func (e *Engine) Flags(t time.Time) []Flag {
 	if groups > maxGroups {
 		add("too-many-groups", rules.Low, "groups", groups, "%d groups; an organisation can hold %d (fact rbac-group-source)", groups, maxGroups)
 	}
-	plain, none, all := 0, 0, e.Capabilities()
+	e.mappingFlags(t, add)
+	plain, none, unsaid, all := 0, 0, 0, e.Capabilities()
 	for i := range e.dir.Members {
-		if !e.current(i, t) {
+		s := e.now(i, t)
+		if !e.current(i, t) || s.place.Removed {
 			continue
 		}
-		s, _ := e.at(i, t)
 		switch s.orgRole {
 		case "user":
 			plain++
+		case notStated:
+			unsaid++
 		case "custom":
 			if !slices.ContainsFunc(all, func(c string) bool { return e.Allowed(i, c, t) != Deny }) {
 				none++
@@ -236,16 +241,75 @@ func (e *Engine) Flags(t time.Time) []Flag {
 	}
 	e.keptByUnion(t, add)
 	if none > 0 {
-		add("no-access", rules.Medium, "members", none, "%d members on custom roles have no effective access at all", none)
+		add("no-access", rules.Medium, "members", none, "%s no effective access at all, on custom roles", people(none, "has", "have"))
+	}
+	if unsaid > 0 {
+		add("role-unknown", rules.Medium, "members", unsaid, "the organisation role of %s is not stated, so that it is not known whether custom roles bind them", people(unsaid))
 	}
 	if on, _, _ := ep.toggle(Cowork); plain > 0 && on == On {
-		if len(ep.cfg.Roles) > 0 {
-			add("plain-user", rules.High, "members", plain, "%d members hold the plain User role, which inherits what is on; custom roles do not bind them", plain)
+		// Roles that an export could not read exist all the same.
+		exist := len(ep.cfg.Roles) > 0 || slices.ContainsFunc(ep.cfg.Groups, func(g org.Group) bool { return g.Unread })
+		if exist {
+			add("plain-user", rules.High, "members", plain, "%s the plain User role, which inherits what is on; custom roles do not bind them", people(plain, "holds", "hold"))
 		} else {
-			add("toggle-before-roles", rules.High, "organisation", plain, "Cowork is on while no custom role exists, so that all %d members on the User role have it", plain)
+			add("toggle-before-roles", rules.High, "organisation", plain, "Cowork is on while no custom role exists, so that %s on the User role %s it", people(plain), map[bool]string{true: "has", false: "have"}[plain == 1])
 		}
 	}
 	return out
+}
+
+// people is "1 member" or "n members", with a verb that agrees if one is given as
+// singular and plural.
+func people(n int, verb ...string) string {
+	s, i := fmt.Sprintf("%d members", n), 1
+	if n == 1 {
+		s, i = "1 member", 0
+	}
+	if len(verb) == 2 {
+		s += " " + verb[i]
+	}
+	return s
+}
+
+// mappingFlags flags what a mapping of groups to roles and seats does to members
+// beyond what its author may have had in mind.
+func (e *Engine) mappingFlags(t time.Time, add func(id string, sev rules.Severity, subject string, n int, format string, args ...any)) {
+	removed, owners, replaced, torn := 0, 0, 0, 0
+	seats := map[string]int{}
+	var tiers []string
+	for i := range e.dir.Members {
+		if !e.current(i, t) {
+			continue
+		}
+		p := e.now(i, t).place
+		removed += int(bit(p.Removed))
+		owners += int(bit(p.MaybeRemoved))
+		replaced += int(bit(p.Assigned != ""))
+		torn += int(bit(len(p.Seats) > 1))
+		if len(p.Seats) == 1 && !p.Removed {
+			seats[p.Seats[0]]++
+		}
+	}
+	if removed > 0 {
+		add("mapping-removes", rules.High, "members", removed, "%s in no group that is mapped to a role, and the mapping removes them (fact provisioning-mapping-removal)", people(removed, "is", "are"))
+	}
+	if owners > 0 {
+		add("mapping-removes", rules.Medium, "owners", owners, "owners in no mapped group: %d; only the Primary Owner is spared, and who that is is not stated", owners)
+	}
+	if replaced > 0 {
+		add("mapping-replaces", rules.Low, "members", replaced, "%s given an organisation role by hand that the mapping of their group replaces (fact provisioning-mapping-precedence)", people(replaced, "was", "were"))
+	}
+	if torn > 0 {
+		add("seat-conflict", rules.Medium, "members", torn, "%s in groups mapped to different seat tiers, and no page says which counts; state organisation.provisioning.seat_priority", people(torn, "is", "are"))
+	}
+	for _, x := range e.epochAt(t).cfg.Organisation.SeatTiers {
+		if n := seats[x.Name.Value]; x.Count > 0 && n > x.Count {
+			tiers = append(tiers, fmt.Sprintf("%s: %d members for %d seats", x.Name.Value, n, x.Count))
+		}
+	}
+	if tiers != nil {
+		add("seats-short", rules.Medium, "seats", len(tiers), "more members than seats bought (%s); provisioning stops at the seat count", strings.Join(tiers, "; "))
+	}
 }
 
 // EffectiveScope is who has Cowork at t: "off" (nobody), "all" (Team, or members
@@ -258,7 +322,7 @@ func (e *Engine) EffectiveScope(t time.Time) string {
 		if !e.current(i, t) {
 			continue
 		}
-		s, _ := e.at(i, t)
+		s := e.now(i, t)
 		switch e.Allowed(i, Cowork, t) {
 		case Allow:
 			switch {
@@ -295,7 +359,7 @@ func (e *Engine) ExpectedDenials(t time.Time) []int {
 	off := forced == Off || on == Off && forced != On
 	granting := map[int]bool{}
 	for i := range ep.cfg.Groups {
-		s := newState(ep, "custom", "", []int{i})
+		s := newState(ep, org.Place{Role: "custom"}, []int{i})
 		for _, h := range s.roles {
 			if ep.grants(h.role, Cowork) != "" {
 				granting[i] = true
@@ -304,7 +368,7 @@ func (e *Engine) ExpectedDenials(t time.Time) []int {
 	}
 	var out []int
 	for i := range e.dir.Members {
-		s, _ := e.at(i, t)
+		s := e.now(i, t)
 		exempt := s.orgRole == "owner" || s.orgRole == "admin"
 		inside := slices.ContainsFunc(s.groups, func(g int) bool { return granting[g] })
 		if e.current(i, t) && (off || len(granting) > 0 && !exempt && !inside) {
@@ -342,10 +406,10 @@ func (e *Engine) leaverFlags(t time.Time, add func(id string, sev rules.Severity
 		}
 	}
 	if dir := e.epochAt(t).cfg.Organisation.Directory; unsaid > 0 && (dir == "invite" || dir == "jit") {
-		add("leavers-stay", rules.Medium, "members", unsaid, "%d members left, and with the directory on %s nothing removes an account by itself; when theirs were closed is not stated", unsaid, dir)
+		add("leavers-stay", rules.Medium, "members", unsaid, "%s, and with the directory on %s nothing removes an account by itself; when it was closed is not stated", people(unsaid, "left", "left"), dir)
 	}
 	if slow > 0 {
-		add("slow-removal", rules.Medium, "members", slow, "%d accounts stayed open for more than a day after their members left, the longest for %s", slow, longest)
+		add("slow-removal", rules.Medium, "members", slow, "accounts that stayed open for more than a day after their members left: %d, the longest for %s", slow, longest)
 	}
 }
 
@@ -367,7 +431,7 @@ func (e *Engine) keptByUnion(t time.Time, add func(id string, sev rules.Severity
 	}
 	giving := make([]bool, len(ep.cfg.Groups))
 	for i := range ep.cfg.Groups {
-		s := newState(ep, "custom", "", []int{i})
+		s := newState(ep, org.Place{Role: "custom"}, []int{i})
 		giving[i] = slices.ContainsFunc(s.roles, func(h held) bool { return ep.grants(h.role, Cowork) != "" })
 	}
 	ns := t.UnixNano()
@@ -376,7 +440,7 @@ func (e *Engine) keptByUnion(t time.Time, add func(id string, sev rules.Severity
 			continue
 		}
 		sp := e.span(m, ns)
-		now := &e.states[e.epoch(ns)*e.kinds+int(e.spans[sp].kind)]
+		now := e.now(m, t)
 		// Groups the member was taken out of before t.
 		for j := int(e.first[m]); j < sp; j++ {
 			for _, g := range e.states[int(e.spans[j].kind)].groups {
@@ -471,7 +535,7 @@ func (e *Engine) MemberMatrix(t time.Time) []MemberRow {
 		if !e.current(i, t) {
 			continue
 		}
-		st := e.Standing(i, t)
+		st := e.standing(i, t)
 		row := MemberRow{Place: fmt.Sprintf("%s#%d", departmentKey(dep), places[dep]), OrgRole: st.OrgRole, Groups: st.Groups}
 		for _, c := range e.names {
 			d := e.Capability(i, c, t)

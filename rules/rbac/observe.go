@@ -49,7 +49,9 @@ func (e *Engine) Counters() Counters { return e.obs.counters }
 // Observe judges one record of Cowork: activity by somebody who may not use
 // Cowork at that time, activity after leaving, and a tool that ran on a connector
 // the policy denies or does not know. What is not known, in flight or without a
-// member is counted and not judged.
+// member is counted and not judged: while a change spreads, policy and stream do
+// not disagree. A leaver's activity while the removal spreads is a finding of low
+// severity of its own.
 func (e *Engine) Observe(ev *event.Event) {
 	c := &e.obs.counters
 	if ev.Product != event.Cowork {
@@ -69,7 +71,12 @@ func (e *Engine) Observe(ev *event.Event) {
 	t := ev.When()
 	// A leaver's records are one incident, not also a denied capability.
 	if left := e.dir.Members[member].Left; !left.IsZero() && !t.Before(left) {
-		e.incident(member, "rbac-leaver", "", ev, nil)
+		rule := "rbac-leaver"
+		if e.Leaving(member, t) {
+			rule = "rbac-leaver-in-flight"
+			c.InFlight++
+		}
+		e.incident(member, rule, "", ev, nil)
 		return
 	}
 	// The wire does not say dependably which records come from a cloud session, so
@@ -156,6 +163,7 @@ var kinds = map[string]struct {
 }{
 	"rbac-capability":         {"Cowork used without permission", "capability", rules.High, []string{"rbac-org-toggle-ceiling", "rbac-additive-union"}},
 	"rbac-leaver":             {"Activity after leaving", "leaver", rules.Critical, nil},
+	"rbac-leaver-in-flight":   {"Activity while a removal was on its way", "leaver", rules.Low, []string{"provisioning-lag-minutes"}},
 	"rbac-connector":          {"A denied connector was used", "unlisted-server", rules.High, []string{"rbac-connector-permissions"}},
 	"rbac-unlisted-connector": {"A server outside the connector list was used", "unlisted-server", rules.Medium, []string{"connector-admin-gate"}},
 	"rbac-local-server":       {"A server of the member's own was used", "unlisted-server", rules.Medium, []string{"rbac-local-servers-ungoverned"}},
@@ -184,7 +192,7 @@ func (e *Engine) Close(time.Time) []rules.Finding {
 		in, kind, m := e.obs.open[k], kinds[k.rule], &e.dir.Members[k.member]
 		from, last := time.Unix(0, in.first).UTC(), time.Unix(0, in.last).UTC()
 		reason := in.reason
-		if k.rule == "rbac-leaver" {
+		if k.rule == "rbac-leaver" || k.rule == "rbac-leaver-in-flight" {
 			reason = "left on " + m.Left.UTC().Format(time.RFC3339) + "; " + e.departure(k.member).String()
 		}
 		title := kind.title
@@ -205,8 +213,12 @@ type Departure struct {
 	Member int
 	Left   time.Time
 	Closed time.Time // zero: nobody stated when the account was closed
-	// Records seen after Left, and the last of them: without a stated closing time
-	// the lag is at least that long.
+	// Removal is how long the identity provider's removal may take to arrive, where
+	// nobody stated the closing; InFlight counts the records seen inside that time.
+	Removal  Lag
+	InFlight int
+	// Records seen after Left, those in flight among them, and the last: without a
+	// stated closing time the lag is at least that long.
 	Records int
 	Last    time.Time
 }
@@ -232,9 +244,24 @@ func (d Departure) String() string {
 	case !d.Closed.IsZero():
 		return fmt.Sprintf("the account is said to have been closed %s later, and it still worked %s after that", d.Closed.Sub(d.Left), d.Last.Sub(d.Closed).Round(time.Minute))
 	case lag > 0:
-		return fmt.Sprintf("when the account was closed is not stated; it still worked %s later", lag)
+		return fmt.Sprintf("when the account was closed is not stated; it still worked %s later%s", lag, d.removal())
 	}
-	return "when the account was closed is not stated"
+	return "when the account was closed is not stated" + d.removal()
+}
+
+// removal says how long a removal may take, "" where nothing removes by itself.
+func (d Departure) removal() string {
+	if d.Removal.Longest == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; the removal may take %d minutes to arrive (%s)", int(d.Removal.Longest/time.Minute), first(d.Removal.Source, "nobody said why"))
+}
+
+// Leaving reports that a member has left and the removal may not have arrived, so
+// that the account may still be there.
+func (e *Engine) Leaving(member int, t time.Time) bool {
+	a, ns := &e.accounts[member], t.UnixNano()
+	return ns >= a.leaving && ns < a.closed
 }
 
 // Departures lists the members who left up to t with the lag of deprovisioning,
@@ -254,8 +281,14 @@ func (e *Engine) Departures(t time.Time) []Departure {
 func (e *Engine) departure(member int) Departure {
 	m := &e.dir.Members[member]
 	d := Departure{Member: member, Left: m.Left, Closed: m.Removed}
+	if m.Removed.IsZero() {
+		d.Removal = e.Lag(org.ByProvisioning, m.Left)
+	}
+	if in := e.obs.open[incidentKey{member, "rbac-leaver-in-flight", ""}]; in != nil {
+		d.InFlight, d.Records, d.Last = in.count, in.count, time.Unix(0, in.last).UTC()
+	}
 	if in := e.obs.open[incidentKey{member, "rbac-leaver", ""}]; in != nil {
-		d.Records, d.Last = in.count, time.Unix(0, in.last).UTC()
+		d.Records, d.Last = d.Records+in.count, time.Unix(0, in.last).UTC()
 	}
 	return d
 }

@@ -189,7 +189,7 @@ func TestTruthTable(t *testing.T) {
 			c.Groups = []org.Group{group("g", m, "pilot")}
 			c.Groups[0].Source = "scim"
 			c.Changes = []org.Change{{When: day.Add(-5 * time.Minute), Group: &org.GroupChange{Name: txt("g"), Rename: "Cowork volunteers"}}}
-			r.PropagationLag = 15 * time.Minute
+			r.Lags = EveryLag(15 * time.Minute)
 		}, capability(Cowork), InFlight, "propagation", ""},
 		{27, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) { c.Organisation.Directory = "jit" }, capability(Chat), Deny, "role", ""},
 		{28, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) {
@@ -404,7 +404,7 @@ func TestDefaultRules(t *testing.T) {
 		return v, ok
 	})
 	if got.CoworkDefault != On || got.Cloud != On || got.CloudDefault != Off || !got.CoworkGA || !got.CloudGA ||
-		got.ConnectorRoles != Unknown || !got.CustomWithoutRoleKeepsChat || got.PropagationLag != 15*time.Minute {
+		got.ConnectorRoles != Unknown || !got.CustomWithoutRoleKeepsChat || got.Lags[org.ByRole].Longest != 15*time.Minute {
 		t.Errorf("%+v", got)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sandtable-dev/sandtable/scenarios/org"
 )
 
 // Outcome is the result of one question. The zero value is the safe one: not
@@ -24,7 +26,7 @@ const (
 	Ask                   // allowed after the member approves the call
 	Deny
 	NotGoverned // the policy does not reach it (a server on the member's own machine)
-	InFlight    // a membership change is still spreading, both answers are possible
+	InFlight    // a change is still spreading, both answers are possible
 )
 
 var outcomeNames = [...]string{"indeterminate", "allow", "ask", "deny", "not governed", "in flight"}
@@ -43,7 +45,9 @@ type Reason struct {
 
 // Decision is an outcome with its reasons: for Deny every level that denies, for
 // Indeterminate every level that is not known, else what grants it. The first
-// reason stands for the outermost level. Granting lists the custom roles that
+// reason stands for the outermost level. In flight the first reason says which
+// change is on its way and the rest are those of the answer it settles as; Flight
+// has both answers. Granting lists the custom roles that
 // grant it, in configuration order, whatever the outcome. Level is the
 // availability of a plugin and empty otherwise.
 type Decision struct {
@@ -51,6 +55,34 @@ type Decision struct {
 	Level    string   `json:"level,omitempty"`
 	Reasons  []Reason `json:"reasons"`
 	Granting []string `json:"granting,omitempty"`
+	Flight   *Flight  `json:"flight,omitempty"`
+}
+
+// Flight is what an answer in flight turns on: the changes on their way, what is
+// answered where one of them has not arrived, and what it settles as.
+type Flight struct {
+	Changes []Travel  `json:"changes"`
+	Until   time.Time `json:"until"`
+	Before  []Answer  `json:"before"`
+	After   Answer    `json:"after"`
+}
+
+// Travel is a change on its way. Usual and Longest are minutes, zero when nobody
+// said; Source is what they rest on.
+type Travel struct {
+	What    string    `json:"what"`
+	Channel string    `json:"channel"`
+	Since   time.Time `json:"since"`
+	Until   time.Time `json:"until"`
+	Usual   int       `json:"usual_minutes,omitempty"`
+	Longest int       `json:"longest_minutes,omitempty"`
+	Source  string    `json:"source"`
+}
+
+// Answer is an outcome, or the level of a plugin or skill, with its first reason.
+type Answer struct {
+	Outcome string `json:"outcome"`
+	Reason  string `json:"reason"`
 }
 
 // Because is the level of the first reason, "" when there is none.
@@ -99,11 +131,26 @@ type Rules struct {
 	// CustomWithoutRoleKeepsChat: a member on custom roles without any role keeps
 	// chat (fact rbac-custom-no-role; it changed at an unknown day in 2026).
 	CustomWithoutRoleKeepsChat bool
-	// PropagationLag is the longest delay of a group change (fact
-	// role-change-lag-minutes; row 26). Zero switches InFlight off.
-	PropagationLag time.Duration
+	// Lags is how long a change takes to arrive, by the channel it takes (facts
+	// org.Channel.LagFact; row 26). Zero switches InFlight off.
+	Lags [org.Channels]Lag
 
 	Inputs Inputs
+}
+
+// Lag is how long a change may take to reach everybody. Source says what the
+// figures rest on, "" when nobody said.
+type Lag struct {
+	Usual, Longest time.Duration
+	Source         string
+}
+
+// EveryLag is the same lag for every channel.
+func EveryLag(longest time.Duration) (out [org.Channels]Lag) {
+	for i := range out {
+		out[i].Longest = longest
+	}
+	return out
 }
 
 // generallyAvailable says whether the blanket row for generally available
@@ -153,8 +200,8 @@ type Inputs struct {
 // when the day has no record or the value is unknown. It asks for
 // cowork-org-default, cowork-ga-date, cowork-cloud-sessions,
 // rbac-connector-permissions, rbac-plugin-gating, rbac-admin-permissions,
-// rbac-custom-no-role, role-change-lag-minutes and, for every known capability,
-// FactOfGA.
+// rbac-custom-no-role, the LagFact of every channel and, for every known
+// capability, FactOfGA.
 func DefaultRules(plan string, q func(factID, param string) (value string, known bool)) Rules {
 	sw := func(id, param string) Switch {
 		v, known := q(id, param)
@@ -193,9 +240,20 @@ func DefaultRules(plan string, q func(factID, param string) (value string, known
 	status, _ := q("cowork-cloud-sessions", "status")
 	r.CloudGA = r.Cloud == On && status != "beta"
 	r.CustomWithoutRoleKeepsChat = sw("rbac-custom-no-role", "keeps_chat") == On
-	if m, known := q("role-change-lag-minutes", "max"); known {
-		if n, err := strconv.Atoi(m); err == nil {
-			r.PropagationLag = time.Duration(n) * time.Minute
+	for ch := org.Channel(0); ch < org.Channels; ch++ {
+		minutes := func(param string) time.Duration {
+			v, known := q(ch.LagFact(), param)
+			n, err := strconv.Atoi(v)
+			if !known || err != nil {
+				return 0
+			}
+			return time.Duration(n) * time.Minute
+		}
+		if l := (Lag{Usual: minutes("typical"), Longest: minutes("max"), Source: "fact " + ch.LagFact()}); l.Longest > 0 {
+			if basis, _ := q(ch.LagFact(), "basis"); basis == "assumed" {
+				l.Source = "assumed, " + l.Source
+			}
+			r.Lags[ch] = l
 		}
 	}
 	return r

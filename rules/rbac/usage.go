@@ -102,7 +102,7 @@ func (u *Usage) Observe(ev *event.Event) {
 		return
 	}
 	t := ev.When()
-	now, _ := u.e.at(member, t)
+	now := u.e.now(member, t)
 	for _, gi := range now.groups {
 		name := now.ep.cfg.Groups[gi].Name.Value
 		gu := u.groups[name]
@@ -246,7 +246,7 @@ func (u *Usage) Suggest(t time.Time) Suggestion {
 	counts := make([]int, len(ep.cfg.Groups))
 	for m := range e.dir.Members {
 		if e.current(m, t) {
-			now, _ := e.at(m, t)
+			now := e.now(m, t)
 			for _, g := range now.groups {
 				counts[g]++
 			}

@@ -96,14 +96,12 @@ func ReachBetween(current *Engine, before time.Time, proposed *Engine, after tim
 	type pair struct{ a, b int }
 	stateOf := func(e *Engine, m int, at time.Time) int {
 		ns := at.UnixNano()
-		if e.inputs.Personal[m] != nil || e.bars != nil && e.bars[m] != nil || ns < e.open[m] || ns >= e.closed[m] {
+		a := &e.accounts[m]
+		index, settled := e.stateIndex(m, ns)
+		if e.inputs.Personal[m] != nil || e.bars != nil && e.bars[m] != nil || !settled || !a.certain(ns) || a.shut(ns) {
 			return -1 - m
 		}
-		ep, sp := e.epoch(ns), e.span(m, ns)
-		if ns < e.epochs[ep].window || ns < e.spans[sp].window {
-			return -1 - m
-		}
-		return ep*e.kinds + int(e.spans[sp].kind)
+		return index
 	}
 	for _, q := range questions(current, proposed) {
 		at := map[[2]string]int{}
@@ -170,6 +168,7 @@ type WhatIf struct {
 	a, b           *Engine
 	calls          [2]callCache
 	items          [2]map[itemUse]string
+	pairs          map[pairUse][2]string // answers of both, where both are settled
 	changes        map[changeKey]*tally
 	impossible     map[changeKey]*tally
 	attempts, same int64
@@ -184,6 +183,13 @@ type itemUse struct {
 	state int32
 	kind  byte
 	name  string
+}
+
+// pairUse is a use by members of one state under each policy.
+type pairUse struct {
+	a, b              int32
+	kind              byte
+	name, tool, scope string
 }
 
 type changeKey struct {
@@ -212,7 +218,7 @@ type Blind struct {
 // only asked, not fed: give them to the replay themselves if their findings are
 // wanted too.
 func NewWhatIf(current, proposed *Engine) *WhatIf {
-	return &WhatIf{a: current, b: proposed, calls: [2]callCache{{}, {}}, items: [2]map[itemUse]string{{}, {}},
+	return &WhatIf{a: current, b: proposed, calls: [2]callCache{{}, {}}, items: [2]map[itemUse]string{{}, {}}, pairs: map[pairUse][2]string{},
 		changes: map[changeKey]*tally{}, impossible: map[changeKey]*tally{},
 		twin: twins(proposed.dir, current.dir), back: twins(current.dir, proposed.dir)}
 }
@@ -271,7 +277,7 @@ func (w *WhatIf) Observe(ev *event.Event) {
 		w.attempts++
 	}
 	t := ev.When()
-	a, b := w.ask(0, ma, q, ev, t), w.ask(1, mb, q, ev, t)
+	a, b := w.both(ma, mb, q, ev, t)
 	if a == InFlight.String() || b == InFlight.String() {
 		w.blind.Undecided++
 		return
@@ -304,6 +310,42 @@ func (e *Engine) decideUse(member int, q Question, ev *event.Event, t time.Time)
 	return e.answer(member, q, t)
 }
 
+// both is the answer of each policy as a word. A stream repeats a few uses by
+// members of few states without end, so that one look-up serves both policies as
+// long as nothing is on its way.
+func (w *WhatIf) both(ma, mb int, q Question, ev *event.Event, t time.Time) (a, b string) {
+	ns := ev.Time
+	if q.Kind == "capability" { // a use of Cowork
+		return w.a.outcome(ma, w.a.caps[Cowork], ns).String(), w.b.outcome(mb, w.b.caps[Cowork], ns).String()
+	}
+	ia, sa := w.a.stateIndex(ma, ns)
+	ib, sb := w.b.stateIndex(mb, ns)
+	if !sa || !sb || !w.a.plain(ma, ns) || !w.b.plain(mb, ns) {
+		return w.ask(0, ma, q, ev, t), w.ask(1, mb, q, ev, t)
+	}
+	k := pairUse{int32(ia), int32(ib), q.Kind[0], q.Name, q.Tool, ""}
+	if q.Kind == "connector" {
+		k.scope = ev.ServerScope
+	}
+	words, ok := w.pairs[k]
+	if !ok {
+		words = [2]string{w.ask(0, ma, q, ev, t), w.ask(1, mb, q, ev, t)}
+		if len(w.pairs) >= maxCalls {
+			clear(w.pairs)
+		}
+		k.name, k.tool, k.scope = strings.Clone(k.name), strings.Clone(k.tool), strings.Clone(k.scope)
+		w.pairs[k] = words
+	}
+	return words[0], words[1]
+}
+
+// plain reports that a member's account is there for sure and that no setting of
+// the member's own bears on connectors.
+func (e *Engine) plain(member int, ns int64) bool {
+	a := &e.accounts[member]
+	return ns >= a.settled && ns < a.leaving && ns >= a.open && ns < a.closed && (len(e.inputs.Personal) == 0 || e.inputs.Personal[member] == nil)
+}
+
 // ask is the answer of one policy as a word, without reasons.
 func (w *WhatIf) ask(side, member int, q Question, ev *event.Event, t time.Time) string {
 	e := w.a
@@ -319,14 +361,15 @@ func (w *WhatIf) ask(side, member int, q Question, ev *event.Event, t time.Time)
 		return w.calls[side].outcome(e, member, Call{Connector: q.Name, Tool: q.Tool, Scope: ev.ServerScope, Write: true}, t).String()
 	}
 	ns := t.UnixNano()
-	if ns < e.open[member] || ns >= e.closed[member] {
+	acc := &e.accounts[member]
+	if acc.shut(ns) {
 		return Deny.String()
 	}
-	ep, sp := e.epoch(ns), e.span(member, ns)
-	if ns < e.epochs[ep].window || ns < e.spans[sp].window {
+	index, settled := e.stateIndex(member, ns)
+	if !settled || !acc.certain(ns) {
 		return outcomeWord(e.answer(member, q, t))
 	}
-	k := itemUse{int32(ep*e.kinds + int(e.spans[sp].kind)), q.Kind[0], q.Name} // s for both kinds of skill
+	k := itemUse{int32(index), q.Kind[0], q.Name} // s for both kinds of skill
 	word, ok := w.items[side][k]
 	if !ok {
 		word = outcomeWord(e.answer(member, q, t))

@@ -22,18 +22,14 @@ const General = "General"
 // from a stream named after what it is for, so that one more member, session or
 // story moves nobody else's draws.
 func Stream(seed uint64, names ...string) *rand.Rand {
-	h := sha256.New()
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], seed)
-	h.Write(b[:])
+	var room [192]byte
+	b := binary.BigEndian.AppendUint64(room[:0], seed)
 	for _, n := range names {
 		// The length keeps ("ab","c") and ("a","bc") apart.
-		binary.BigEndian.PutUint64(b[:], uint64(len(n)))
-		h.Write(b[:])
-		h.Write([]byte(n))
+		b = append(binary.BigEndian.AppendUint64(b, uint64(len(n))), n...)
 	}
-	s := h.Sum(nil)
-	return rand.New(rand.NewPCG(binary.BigEndian.Uint64(s), binary.BigEndian.Uint64(s[8:])))
+	s := sha256.Sum256(b)
+	return rand.New(rand.NewPCG(binary.BigEndian.Uint64(s[:]), binary.BigEndian.Uint64(s[8:])))
 }
 
 // Build fills the organisation with synthetic members: those of the departments
@@ -276,6 +272,23 @@ func (d *Directory) InGroup(group, member int, t time.Time) bool {
 	if closed := d.Members[member].Closed(); !closed.IsZero() && !t.Before(closed) {
 		return false
 	}
+	return d.inGroup(group, member, t)
+}
+
+// GroupsIn lists the indices of the groups a member belongs to as far as changes
+// have arrived, in the order of the configuration. That an account was closed is
+// not looked at.
+func (d *Directory) GroupsIn(member int, v View) []int {
+	var out []int
+	for g := range d.memberships {
+		if d.inGroup(g, member, v[d.Config.groupChannel(g)]) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+func (d *Directory) inGroup(group, member int, t time.Time) bool {
 	for i := len(d.moves[group]) - 1; i >= 0; i-- {
 		if mv := &d.moves[group][i]; !t.Before(mv.when) && mv.of.has(member) {
 			return mv.in

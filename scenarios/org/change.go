@@ -37,6 +37,7 @@ type Change struct {
 	Plan         source.Text      `yaml:"plan,enum=team|enterprise"`
 	Arrangements *Arrangements    `yaml:"arrangements"`
 	Limit        *LimitChange     `yaml:"limit"`
+	Provisioning *Provisioning    `yaml:"provisioning"` // the mapping from now on, in place of the one before; empty: none
 
 	At    source.Pos `yaml:"-"`
 	When  time.Time  `yaml:"-"` // On, parsed
@@ -145,12 +146,12 @@ func (c *Change) Check(pos source.Pos, ps *source.Problems) {
 	}
 }
 
-var changeKinds = []string{"join", "leave", "members", "group", "role", "settings", "toggles", "connector", "plugin", "skill", "plan", "arrangements", "limit"}
+var changeKinds = []string{"join", "leave", "members", "group", "role", "settings", "toggles", "connector", "plugin", "skill", "plan", "arrangements", "limit", "provisioning"}
 
 func (c *Change) kinds() []string {
 	var out []string
 	for i, given := range []bool{c.Join != nil, c.Leave != nil, c.Members != nil, c.Group != nil, c.Role != nil, c.Settings != nil,
-		c.Toggles != nil, c.Connector != nil, c.Plugin != nil, c.Skill != nil, c.Plan.Value != "", c.Arrangements != nil, c.Limit != nil} {
+		c.Toggles != nil, c.Connector != nil, c.Plugin != nil, c.Skill != nil, c.Plan.Value != "", c.Arrangements != nil, c.Limit != nil, c.Provisioning != nil} {
 		if given {
 			out = append(out, changeKinds[i])
 		}
@@ -192,9 +193,9 @@ func (c *Change) String() string {
 	case c.Leave != nil:
 		return c.Leave.String() + " leave"
 	case c.Members != nil:
-		s := fmt.Sprintf("%s get the organisation role %s", c.Members.Select, c.Members.Role)
+		s := fmt.Sprintf("%s: organisation role %s", c.Members.Select, c.Members.Role)
 		if c.Members.Seat.Value != "" {
-			s += " on seat " + c.Members.Seat.Value
+			s += ", seat " + c.Members.Seat.Value
 		}
 		return s
 	case c.Group != nil:
@@ -287,6 +288,8 @@ func (c *Change) String() string {
 		return fmt.Sprintf("skill %s is %s for the organisation", c.Skill.Skill.Value, c.Skill.Level)
 	case c.Plan.Value != "":
 		return "the plan becomes " + c.Plan.Value
+	case c.Provisioning != nil:
+		return c.Provisioning.String()
 	case c.Arrangements != nil:
 		return strings.TrimSpace(strings.Join(append(prefixed("+ ", c.Arrangements.Add), prefixed("- ", c.Arrangements.Remove)...), ", "))
 	}
@@ -358,25 +361,7 @@ func (c *Config) inOrder() []*Change {
 // listed. Groups and roles keep their places; a deleted one is marked and holds
 // nothing. Who is in a group is the directory's to say. The result is c itself
 // when nothing has changed; do not write to it.
-func (c *Config) At(t time.Time) *Config {
-	var out *Config
-	for _, ch := range c.inOrder() {
-		if ch.When.After(t) {
-			break
-		}
-		if ch.person() {
-			continue
-		}
-		if out == nil {
-			out = c.clone()
-		}
-		out.apply(ch)
-	}
-	if out == nil {
-		return c
-	}
-	return out
-}
+func (c *Config) At(t time.Time) *Config { return c.In(ViewAt(t)) }
 
 // Policy reports that the change alters what decisions on access rest on for
 // everybody: not who is in a group, who works here, or what anybody may spend.
@@ -384,7 +369,7 @@ func (c *Change) Policy() bool { return !c.person() && c.Limit == nil }
 
 // person reports that a change concerns members only, not the configuration.
 func (c *Change) person() bool {
-	return c.Join != nil || c.Leave != nil || c.Members != nil ||
+	return c.Join != nil || c.Leave != nil || c.Members != nil || c.Provisioning != nil ||
 		c.Group != nil && c.Group.Attach == nil && c.Group.Detach == nil && c.Group.Plugins == nil && c.Group.Skills == nil && c.Group.Rename == "" && !c.Group.Delete
 }
 
@@ -513,12 +498,14 @@ type move struct {
 	when, until time.Time
 	in          bool
 	of          some
+	what        string
 }
 
 type roleMove struct {
 	when, until time.Time
 	role, seat  string
 	of          some
+	what        string
 }
 
 // some is a few members by index, in order: a log of a thousand messages names
@@ -534,6 +521,7 @@ func (s some) has(member int) bool {
 // Joined, Left and Removed.
 func (d *Directory) applyChanges() {
 	d.moves = make([][]move, len(d.Config.Groups))
+	d.mappings = d.Config.mappings()
 	pick := func(s Selector) (of some) {
 		for _, i := range d.Select(s) {
 			of = append(of, int32(i))
@@ -544,27 +532,27 @@ func (d *Directory) applyChanges() {
 		switch {
 		case ch.Join != nil:
 			for _, i := range d.Select(*ch.Join) {
-				d.Members[i].Joined = ch.When
+				d.Members[i].Joined, d.Members[i].Opened, d.Members[i].Sent = ch.When, ch.Until, true
 			}
 		case ch.Leave != nil:
 			for _, i := range d.Select(*ch.Leave) {
 				d.Members[i].Left, d.Members[i].Removed = ch.When, ch.Until
 			}
 		case ch.Members != nil:
-			d.roles = append(d.roles, roleMove{ch.When, ch.Until, ch.Members.Role, ch.Members.Seat.Value, pick(ch.Members.Select)})
+			d.roles = append(d.roles, roleMove{ch.When, ch.Until, ch.Members.Role, ch.Members.Seat.Value, pick(ch.Members.Select), ch.String()})
 		case ch.Group != nil:
 			for g := range d.Config.Groups {
 				if d.Config.Groups[g].Name.Value != ch.Group.Name.Value {
 					continue
 				}
 				if ch.Group.Remove != nil {
-					d.moves[g] = append(d.moves[g], move{ch.When, ch.Until, false, pick(*ch.Group.Remove)})
+					d.moves[g] = append(d.moves[g], move{ch.When, ch.Until, false, pick(*ch.Group.Remove), ch.String()})
 				}
 				if ch.Group.Add != nil {
-					d.moves[g] = append(d.moves[g], move{ch.When, ch.Until, true, pick(*ch.Group.Add)})
+					d.moves[g] = append(d.moves[g], move{ch.When, ch.Until, true, pick(*ch.Group.Add), ch.String()})
 				}
 				if ch.Group.Delete {
-					d.moves[g] = append(d.moves[g], move{ch.When, ch.Until, false, pick(Selector{All: true})})
+					d.moves[g] = append(d.moves[g], move{ch.When, ch.Until, false, pick(Selector{All: true}), ch.String()})
 				}
 			}
 		}
@@ -595,10 +583,11 @@ func (d *Directory) RoleAt(member int, t time.Time) (role, seat string) {
 
 // Boundary is a moment at which something of a member may change: a group, the
 // organisation role or the seat. Until is when it had arrived, zero when nobody
-// stated it. SCIM says that it waits for the identity provider's next push.
+// stated it. What is the change in words.
 type Boundary struct {
 	When, Until time.Time
-	SCIM        bool
+	Channel     Channel
+	What        string
 }
 
 // Boundaries lists the moments at which each member's groups, role or seat may
@@ -616,28 +605,37 @@ func (d *Directory) Boundaries() [][]Boundary {
 		}
 	}
 	for g := range d.listed {
+		by, what := d.Config.groupChannel(g), "group "+d.Config.Groups[g].Name.Value+" as listed"
 		for i, since := range d.listed[g] {
 			if !since.IsZero() {
 				// The list says when the product had it, so that nothing is in flight after.
-				out[i] = append(out[i], Boundary{When: since, Until: since})
+				out[i] = append(out[i], Boundary{since, since, by, what})
 			}
 		}
 	}
 	for g := range d.memberships {
-		scim := d.Config.Groups[g].Source == "scim"
+		by, of := d.Config.groupChannel(g), "membership of group "+d.Config.Groups[g].Name.Value
 		for _, s := range d.memberships[g] {
-			add(s.in, Boundary{When: s.from, SCIM: scim})
-			add(s.in, Boundary{When: s.to, SCIM: scim})
+			add(s.in, Boundary{When: s.from, Channel: by, What: of + " begins"})
+			add(s.in, Boundary{When: s.to, Channel: by, What: of + " ends"})
 		}
 		for _, m := range d.moves[g] {
 			for _, i := range m.of {
-				out[i] = append(out[i], Boundary{When: m.when, Until: m.until, SCIM: scim})
+				out[i] = append(out[i], Boundary{m.when, m.until, by, m.what})
 			}
 		}
 	}
 	for _, r := range d.roles {
 		for _, i := range r.of {
-			out[i] = append(out[i], Boundary{When: r.when, Until: r.until})
+			out[i] = append(out[i], Boundary{r.when, r.until, BySeat, r.what})
+		}
+	}
+	for i := range d.Config.Changes {
+		if ch := &d.Config.Changes[i]; ch.Provisioning != nil {
+			b := Boundary{ch.When, ch.Until, d.Config.mappingChannel(), ch.String()}
+			for m := range out {
+				out[m] = append(out[m], b)
+			}
 		}
 	}
 	for i := range out {

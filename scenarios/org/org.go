@@ -41,6 +41,12 @@ type Organisation struct {
 	Models    *Models           `yaml:"models"`                           // nil: not stated
 	SCIMPush  int               `yaml:"scim_push_minutes"`                // how often the identity provider sends; 0 = at once
 
+	// Provisioning maps groups of the identity provider to roles and seats; nil: both
+	// are assigned by hand.
+	Provisioning *Provisioning `yaml:"provisioning"`
+	// Propagation overrides how long changes take to arrive; nil: as the facts say.
+	Propagation *Propagation `yaml:"propagation"`
+
 	At source.Pos `yaml:"-"`
 }
 
@@ -126,12 +132,13 @@ type Selector struct {
 }
 
 // MemberRule gives the members it selects their one organisation role: user,
-// custom ("managed" in the API), admin or owner. Later rules win.
+// custom ("managed" in the API), admin or owner; or unknown, where no export says
+// it and a decision that turns on it is not known. Later rules win.
 //
 // Seat, when given, names one of the organisation's seat tiers.
 type MemberRule struct {
 	Select Selector    `yaml:"select,required"`
-	Role   string      `yaml:"role,required,enum=user|custom|admin|owner"`
+	Role   string      `yaml:"role,required,enum=user|custom|admin|owner|unknown"`
 	Seat   source.Text `yaml:"seat"`
 }
 
@@ -338,7 +345,9 @@ type Config struct {
 // means still there. Left is the last moment of the job and Removed the moment
 // the account was closed; zero Removed means at Left. What is between them is the
 // deprovisioning lag, in which the account still works. OrgRole and Seat are
-// those before any dated change; Directory.RoleAt has those in force.
+// those before any dated change; Directory.RoleAt has those in force. Sent says
+// that Joined is when a dated change was made, so that the account was there only
+// later: at Opened, where somebody stated it.
 type Member struct {
 	Index      int
 	ID         string // user_...
@@ -353,6 +362,8 @@ type Member struct {
 	Seat       string
 	Desktop    string
 	Joined     time.Time
+	Opened     time.Time
+	Sent       bool
 	Left       time.Time
 	Removed    time.Time
 }
@@ -375,6 +386,7 @@ type Directory struct {
 	listed      []map[int32]time.Time // by group: members of the roster and since when; nil without a roster
 	moves       [][]move              // by group: changes that overrule the spells, in order of time
 	roles       []roleMove
+	mappings    []mapping // of groups to roles and seats, in order of time
 }
 
 // Lookup finds a member by account, e-mail or id; ok is false when the key is

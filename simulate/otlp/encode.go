@@ -12,14 +12,66 @@ import (
 	"github.com/sandtable-dev/sandtable/rules/event"
 )
 
-// sink is one wire form. The walk over the fields is the same for both.
+// sink is one wire form. The walk over the fields is the same for both. Keys are
+// written as they are; those that are not ours go through name first.
 type sink interface {
+	name(key string) string
 	text(key, v string)
 	int(key string, v int64)
 	double(key string, v float64)
 	bool(key string, v bool)
 	list(key string, v []string)
 	nested(key, json string)
+
+	// written is what was written so far. again writes a part of it that holds whole
+	// attributes once more.
+	written() []byte
+	again(part []byte)
+}
+
+// walk writes the records of one request. What a record has in common with the
+// one before it (who, in which session and folders, on which machine) is written
+// again as bytes.
+type walk struct {
+	p    *Profile
+	who  *event.Event // whose identity stands in head; nil: nobody's
+	head []byte
+	tail []byte   // the resource as the records of a block repeat it; empty: not yet written
+	dirs []string // the folders in paths, known by their place in memory
+	path []byte
+
+	minute int64    // of stamp
+	stamp  [24]byte // an instant as the product writes it
+	digits [24]byte
+}
+
+// end forgets a request, so that nothing of it is kept alive.
+func (k *walk) end() { k.p, k.who, k.dirs, k.tail = nil, nil, nil, k.tail[:0] }
+
+// part runs write and keeps what it wrote in memory that is used again.
+func part(keep []byte, w sink, write func()) []byte {
+	from := len(w.written())
+	write()
+	return append(keep[:0], w.written()[from:]...)
+}
+
+// sameWho reports that two records begin with the same attributes.
+func sameWho(a, b *event.Event) bool {
+	if (a.Has^b.Has)&headKeys != 0 || a.Session != b.Session || a.UserID != b.UserID || a.Account != b.Account || a.Email != b.Email ||
+		a.Organisation != b.Organisation || a.AccountID != b.AccountID || a.Terminal != b.Terminal {
+		return false
+	}
+	x, y := appVersion(a), appVersion(b)
+	return x == nil && y == nil || x != nil && y != nil && sameValue(x.Value, y.Value)
+}
+
+func appVersion(e *event.Event) *event.Attr {
+	for i := range e.Extra {
+		if e.Extra[i].Key == "app.version" {
+			return &e.Extra[i]
+		}
+	}
+	return nil
 }
 
 // sameResource reports that two events can share a resource block.
@@ -28,6 +80,9 @@ func sameResource(a, b *event.Event) bool {
 		a.DeploymentMode != b.DeploymentMode || a.Surface != b.Surface ||
 		(a.Has^b.Has)&(event.FServiceVersion|event.FSurface) != 0 {
 		return false
+	}
+	if n := len(a.Extra); n == len(b.Extra) && (n == 0 || &a.Extra[0] == &b.Extra[0]) {
+		return !hasList(a.Extra)
 	}
 	i, j := 0, 0
 	for {
@@ -45,6 +100,17 @@ func sameResource(a, b *event.Event) bool {
 		}
 		i, j = i+1, j+1
 	}
+}
+
+// hasList reports that a resource attribute is a list, which sameValue never takes
+// for the same.
+func hasList(attrs []event.Attr) bool {
+	for i := range attrs {
+		if _, list := attrs[i].Value.([]string); list && onResource(attrs[i].Key) {
+			return true
+		}
+	}
+	return false
 }
 
 func sameValue(a, b any) bool {
@@ -95,28 +161,29 @@ func (p *Profile) extraNamed(e *event.Event, key string, w sink) {
 }
 
 func (p *Profile) extra(a *event.Attr, w sink) {
+	key := w.name(a.Key)
 	switch v := a.Value.(type) {
 	case string:
-		w.text(a.Key, v)
+		w.text(key, v)
 	case int64:
-		p.int(a.Key, v, w)
+		p.int(key, v, w)
 	case int:
-		p.int(a.Key, int64(v), w)
+		p.int(key, int64(v), w)
 	case float64:
-		p.double(a.Key, v, w)
+		p.double(key, v, w)
 	case bool:
 		if p.Strings {
-			w.text(a.Key, strconv.FormatBool(v))
+			w.text(key, strconv.FormatBool(v))
 		} else {
-			w.bool(a.Key, v)
+			w.bool(key, v)
 		}
 	case []string:
-		w.list(a.Key, v)
+		w.list(key, v)
 	case event.Nested:
 		if p.Strings {
-			w.text(a.Key, string(v))
+			w.text(key, string(v))
 		} else {
-			w.nested(a.Key, string(v))
+			w.nested(key, string(v))
 		}
 	}
 }
@@ -141,13 +208,13 @@ func (p *Profile) number(e *event.Event, bit event.Field, key string, v int64, w
 }
 
 // size writes a field that every release sends as a text.
-func (p *Profile) size(e *event.Event, bit event.Field, key string, v int64, w sink) {
+func (k *walk) size(e *event.Event, bit event.Field, key string, v int64, w sink) {
 	switch {
 	case e.Has&bit == 0:
-	case p.AsRead && e.Retyped&bit != 0:
+	case k.p.AsRead && e.Retyped&bit != 0:
 		w.int(key, v)
 	default:
-		w.text(key, strconv.FormatInt(v, 10))
+		w.text(key, viewOf(strconv.AppendInt(k.digits[:0], v, 10))) // a sink keeps no text
 	}
 }
 
@@ -174,31 +241,44 @@ func writeText(w sink, key, v string) {
 	}
 }
 
-// writeRecord walks the attributes of a record in the order the product uses:
+// record walks the attributes of a record in the order the product uses:
 // identity, event, then the event's own.
-func (p *Profile) writeRecord(e *event.Event, w sink) {
+func (k *walk) record(e *event.Event, w sink) {
+	p := k.p
 	str := func(bit event.Field, key, v string) {
 		if e.Has&bit != 0 {
 			w.text(key, v)
 		}
 	}
 	num := func(bit event.Field, key string, v int64) { p.number(e, bit, key, v, w) }
-	str(event.FUserID, "user.id", e.UserID)
-	str(event.FSession, "session.id", e.Session)
-	p.extraNamed(e, "app.version", w)
-	str(event.FOrganisation, "organization.id", e.Organisation)
-	str(event.FEmail, "user.email", e.Email)
-	str(event.FAccount, "user.account_uuid", e.Account)
-	writeText(w, "user.account_id", e.AccountID)
-	writeText(w, "terminal.type", e.Terminal)
+	if k.who != nil && sameWho(k.who, e) {
+		w.again(k.head)
+	} else {
+		k.who = e
+		k.head = part(k.head, w, func() {
+			str(event.FUserID, "user.id", e.UserID)
+			str(event.FSession, "session.id", e.Session)
+			p.extraNamed(e, "app.version", w)
+			str(event.FOrganisation, "organization.id", e.Organisation)
+			str(event.FEmail, "user.email", e.Email)
+			str(event.FAccount, "user.account_uuid", e.Account)
+			writeText(w, "user.account_id", e.AccountID)
+			writeText(w, "terminal.type", e.Terminal)
+		})
+	}
 	writeText(w, "event.name", e.Name)
 	if e.Has&(event.FTime|event.FStamp) == event.FTime|event.FStamp {
-		w.text("event.timestamp", stamp(e.Time))
+		w.text("event.timestamp", k.instant(e.Time))
 	}
 	num(event.FSequence, "event.sequence", e.Sequence)
 	str(event.FPrompt, "prompt.id", e.Prompt)
-	if e.Has&event.FHostPaths != 0 {
-		w.list("workspace.host_paths", e.HostPaths)
+	if d := e.HostPaths; e.Has&event.FHostPaths != 0 {
+		if len(d) > 0 && len(d) == len(k.dirs) && &d[0] == &k.dirs[0] {
+			w.again(k.path)
+		} else {
+			k.path = part(k.path, w, func() { w.list("workspace.host_paths", d) })
+			k.dirs = d
+		}
 	}
 
 	if e.Kind != event.ToolResult {
@@ -218,7 +298,7 @@ func (p *Profile) writeRecord(e *event.Event, w sink) {
 	default:
 		w.text("success", strconv.FormatBool(e.Success))
 	}
-	p.size(e, event.FPromptLength, "prompt_length", e.PromptLength, w)
+	k.size(e, event.FPromptLength, "prompt_length", e.PromptLength, w)
 	if e.Has&event.FPromptText != 0 {
 		w.text("prompt", redact(e.PromptText, p.Content.UserPrompts))
 	}
@@ -265,8 +345,8 @@ func (p *Profile) writeRecord(e *event.Event, w sink) {
 		str(event.FParameters, "tool_parameters", e.Parameters)
 		str(event.FInput, "tool_input", e.Input)
 	}
-	p.size(e, event.FInputSize, "tool_input_size_bytes", e.InputSize, w)
-	p.size(e, event.FResultSize, "tool_result_size_bytes", e.ResultSize, w)
+	k.size(e, event.FInputSize, "tool_input_size_bytes", e.InputSize, w)
+	k.size(e, event.FResultSize, "tool_result_size_bytes", e.ResultSize, w)
 	if e.Kind == event.ToolResult {
 		str(event.FSource, "decision_source", e.Source)
 		str(event.FDecision, "decision_type", e.Decision)
@@ -277,15 +357,40 @@ func (p *Profile) writeRecord(e *event.Event, w sink) {
 		writeText(w, "mcp_server_scope", e.ServerScope)
 	}
 	for i := range e.Extra {
-		k := e.Extra[i].Key
-		if k == "app.version" || onResource(k) || !p.Content.ToolDetails && isDetail(e.Kind, k) {
+		key := e.Extra[i].Key
+		if key == "app.version" || onResource(key) || !p.Content.ToolDetails && isDetail(e.Kind, key) {
 			continue
 		}
 		p.extra(&e.Extra[i], w)
 	}
-	if p.AsRead && e.Repeated || !p.AsRead && p.RepeatResource {
-		p.writeResource(e, w)
+	switch {
+	case p.AsRead && !e.Repeated || !p.AsRead && !p.RepeatResource:
+	case len(k.tail) > 0:
+		w.again(k.tail)
+	default:
+		k.tail = part(k.tail, w, func() { p.writeResource(e, w) })
 	}
+}
+
+// instant is stamp, in memory that the next call uses again.
+func (k *walk) instant(ns int64) string {
+	const minute = int64(time.Minute)
+	m := ns / minute
+	if m != k.minute || k.stamp[0] == 0 || ns < 0 {
+		t := stamp(ns)
+		if len(t) != len(k.stamp) || ns < 0 {
+			return t
+		}
+		k.minute = m
+		copy(k.stamp[:], t)
+		return viewOf(k.stamp[:])
+	}
+	b, ms := &k.stamp, int(ns%minute/1e6)
+	sec := ms / 1000
+	ms %= 1000
+	b[17], b[18] = byte('0'+sec/10), byte('0'+sec%10)
+	b[20], b[21], b[22] = byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10)
+	return viewOf(b[:])
 }
 
 func redact(s string, allowed bool) string {
@@ -345,7 +450,9 @@ var bodies = func() (b [64]string) {
 // Consecutive events with the same resource share a block. Times are written as
 // they are; the product's own are whole milliseconds.
 func (p Profile) AppendJSON(dst []byte, events []event.Event) []byte {
-	w := jsonSink{b: append(dst, `{"resourceLogs":[`...)}
+	enc := jsonEncoders.Get().(*jsonEncoder)
+	w, k := &enc.jsonSink, &enc.walk
+	w.b, k.p = append(dst, `{"resourceLogs":[`...), &p
 	comma := func(first *bool) {
 		if !*first {
 			w.b = append(w.b, ',')
@@ -357,7 +464,8 @@ func (p Profile) AppendJSON(dst []byte, events []event.Event) []byte {
 		comma(&first)
 		w.b = append(w.b, `{"resource":{"attributes":[`...)
 		w.more = false
-		p.writeResource(&block[0], &w)
+		p.writeResource(&block[0], w)
+		k.tail = k.tail[:0]
 		w.b = append(w.b, `]},"scopeLogs":[`...)
 		first := true
 		runs(block, sameScope, func(scope []event.Event) {
@@ -406,19 +514,53 @@ func (p Profile) AppendJSON(dst []byte, events []event.Event) []byte {
 				}
 				w.b = append(w.b, `"attributes":[`...)
 				w.more = false
-				p.writeRecord(e, &w)
+				k.record(e, w)
 				w.b = append(w.b, `]}`...)
 			}
 			w.b = append(w.b, `]}`...)
 		})
 		w.b = append(w.b, `]}`...)
 	})
-	return append(w.b, `]}`...)
+	dst, w.b = append(w.b, `]}`...), nil
+	k.end()
+	jsonEncoders.Put(enc)
+	return dst
 }
+
+type jsonEncoder struct {
+	walk
+	jsonSink
+}
+
+var jsonEncoders = sync.Pool{New: func() any { return new(jsonEncoder) }}
 
 type jsonSink struct {
 	b    []byte
 	more bool
+}
+
+func (w *jsonSink) written() []byte { return w.b }
+
+func (w *jsonSink) again(part []byte) {
+	if len(part) > 0 && part[0] == ',' {
+		part = part[1:]
+	}
+	if len(part) == 0 {
+		return
+	}
+	if w.more {
+		w.b = append(w.b, ',')
+	}
+	w.more = true
+	w.b = append(w.b, part...)
+}
+
+func (w *jsonSink) name(key string) string {
+	if plain(key) == len(key) {
+		return key
+	}
+	b := appendString(nil, key)
+	return string(b[1 : len(b)-1])
 }
 
 func (w *jsonSink) key(key, field string) {
@@ -426,35 +568,33 @@ func (w *jsonSink) key(key, field string) {
 		w.b = append(w.b, ',')
 	}
 	w.more = true
-	w.b = appendString(append(w.b, `{"key":`...), key)
-	w.b = append(w.b, `,"value":{"`...)
+	w.b = append(w.b, `{"key":"`...)
+	w.b = append(w.b, key...)
 	w.b = append(w.b, field...)
-	w.b = append(w.b, `":`...)
 }
 
 func (w *jsonSink) text(key, v string) {
-	w.key(key, "stringValue")
+	w.key(key, `","value":{"stringValue":`)
 	w.b = append(appendString(w.b, v), `}}`...)
 }
 
 func (w *jsonSink) int(key string, v int64) {
-	w.key(key, "intValue")
+	w.key(key, `","value":{"intValue":`)
 	w.b = append(strconv.AppendInt(w.b, v, 10), `}}`...)
 }
 
 func (w *jsonSink) double(key string, v float64) {
-	w.key(key, "doubleValue")
+	w.key(key, `","value":{"doubleValue":`)
 	w.b = append(appendDouble(w.b, v), `}}`...)
 }
 
 func (w *jsonSink) bool(key string, v bool) {
-	w.key(key, "boolValue")
+	w.key(key, `","value":{"boolValue":`)
 	w.b = append(strconv.AppendBool(w.b, v), `}}`...)
 }
 
 func (w *jsonSink) list(key string, v []string) {
-	w.key(key, "arrayValue")
-	w.b = append(w.b, `{"values":[`...)
+	w.key(key, `","value":{"arrayValue":{"values":[`)
 	for i, s := range v {
 		if i > 0 {
 			w.b = append(w.b, ',')
@@ -466,13 +606,8 @@ func (w *jsonSink) list(key string, v []string) {
 }
 
 func (w *jsonSink) nested(key, text string) {
-	if w.more {
-		w.b = append(w.b, ',')
-	}
-	w.more = true
-	w.b = appendString(append(w.b, `{"key":`...), key)
-	w.b = appendAnyJSON(append(w.b, `,"value":`...), &scanner{s: text, text: new(event.Scratch)})
-	w.b = append(w.b, '}')
+	w.key(key, `","value":`)
+	w.b = append(appendAnyJSON(w.b, &scanner{s: text, text: new(event.Scratch)}), '}')
 }
 
 // appendAnyJSON writes the ordinary JSON value that p stands before as an
@@ -563,25 +698,47 @@ func appendDouble(dst []byte, v float64) []byte {
 
 const hexDigits = "0123456789abcdef"
 
+// plain is the length of the head of s that a JSON string holds as it is and that
+// is ASCII.
+func plain(s string) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		b := s[i : i+8]
+		x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		quote, slash := x^ones*'"', x^ones*'\\'
+		if (x|(x-ones*0x20)|(quote-ones)|(slash-ones))&tops != 0 {
+			break // one of the eight is special, or follows one that is
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			break
+		}
+	}
+	return i
+}
+
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
-	from := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= 0x20 && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
+	for {
+		n := plain(s)
+		dst = append(dst, s[:n]...)
+		if s = s[n:]; s == "" {
+			return append(dst, '"')
 		}
+		c := s[0]
 		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
-			if r == utf8.RuneError && n == 1 {
-				dst = append(append(dst, s[from:i]...), "\uFFFD"...)
-				from = i + 1
+			_, n := utf8.DecodeRuneInString(s)
+			if n == 1 {
+				dst = append(dst, "\uFFFD"...)
+			} else {
+				dst = append(dst, s[:n]...)
 			}
-			i += n
+			s = s[n:]
 			continue
 		}
-		dst = append(dst, s[from:i]...)
 		switch c {
 		case '"', '\\':
 			dst = append(dst, '\\', c)
@@ -594,36 +751,43 @@ func appendString(dst []byte, s string) []byte {
 		default:
 			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 		}
-		i++
-		from = i
+		s = s[1:]
 	}
-	return append(append(dst, s[from:]...), '"')
 }
 
-var protoScratch = sync.Pool{New: func() any { return new([4][]byte) }}
+type protoEncoder struct {
+	walk
+	protoSink
+}
+
+var protoEncoders = sync.Pool{New: func() any { return new(protoEncoder) }}
 
 // AppendProto appends the same request as protobuf.
 func (p Profile) AppendProto(dst []byte, events []event.Event) []byte {
-	scratch := protoScratch.Get().(*[4][]byte) // record, scope block, resource block, value
-	defer protoScratch.Put(scratch)
+	enc := protoEncoders.Get().(*protoEncoder)
+	w, k := &enc.protoSink, &enc.walk
+	w.b, k.p = dst, &p
 	runs(events, sameResource, func(block []event.Event) {
-		res := protoSink{b: scratch[0][:0], field: 1, tmp: scratch[3]}
-		p.writeResource(&block[0], &res)
-		outer := appendBytes(scratch[2][:0], 1, res.b)
-		scratch[0], scratch[3] = res.b, res.tmp
+		logs := w.open(1, len(block))
+		res := w.open(1, 0)
+		w.field = 1
+		p.writeResource(&block[0], w)
+		w.close(res)
+		k.tail = k.tail[:0]
+		w.field = 6
 		runs(block, sameScope, func(scope []event.Event) {
-			head := scratch[0][:0]
+			group := w.open(2, len(scope))
+			head := w.open(1, 0)
 			if s := scope[0].Scope; s != "" {
-				head = appendText(head, 1, s)
+				w.b = appendText(w.b, 1, s)
 			}
 			if s := scope[0].ScopeVersion; s != "" {
-				head = appendText(head, 2, s)
+				w.b = appendText(w.b, 2, s)
 			}
-			inner := appendBytes(scratch[1][:0], 1, head)
-			scratch[0] = head
+			w.close(head)
 			for i := range scope {
 				e := &scope[i]
-				w := protoSink{b: scratch[0][:0], field: 6, tmp: scratch[3]}
+				rec := w.open(2, 1)
 				if e.Has&event.FTime != 0 {
 					w.b = binary.LittleEndian.AppendUint64(append(w.b, 1<<3|1), uint64(e.Time))
 				}
@@ -634,30 +798,34 @@ func (p Profile) AppendProto(dst []byte, events []event.Event) []byte {
 					w.b = appendText(w.b, 3, e.SeverityText)
 				}
 				if s := body(e); s != "" {
-					w.tmp = appendText(w.tmp[:0], 1, s)
-					w.b = appendBytes(w.b, 5, w.tmp)
+					s = clean(s)
+					w.b = binary.AppendUvarint(append(w.b, 5<<3|2), uint64(1+uvarintLen(uint64(len(s)))+len(s)))
+					w.b = append(binary.AppendUvarint(append(w.b, 1<<3|2), uint64(len(s))), s...)
 				}
-				p.writeRecord(e, &w)
+				k.record(e, w)
 				for _, id := range [2]struct {
 					field byte
 					hex   string
 				}{{9, e.Trace}, {10, e.Span}} {
-					if raw, err := hex.DecodeString(id.hex); err == nil && len(raw) > 0 {
+					if id.hex == "" {
+						continue
+					}
+					if raw, err := hex.DecodeString(id.hex); err == nil {
 						w.b = appendBytes(w.b, id.field, raw)
 					}
 				}
 				if e.Has&event.FObserved != 0 {
 					w.b = binary.LittleEndian.AppendUint64(append(w.b, 11<<3|1), uint64(e.Observed))
 				}
-				inner = appendBytes(inner, 2, w.b)
-				scratch[0], scratch[3] = w.b, w.tmp
+				w.close(rec)
 			}
-			outer = appendBytes(outer, 2, inner)
-			scratch[1] = inner
+			w.close(group)
 		})
-		dst = appendBytes(dst, 1, outer)
-		scratch[2] = outer
+		w.close(logs)
 	})
+	dst, w.b = w.b, nil
+	k.end()
+	protoEncoders.Put(enc)
 	return dst
 }
 
@@ -665,6 +833,45 @@ type protoSink struct {
 	b, tmp, arr []byte
 	field       byte
 }
+
+// opened is a message whose length is not known yet; room was left for it.
+type opened struct{ at, room int }
+
+// open begins a message of about so many records.
+func (w *protoSink) open(field byte, records int) opened {
+	w.b = append(w.b, field<<3|2)
+	room := 1
+	switch {
+	case records > 12:
+		room = 3
+	case records > 0:
+		room = 2
+	}
+	at := len(w.b)
+	w.b = append(w.b, 0, 0, 0)[:at+room]
+	return opened{at, room}
+}
+
+// close puts the length in front of what was written since, which moves where it
+// takes more or less room than was left.
+func (w *protoSink) close(m opened) {
+	n := len(w.b) - m.at - m.room
+	need := uvarintLen(uint64(n))
+	if need > m.room {
+		w.b = append(w.b, make([]byte, need-m.room)...)
+	}
+	if need != m.room {
+		copy(w.b[m.at+need:], w.b[m.at+m.room:m.at+m.room+n])
+		w.b = w.b[:m.at+need+n]
+	}
+	binary.PutUvarint(w.b[m.at:m.at+need], uint64(n))
+}
+
+func (w *protoSink) written() []byte { return w.b }
+
+func (w *protoSink) again(part []byte) { w.b = append(w.b, part...) }
+
+func (w *protoSink) name(key string) string { return clean(key) }
 
 func appendBytes(dst []byte, field byte, v []byte) []byte {
 	dst = binary.AppendUvarint(append(dst, field<<3|2), uint64(len(v)))
@@ -680,6 +887,11 @@ func appendText(dst []byte, field byte, v string) []byte {
 // head writes an attribute up to its value, which will take n bytes.
 func (w *protoSink) head(key string, n int) {
 	k := len(key)
+	if k < 0x80 && n < 0x78-k { // each length is one byte
+		w.b = append(w.b, w.field<<3|2, byte(4+k+n), 1<<3|2, byte(k))
+		w.b = append(append(w.b, key...), 2<<3|2, byte(n))
+		return
+	}
 	w.b = binary.AppendUvarint(append(w.b, w.field<<3|2), uint64(1+uvarintLen(uint64(k))+k+1+uvarintLen(uint64(n))+n))
 	w.b = binary.AppendUvarint(append(w.b, 1<<3|2), uint64(k))
 	w.b = append(append(w.b, key...), 2<<3|2)
@@ -688,7 +900,7 @@ func (w *protoSink) head(key string, n int) {
 
 // pair writes one attribute whose encoded value stands in w.tmp.
 func (w *protoSink) pair(key string) {
-	w.head(clean(key), len(w.tmp))
+	w.head(key, len(w.tmp))
 	w.b = append(w.b, w.tmp...)
 }
 
@@ -702,13 +914,13 @@ func uvarintLen(x uint64) int {
 
 func (w *protoSink) text(key, v string) {
 	v = clean(v)
-	w.head(clean(key), 1+uvarintLen(uint64(len(v)))+len(v))
+	w.head(key, 1+uvarintLen(uint64(len(v)))+len(v))
 	w.b = binary.AppendUvarint(append(w.b, 1<<3|2), uint64(len(v)))
 	w.b = append(w.b, v...)
 }
 
 func (w *protoSink) bool(key string, v bool) {
-	w.head(clean(key), 2)
+	w.head(key, 2)
 	if v {
 		w.b = append(w.b, 2<<3, 1)
 	} else {
@@ -717,12 +929,12 @@ func (w *protoSink) bool(key string, v bool) {
 }
 
 func (w *protoSink) int(key string, v int64) {
-	w.head(clean(key), 1+uvarintLen(uint64(v)))
+	w.head(key, 1+uvarintLen(uint64(v)))
 	w.b = binary.AppendUvarint(append(w.b, 3<<3), uint64(v))
 }
 
 func (w *protoSink) double(key string, v float64) {
-	w.head(clean(key), 9)
+	w.head(key, 9)
 	w.b = binary.LittleEndian.AppendUint64(append(w.b, 4<<3|1), math.Float64bits(v))
 }
 

@@ -447,7 +447,7 @@ func (p *scanner) quick(r *record, last *key) bool {
 		return false
 	}
 	i += len(keyHead)
-	k := r.b.guess[*last]
+	k := r.b.guess[r.slot][*last]
 	name := keyNames[k]
 	if k != keyOther && len(s) > i+len(name) && s[i+len(name)] == '"' && s[i:i+len(name)] == name {
 		i += len(name)
@@ -462,7 +462,7 @@ func (p *scanner) quick(r *record, last *key) bool {
 		}
 		k = keyOf(name)
 		i += n
-		r.b.guess[*last] = k
+		r.b.guess[r.slot][*last] = k
 	}
 	i++
 	if r.run.head != 2 {

@@ -35,7 +35,8 @@ type Batch struct {
 	scratch event.Scratch
 	attrs   []event.Attr // block that Extra slices are cut from
 	boxes   map[string]any
-	guess   [keyCount]key // the key that followed a key last time
+	guess   [nameSlots][keyCount]key // the key that followed a key last time, in events of such a name
+	kinds   [nameSlots]event.Kind    // the kind met last among the names that share a slot
 	paths   struct {
 		raw  string
 		list []string
@@ -54,6 +55,18 @@ type Batch struct {
 	// what stays: a text that a key had last time is not copied again.
 	view bool
 	last [keyCount]string
+}
+
+// nameSlots are places for event names; records of one kind have their keys in one
+// order.
+const nameSlots = 32
+
+func nameSlot(name string) uint8 {
+	n := len(name)
+	if n == 0 {
+		return 0
+	}
+	return (uint8(n)*5 + name[0]*3 + name[n-1] + name[n/2]*7) % nameSlots
 }
 
 // headRun is how the last record began: the attributes of who and in which

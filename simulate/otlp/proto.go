@@ -243,23 +243,33 @@ func protoRecord(s string, cut bool, b *Batch, res *resource) {
 // every library writes: the key, then one value, and nothing else. It returns the
 // end, or 0, having read nothing, for any other form.
 func quickAttr(r *record, s string, i int, last *key) int {
-	n, at := shortLen(s, i+1)
-	end := at + n
-	if at == 0 || end > len(s) || n < 4 || s[at] != 1<<3|2 {
+	if i+6 > len(s) {
 		return 0
 	}
-	n, at = shortLen(s, at+1)
-	if at == 0 || at+n+2 > end || n == 0 {
+	n, at := int(s[i+1]), i+2
+	if n >= 0x80 {
+		if n, at = shortLen(s, i+1); at == 0 {
+			return 0
+		}
+	}
+	end := at + n
+	if end > len(s) || n < 4 || s[at] != 1<<3|2 {
+		return 0
+	}
+	n = int(s[at+1]) // a key of 128 bytes and more is read elsewhere
+	at += 2
+	if n >= 0x80 || at+n+2 > end || n == 0 {
 		return 0
 	}
 	name := s[at : at+n]
-	k := r.b.guess[*last]
+	next := &r.b.guess[r.slot][*last]
+	k := *next
 	if k == keyOther || keyNames[k] != name {
 		k = keyOf(name)
-		if k == keyOther && !utf8.ValidString(name) {
+		if k == keyOther && !valid(name) {
 			return 0
 		}
-		r.b.guess[*last] = k
+		*next = k
 	}
 	at += n
 	if r.run.head != 2 {
@@ -274,16 +284,26 @@ func quickAttr(r *record, s string, i int, last *key) int {
 	if s[at] != 2<<3|2 {
 		return 0
 	}
-	if n, at = shortLen(s, at+1); at == 0 || at+n != end || n < 2 {
+	if n = end - at - 2; n < 0x80 {
+		if int(s[at+1]) != n || n < 2 {
+			return 0
+		}
+		at += 2
+	} else if n, at = shortLen(s, at+1); at == 0 || at+n != end || n < 2 {
 		return 0
 	}
 	switch s[at] {
 	case 1<<3 | 2:
-		if n, at = shortLen(s, at+1); at == 0 || at+n != end {
+		if n = end - at - 2; n < 0x80 {
+			if int(s[at+1]) != n {
+				return 0
+			}
+			at += 2
+		} else if n, at = shortLen(s, at+1); at == 0 || at+n != end {
 			return 0
 		}
 		v := s[at:end]
-		if !utf8.ValidString(v) {
+		if !valid(v) {
 			return 0
 		}
 		switch {
@@ -348,6 +368,25 @@ func quickAttr(r *record, s string, i int, last *key) int {
 	}
 	*last = k
 	return end
+}
+
+// valid is utf8.ValidString, with less ado for a short text.
+func valid(s string) bool {
+	n := len(s)
+	if n > 48 {
+		return utf8.ValidString(s)
+	}
+	var x uint64
+	i := 0
+	for ; i+8 <= n; i += 8 {
+		b := s[i : i+8]
+		x |= uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+	}
+	for ; i < n; i++ {
+		x |= uint64(s[i])
+	}
+	return x&0x8080808080808080 == 0 || utf8.ValidString(s)
 }
 
 // shortLen reads a length of at most three bytes; next is 0 when there is none.

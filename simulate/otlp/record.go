@@ -46,8 +46,9 @@ type record struct {
 	b                *Batch
 	time, observed   int64
 	timed, observedT bool
-	own              bool // a record, not a resource
-	of               int  // its resource
+	own              bool  // a record, not a resource
+	of               int   // its resource
+	slot             uint8 // of its event's name
 	body, eventName  string
 	attrs            int
 	shared           int // leading Extra entries that belong to the resource
@@ -237,7 +238,7 @@ func (r *record) text(k key, s string) {
 	e := r.ev
 	switch k {
 	case keyEventName:
-		r.name = s
+		r.name, r.slot = s, nameSlot(s)
 		return
 	case keyStamp:
 		r.stamp = s
@@ -686,11 +687,16 @@ func (r *record) finish() {
 		return
 	}
 	e := r.ev
-	e.Name = eventName(r.name, r.body, r.eventName)
-	if e.Kind = event.KindOf(e.Name); e.Kind != event.Other {
-		e.Name = e.Kind.String()
+	if k := b.kinds[r.slot]; k != event.Other && k.String() == r.name {
+		e.Kind, e.Name = k, k.String()
 	} else {
-		e.Name = b.keep(keyEventName, e.Name)
+		e.Name = eventName(r.name, r.body, r.eventName)
+		if e.Kind = event.KindOf(e.Name); e.Kind != event.Other {
+			e.Name = e.Kind.String()
+			b.kinds[r.slot] = e.Kind
+		} else {
+			e.Name = b.keep(keyEventName, e.Name)
+		}
 	}
 	if e.Name == "" {
 		r.lose("no event name")

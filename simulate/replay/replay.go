@@ -19,7 +19,6 @@ import (
 	"hash/maphash"
 	"math/bits"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,7 +37,7 @@ const DefaultWindow = 10 * time.Minute
 const (
 	// remembered is how many records that were handed on are known again when they
 	// arrive once more behind the window.
-	remembered = 1 << 19
+	remembered = 1 << 18
 	// slotBits: a slot is 2^34 ns, some 17 seconds. Fewer events in a slot are put
 	// in order faster, fewer slots are found faster.
 	slotBits = 34
@@ -120,6 +119,7 @@ type preparer struct {
 	identity                  event.Identity
 	session, prompt           []byte
 	sessionKey, promptKey     uint64
+	personKey                 uint64
 }
 
 func (p *preparer) prepare(e *event.Event) {
@@ -127,6 +127,7 @@ func (p *preparer) prepare(e *event.Event) {
 		e.Roster = nil
 		p.account, p.email, p.accountID = append(p.account[:0], e.Account...), append(p.email[:0], e.Email...), append(p.accountID[:0], e.AccountID...)
 		p.member, p.identity = e.Who(p.dir)
+		p.personKey = event.Key(e.Person())
 	}
 	if p.dir != nil {
 		e.Roster, e.Member, e.Identity = p.dir, p.member, p.identity
@@ -137,7 +138,10 @@ func (p *preparer) prepare(e *event.Event) {
 	if e.Prompt != string(p.prompt) || p.promptKey == 0 {
 		p.prompt, p.promptKey = append(p.prompt[:0], e.Prompt...), event.Key(e.Prompt)
 	}
-	e.SessionKey, e.PromptKey = p.sessionKey, p.promptKey
+	if p.personKey == 0 { // nobody has been named yet
+		p.personKey = event.Key(e.Person())
+	}
+	e.SessionKey, e.PromptKey, e.PersonKey = p.sessionKey, p.promptKey, p.personKey
 	for _, f := range p.also {
 		f(e)
 	}
@@ -547,24 +551,36 @@ func mix(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-// memory knows the records handed on last, in the order of their slots, so that a
-// batch sent twice is known also when the second one comes behind the window.
+// memory knows the records handed on last, slot by slot, so that a batch sent
+// twice is known also when the second one comes behind the window.
 type memory struct {
-	ring  []past
+	ring  []uint64            // keys, overwritten from the oldest on
 	n     int                 // records ever added
+	slots []past              // in rising order; the first may be overwritten in part
 	extra map[uint64]struct{} // records that came late
 }
 
+// past is a slot and the number of its first record.
 type past struct {
-	slot int64
-	key  uint64
+	slot  int64
+	first int
 }
 
 func (m *memory) add(slot int64, key uint64) {
+	if k := len(m.slots); k == 0 || m.slots[k-1].slot != slot {
+		gone := 0
+		for gone+1 < k && m.slots[gone+1].first <= m.n-remembered {
+			gone++
+		}
+		if gone > 1024 || gone*2 > k { // now and then, as the rest has to move
+			m.slots = slices.Delete(m.slots, 0, gone)
+		}
+		m.slots = append(m.slots, past{slot, m.n})
+	}
 	if len(m.ring) < remembered {
-		m.ring = append(m.ring, past{slot, key})
+		m.ring = append(m.ring, key)
 	} else {
-		m.ring[m.n%remembered] = past{slot, key}
+		m.ring[m.n%remembered] = key
 	}
 	m.n++
 }
@@ -574,10 +590,15 @@ func (m *memory) late(slot int64, key uint64) bool {
 	if _, ok := m.extra[key]; ok {
 		return false
 	}
-	at := func(i int) past { return m.ring[(m.n-len(m.ring)+i)%remembered] }
-	for i := sort.Search(len(m.ring), func(i int) bool { return at(i).slot >= slot }); i < len(m.ring) && at(i).slot == slot; i++ {
-		if at(i).key == key {
-			return false
+	if i, ok := slices.BinarySearchFunc(m.slots, slot, func(p past, slot int64) int { return cmp.Compare(p.slot, slot) }); ok {
+		end := m.n
+		if i+1 < len(m.slots) {
+			end = m.slots[i+1].first
+		}
+		for k := max(m.slots[i].first, m.n-len(m.ring)); k < end; k++ {
+			if m.ring[k%remembered] == key {
+				return false
+			}
 		}
 	}
 	if m.extra == nil || len(m.extra) >= remembered/4 {

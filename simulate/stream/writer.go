@@ -47,8 +47,13 @@ func FormOf(name string) (Form, error) {
 	return f, nil
 }
 
-// blockPlain is about how much a zstd frame holds before it is packed.
-const blockPlain = 512 << 10
+// blockPlain is about how much a block holds before it is packed. What a record
+// takes is guessed from its texts, as blocks are cut before they are written.
+const (
+	blockPlain  = 512 << 10
+	recordJSON  = 1800
+	recordProto = 900
+)
 
 // A zstd stream of ours is one skippable frame that says so, and then blocks of
 // whole requests, each a frame of its own behind a skippable frame with its
@@ -61,13 +66,13 @@ var (
 
 // Writer writes export requests, by default as OTLP JSON lines in one zstd
 // stream. The bytes depend on the events, the profile, the form and how the
-// events were divided into calls of Write, on nothing else; requests are packed
-// beside the caller. It is not safe for concurrent use.
+// events were divided into calls of Write, on nothing else; requests are encoded
+// and packed beside the caller. It is not safe for concurrent use.
 type Writer struct {
 	profile otlp.Profile
 	form    Form
 	cur     *packing
-	plain   int64
+	plain   atomic.Int64
 	events  int64
 	err     error // of the form; others are in failed
 
@@ -78,10 +83,32 @@ type Writer struct {
 	packed            counter
 }
 
-// packing is a block on its way.
+// packing is a block of requests on its way.
 type packing struct {
+	events        []event.Event
+	ends          []int // of the requests, in events
+	size          int   // a guess
 	plain, packed []byte
 	ready         chan struct{}
+}
+
+// encode writes the requests and lets go of their events.
+func (b *packing) encode(p *otlp.Profile, proto bool) {
+	b.plain = b.plain[:0]
+	at := 0
+	for _, end := range b.ends {
+		es := b.events[at:end]
+		at = end
+		if proto {
+			from := len(b.plain)
+			b.plain = p.AppendProto(append(b.plain, 0, 0, 0, 0), es)
+			binary.BigEndian.PutUint32(b.plain[from:], uint32(len(b.plain)-from-4))
+		} else {
+			b.plain = append(p.AppendJSON(b.plain, es), '\n')
+		}
+	}
+	clear(b.events)
+	b.events, b.ends, b.size = b.events[:0], b.ends[:0], 0
 }
 
 type counter struct {
@@ -102,12 +129,10 @@ func NewWriter(w io.Writer, p otlp.Profile) *Writer { return NewFormWriter(w, p,
 // NewFormWriter is NewWriter for any form.
 func NewFormWriter(w io.Writer, p otlp.Profile, f Form) *Writer {
 	s := &Writer{profile: p, form: f, hash: sha256.New(), packed: counter{w: w}, done: make(chan struct{}),
-		order: make(chan *packing, 4), jobs: make(chan *packing, 4), free: make(chan *packing, 8)}
+		order: make(chan *packing, 3), jobs: make(chan *packing, 3), free: make(chan *packing, 8)}
 	var through io.WriteCloser
-	packers := 0
 	switch f.Pack {
 	case "zstd":
-		packers = min(runtime.GOMAXPROCS(0), 4)
 	case "gzip":
 		through = gzip.NewWriter(&s.packed)
 	case "":
@@ -116,42 +141,45 @@ func NewFormWriter(w io.Writer, p otlp.Profile, f Form) *Writer {
 		s.err, s.order = fmt.Errorf("compression %q is not known", f.Pack), nil
 		return s
 	}
-	for range packers {
-		// One encoder thread and one level: the packed bytes are part of what a run
-		// promises to repeat.
-		enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true))
-		if err != nil {
-			s.fail(err)
-			break
-		}
-		go func() {
-			defer enc.Close()
-			for b := range s.jobs {
-				b.packed = append(b.packed[:0], blockMark...)
-				b.packed = append(b.packed, 0, 0, 0, 0)
-				b.packed = enc.EncodeAll(b.plain, b.packed)
-				binary.LittleEndian.PutUint32(b.packed[len(blockMark):], uint32(len(b.packed)-len(blockMark)-4))
-				b.ready <- struct{}{}
+	for range min(runtime.GOMAXPROCS(0), 4) {
+		var enc *zstd.Encoder
+		if f.Pack == "zstd" {
+			// One encoder thread and one level: the packed bytes are part of what a run
+			// promises to repeat.
+			var err error
+			enc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true))
+			if err != nil {
+				s.err, s.order = err, nil
+				return s
 			}
-		}()
+		}
+		go s.work(enc)
 	}
+	written := make(chan *packing, 1)
 	go func() {
 		defer close(s.done)
-		if through == nil {
-			s.put(&s.packed, ownMark)
-		}
-		for b := range s.order {
+		for b := range written { // beside the writing, for either takes its time
 			s.hash.Write(b.plain)
-			if through != nil {
-				s.put(through, b.plain)
-			} else {
-				<-b.ready
-				s.put(&s.packed, b.packed)
-			}
 			select {
 			case s.free <- b:
 			default:
 			}
+		}
+	}()
+	go func() {
+		defer close(written)
+		if through == nil {
+			s.put(&s.packed, ownMark)
+		}
+		for b := range s.order {
+			<-b.ready
+			s.plain.Add(int64(len(b.plain)))
+			if through != nil {
+				s.put(through, b.plain)
+			} else {
+				s.put(&s.packed, b.packed)
+			}
+			written <- b
 		}
 		if through != nil {
 			if err := through.Close(); err != nil {
@@ -160,6 +188,23 @@ func NewFormWriter(w io.Writer, p otlp.Profile, f Form) *Writer {
 		}
 	}()
 	return s
+}
+
+// work encodes and packs blocks, as many workers as there are at a time.
+func (w *Writer) work(enc *zstd.Encoder) {
+	for b := range w.jobs {
+		b.encode(&w.profile, w.form.Proto)
+		if enc != nil {
+			b.packed = append(b.packed[:0], blockMark...)
+			b.packed = append(b.packed, 0, 0, 0, 0)
+			b.packed = enc.EncodeAll(b.plain, b.packed)
+			binary.LittleEndian.PutUint32(b.packed[len(blockMark):], uint32(len(b.packed)-len(blockMark)-4))
+		}
+		b.ready <- struct{}{}
+	}
+	if enc != nil {
+		enc.Close()
+	}
 }
 
 type nopClose struct{ io.Writer }
@@ -188,8 +233,9 @@ func (w *Writer) state() error {
 }
 
 // Write writes the events as one export request, on one line or in one frame. No
-// events write nothing. An error of the underlying writer may show at a later
-// call, at the latest at Close.
+// events write nothing. The slice may be used again afterwards; what its events
+// refer to must stay as it is until Close. An error of the underlying writer may
+// show at a later call, at the latest at Close.
 func (w *Writer) Write(events []event.Event) error {
 	if err := w.state(); err != nil || len(events) == 0 {
 		return err
@@ -197,21 +243,23 @@ func (w *Writer) Write(events []event.Event) error {
 	if w.cur == nil {
 		select {
 		case w.cur = <-w.free:
-			w.cur.plain = w.cur.plain[:0]
 		default:
 			w.cur = &packing{ready: make(chan struct{}, 1)}
 		}
 	}
-	b, from := w.cur, len(w.cur.plain)
+	b, each := w.cur, recordJSON
 	if w.form.Proto {
-		b.plain = w.profile.AppendProto(append(b.plain, 0, 0, 0, 0), events)
-		binary.BigEndian.PutUint32(b.plain[from:], uint32(len(b.plain)-from-4))
-	} else {
-		b.plain = append(w.profile.AppendJSON(b.plain, events), '\n')
+		each = recordProto
 	}
-	w.plain += int64(len(b.plain) - from)
+	b.events = append(b.events, events...)
+	b.ends = append(b.ends, len(b.events))
+	b.size += each * len(events)
+	for i := range events {
+		e := &events[i]
+		b.size += len(e.PromptText) + len(e.ResponseText) + len(e.Input) + len(e.Body)
+	}
 	w.events += int64(len(events))
-	if len(b.plain) >= blockPlain {
+	if b.size >= blockPlain {
 		w.flush()
 	}
 	return nil
@@ -221,9 +269,7 @@ func (w *Writer) flush() {
 	b := w.cur
 	w.cur = nil
 	w.order <- b
-	if w.form.Pack == "zstd" {
-		w.jobs <- b
-	}
+	w.jobs <- b
 }
 
 // Close ends the stream. It does not close the underlying writer. It may be
@@ -244,8 +290,9 @@ func (w *Writer) Close() error {
 // Events is the number of events written.
 func (w *Writer) Events() int64 { return w.events }
 
-// PlainBytes is the number of bytes written before compression.
-func (w *Writer) PlainBytes() int64 { return w.plain }
+// PlainBytes is the number of bytes written before compression; complete after
+// Close.
+func (w *Writer) PlainBytes() int64 { return w.plain.Load() }
 
 // PackedBytes is the number of compressed bytes; complete after Close.
 func (w *Writer) PackedBytes() int64 { return w.packed.n }

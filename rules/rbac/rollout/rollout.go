@@ -194,7 +194,7 @@ func (o *Observer) Observe(ev *event.Event) {
 	if m, _ := ev.Who(o.dir); m >= 0 {
 		member := int(m)
 		d.members[member] = true
-		if left := o.dir.Members[member].Left; !left.IsZero() && ev.Time >= left.UnixNano() {
+		if left := o.dir.Members[member].Left; !left.IsZero() && ev.Time >= left.UnixNano() && !o.access.Leaving(member, ev.When()) {
 			d.leavers++
 		}
 	}
@@ -384,7 +384,7 @@ func vocabulary() *condition.Env[window] {
 	stream("high_findings", "findings of high severity or worse that began in the window", func(w *window) (int64, bool) {
 		return w.sum(func(d *day) int64 { return int64(d.bad) }), true
 	})
-	stream("leaver_records", "records of members after they left", func(w *window) (int64, bool) { return w.sum(func(d *day) int64 { return d.leavers }), true })
+	stream("leaver_records", "records of members after they left, those sent while a removal was on its way left out", func(w *window) (int64, bool) { return w.sum(func(d *day) int64 { return d.leavers }), true })
 	e.Int("spend_p95_percent", "the 95th percentile of spend as a percentage of the member's limit, over members with spend in the month before the phase", func(w *window) (int64, bool) {
 		s := w.o.spent[w.to.UnixNano()/dayNanos]
 		if len(s) == 0 {
@@ -392,10 +392,10 @@ func vocabulary() *condition.Env[window] {
 		}
 		return s[(len(s)*95+99)/100-1], true
 	})
-	e.Int("scim_lag_minutes", "the longest time a dated change up to the phase took to arrive, of those that say so", func(w *window) (int64, bool) {
+	e.Int("scim_lag_minutes", "the longest time a joiner or a change of a group took to arrive, of those that say so", func(w *window) (int64, bool) {
 		most, known := int64(0), false
 		for _, c := range w.o.s.Changes {
-			if !c.Until.IsZero() && !c.When.After(w.to) {
+			if (c.Group != nil || c.Join != nil) && !c.Until.IsZero() && !c.When.After(w.to) {
 				most, known = max(most, int64(c.Until.Sub(c.When)/time.Minute)), true
 			}
 		}

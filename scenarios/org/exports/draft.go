@@ -32,11 +32,14 @@ type Sketch struct {
 	Questions   []Question
 	Notes       []string // what was assumed, what was left out
 
-	endpoint  string
-	content   string
-	retention int
-	data      string
-	people    []rosterRow
+	adoption string
+	// roleUnknown: some member's organisation role is in no export.
+	roleUnknown bool
+	endpoint    string
+	content     string
+	retention   int
+	data        string
+	people      []rosterRow
 }
 
 type rosterRow struct {
@@ -54,6 +57,10 @@ func (d *Draft) Sketch() *Sketch {
 	d.resolve(s)
 	d.rolesAndGroups(s)
 	d.limitsInto(s)
+	d.settingsInto(s)
+	d.feedInto(s)
+	d.usageInto(s)
+	d.mappingsInto(s)
 	d.messages(s)
 	d.roster(s)
 	d.organisation(s)
@@ -130,7 +137,7 @@ func (d *Draft) resolve(s *Sketch) {
 }
 
 // key is how the roster names a user.
-func (u *user) key() string { return first(u.email, u.login, u.id, u.scimID) }
+func (u *user) key() string { return first(u.email, u.login, u.id, u.account, u.scimID) }
 
 func (d *Draft) rolesAndGroups(s *Sketch) {
 	names := map[string]string{} // role id -> name in the draft
@@ -281,13 +288,6 @@ func (d *Draft) messages(s *Sketch) {
 			}
 		}
 	}
-	slices.SortStableFunc(d.switches, func(a, b cowork) int { return a.when.Compare(b.when) })
-	for i, c := range d.switches {
-		if i == 0 { // the feed tells what it was turned from
-			s.Config.Organisation.Settings.Cowork = ptr(!c.on)
-		}
-		s.change(c.when, org.Change{Settings: &org.Settings{Cowork: ptr(c.on)}})
-	}
 	slices.SortStableFunc(d.patches, func(a, b patch) int { return a.when.Compare(b.when) })
 	undated := 0
 	for _, p := range d.patches {
@@ -345,6 +345,20 @@ func (d *Draft) groupMessage(s *Sketch, p patch, in map[*group]map[string]bool) 
 	}
 	// What is true of the group's members now, from the dated messages before.
 	has := func(k string) bool { return d.isIn(g, k, in, p.when) }
+	// The first message about a member tells what was before it: somebody on the list
+	// who is added was not in then, and the list is of later; the same for a removal.
+	untold := func(k string) bool { _, told := d.moved[g][k]; return !told && !p.when.IsZero() }
+	for _, k := range keys {
+		switch {
+		case !untold(k):
+		case p.op == "add" && in[g][k] && d.since[g.name+"\x00"+k].IsZero():
+			in[g][k] = false
+			d.undone++
+		case p.op == "remove" && !p.all && g.membersSeen && !has(k) && d.since[g.name+"\x00"+k].IsZero():
+			in[g][k] = true
+			d.undone++
+		}
+	}
 	var add, remove []string
 	switch {
 	case p.all:
@@ -622,6 +636,10 @@ func (d *Draft) roster(s *Sketch) {
 		if u.inactive {
 			continue
 		}
+		if u.seenOnly && d.usersAll {
+			d.unplaced["people in analytics or on the bill whom the list of members does not hold; they may have left"]++
+			continue
+		}
 		if u.key() == "" {
 			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: a member without id and address is left out", u.at))
 			continue
@@ -638,7 +656,8 @@ func (d *Draft) roster(s *Sketch) {
 	sort.SliceStable(s.people, func(i, j int) bool { return s.people[i].u.key() < s.people[j].u.key() })
 	if without > 0 && len(d.users) > 0 {
 		s.Questions = append(s.Questions, Question{"members", fmt.Sprintf("Which organisation role do the %d members have whose role no export states?", without),
-			"custom roles bind members on Custom only; on User they inherit everything that is on", "user or custom", "user"})
+			"custom roles bind members on Custom only; on User they inherit everything that is on", "user or custom", "unknown"})
+		s.roleUnknown = true
 	}
 	s.writeRoster()
 }
@@ -651,6 +670,7 @@ func (s *Sketch) writeRoster() {
 	}{
 		{"email", func(r rosterRow) string { return first(r.u.email, r.u.login) }},
 		{"id", func(r rosterRow) string { return first(r.u.id, noMail(r.u)) }},
+		{"account", func(r rosterRow) string { return r.u.account }},
 		{"name", func(r rosterRow) string { return r.u.name }},
 		{"department", func(r rosterRow) string { return r.u.department }},
 		{"manager", func(r rosterRow) string { return r.boss }},
@@ -711,7 +731,7 @@ func (d *Draft) organisation(s *Sketch) {
 	o.Name = "My organisation"
 	plan := "enterprise"
 	custom := slices.ContainsFunc(d.users, func(u *user) bool { return u.role == "custom" })
-	sure := len(d.roles) > 0 || d.scim || custom || d.admin && len(d.groups) > 0
+	sure := len(d.roles) > 0 || d.scim || custom || d.enterprise || d.admin && len(d.groups) > 0
 	if !sure && len(s.Config.Groups) == 0 {
 		plan = "team"
 	}
@@ -719,7 +739,7 @@ func (d *Draft) organisation(s *Sketch) {
 	if !sure {
 		s.Questions = append(s.Questions, Question{"organisation.plan", "Which plan is it?", "groups, custom roles, limits per group and SCIM are on Enterprise only; nothing in the exports tells", "team or enterprise", plan})
 	}
-	if d.scim {
+	if d.scim && o.Directory == "" {
 		o.Directory = "scim"
 	}
 	for _, r := range s.people {
@@ -727,9 +747,19 @@ func (d *Draft) organisation(s *Sketch) {
 			o.SeatTiers = append(o.SeatTiers, org.SeatTier{Name: text(r.u.seat)})
 		}
 	}
-	o.Seats = max(len(s.people), 1)
+	for _, t := range d.tiers {
+		if !slices.ContainsFunc(o.SeatTiers, func(x org.SeatTier) bool { return x.Name.Value == t }) {
+			o.SeatTiers = append(o.SeatTiers, org.SeatTier{Name: text(t)})
+		}
+	}
+	o.Seats = max(len(s.people), 1, d.seatsSeen)
+	d.reconcile(s)
 	if plan == "enterprise" {
-		s.Config.Members = []org.MemberRule{{Select: org.Selector{All: true}, Role: "user"}}
+		role := "user"
+		if s.roleUnknown || len(s.people) == 0 {
+			role = "unknown"
+		}
+		s.Config.Members = []org.MemberRule{{Select: org.Selector{All: true}, Role: role}}
 	}
 	s.AsOf = d.latest.Format(time.DateOnly)
 	if d.latest.IsZero() {
@@ -748,20 +778,71 @@ func (d *Draft) ask(s *Sketch) {
 	} else {
 		q("as_of", "On which day does the verdict rest?", "the newest date in the exports is taken meanwhile", "a day", s.AsOf)
 	}
-	q("organisation.seats", "How many seats were bought?", fmt.Sprintf("the exports show %d members; seats and members differ", len(s.people)), "a number", strconv.Itoa(o.Seats))
+	seats := fmt.Sprintf("the exports show %d members; seats and members differ", len(s.people))
+	if d.seatsSeen > 0 {
+		seats += fmt.Sprintf("; analytics count %d assigned seats", d.seatsSeen)
+	}
+	q("organisation.seats", "How many seats were bought?", seats, "a number", strconv.Itoa(o.Seats))
 	q("organisation.kind", "What does the law call the organisation: covered_entity, business_associate, issuer, merchant, service_provider, service_organisation?", "it decides which frameworks apply at all", "words from the list, with commas; none for none", "")
-	q("organisation.arrangements", "Which contract arrangements hold: zdr, cmek, hipaa_ready, hipaa_configuration?", "they switch features and records on and off", "words from the list, with commas; none for none", "")
+	why := "they switch features and records on and off"
+	if len(d.ruledOut) > 0 {
+		why += "; the settings in force say no to " + strings.Join(d.ruledOut, " and ")
+	}
+	q("organisation.arrangements", "Which contract arrangements hold: zdr, cmek, hipaa_ready, hipaa_configuration?", why, "words from the list, with commas; none for none", strings.Join(o.Arrangements, ", "))
+	if o.Directory == "" && o.Plan.Value == "enterprise" {
+		q("organisation.directory", "How do members come in: invite, jit or scim?", "who leaves is removed by SCIM, at a sign-in that never comes by JIT, and by hand otherwise", "invite, jit or scim", "")
+	}
+	if o.Directory == "scim" {
+		q("organisation.scim_push_minutes", "How often does the identity provider push, in minutes?", "Entra every 40, Okta at once, which is 0; every change of a group waits for it", "a number", strconv.Itoa(o.SCIMPush))
+	}
+	if o.Provisioning == nil && strings.HasSuffix(d.mode, "_advanced") && d.mapFrom.IsZero() {
+		q("organisation.provisioning", "Which group of the identity provider gives which organisation role and seat tier?", fmt.Sprintf("the provisioning mode is %s, where the mapping decides and removes whoever is in no mapped group; no export lists it, a CSV with the columns group, role, seat is read", d.mode), "edit the file", "")
+	} else if p := s.mapping(); p != nil && len(p.Roles) > 0 && p.PrimaryOwner.Value == "" {
+		q("organisation.provisioning.primary_owner", "Who is the Primary Owner, by e-mail address?", "the mapping removes everybody in no mapped group but the Primary Owner", "an address", "")
+	}
 	if o.Settings.Cowork == nil {
 		q("organisation.settings.cowork", "Is the organisation's Cowork switch on?", "no export but the Activity Feed shows it; it is on unless somebody turned it off", "yes or no", "")
 	}
+	open := func(b *bool, key, text, why, form string) {
+		if b == nil {
+			q(key, text, why, form, "")
+		}
+	}
 	q("organisation.settings.cloud", "May Cowork run in the cloud?", "cloud sessions leave other records than local ones", "yes or no", "")
 	q("organisation.settings.browser", "Is Claude in the browser on?", "", "yes or no", "")
-	q("organisation.settings.always_allow_connectors", "May members set connector tools that write to Always allow?", "off, Cowork asks before each of them", "yes or no", "")
-	q("organisation.settings.auto_approve", "Is the automatic approval mode on?", "it is on by default", "yes or no", "")
-	q("organisation.settings.sso", "Do members sign in by SSO?", "", "yes or no", "")
+	if o.Settings.AlwaysAllow == nil || len(d.settled) > 0 {
+		guess := ""
+		if b := o.Settings.AlwaysAllow; b != nil {
+			guess = map[bool]string{true: "yes", false: "no"}[*b] + ", as the setting connector_tools_default_always_allow is taken for it"
+		}
+		q("organisation.settings.always_allow_connectors", "May members set connector tools that write to Always allow?", "off, Cowork asks before each of them", "yes or no", guess)
+	}
+	open(o.Settings.AutoApprove, "organisation.settings.auto_approve", "Is the automatic approval mode on?", "it is on by default", "yes or no")
+	open(o.Settings.SSO, "organisation.settings.sso", "Do members sign in by SSO?", "", "yes or no")
 	q("organisation.settings.mfa", "Is a second factor required?", "", "yes or no", "")
 	q("organisation.settings.connector_allowlist", "Are connectors limited to a list that somebody keeps?", "", "yes or no", "")
-	q("organisation.settings.compliance_api_since", "Since when is the Compliance API on?", "records before that day do not exist; say no if it is off", "a day", "")
+	since, whySince := "", "records before that day do not exist; say no if it is off"
+	if d.complianceOn && d.compliance != "" || !d.feedFrom.IsZero() {
+		seen := d.compliance
+		if f := d.feedFrom.Format(time.DateOnly); !d.feedFrom.IsZero() && (seen == "" || f < seen) {
+			seen = f
+		}
+		if since, _ := source.ParseDate(seen); since.Given() {
+			o.Settings.ComplianceAPI = since
+		}
+		since = seen + ", the first day on which the exports show it on"
+	}
+	q("organisation.settings.compliance_api_since", "Since when is the Compliance API on?", whySince, "a day", since)
+	if o.Settings.Skills == nil && len(s.Config.Plugins)+len(s.Config.Skills) > 0 {
+		q("organisation.settings.skills", "Are skills on for the organisation?", "plugins need them", "yes or no", "")
+	}
+	if sp := &s.Config.Spend; !sp.MemberDefault.Given && len(sp.Groups)+len(sp.Users) == 0 && !sp.Organisation.Given {
+		q("spend.member_default", "What may a member spend in a month, in dollars?", "no export shows a limit; say none where there is none", "an amount in dollars, or none", "")
+	}
+	if len(d.figures) > 0 {
+		s.adoption = "analytics_api"
+	}
+	q("adoption.measured", "How is use measured: analytics, analytics_api, survey or none?", "a rollout gate on use needs somebody who looks at it", "analytics, analytics_api, survey or none", s.adoption)
 	q("telemetry.endpoint", "Where does the OpenTelemetry stream go?", "without an endpoint nothing can be seen", "an address, or none", "")
 	q("telemetry.content", "Which content is captured: userPrompts, assistantResponses, toolDetails, toolContent, rawApiBodies?", "rules need the names of servers and files, which toolDetails carries", "words from the list, with commas; none for metadata only", "")
 	q("telemetry.retention_days", "How many days is the stream kept?", "", "a number", "")
@@ -793,8 +874,11 @@ func (d *Draft) ask(s *Sketch) {
 	for _, name := range sorted(unknown) {
 		q("roles", fmt.Sprintf("What does the entitlement %q stand for?", name), "its name is not published; it is kept, and may be Cowork itself", "edit the file", "unknown")
 	}
-	if len(s.Config.Changes) > 0 {
-		q("changes", "Were the lists exported before the first SCIM message?", "the draft takes them for the state before it", "edit the file", "yes")
+	if d.undone > 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("members whom the lists show as a SCIM message left them: %d; the lists are of after it, and the state before it is the other way round", d.undone))
+	}
+	if len(d.events) > 0 {
+		q("changes", "Were the lists exported after the last event of the Activity Feed?", "the draft takes them for the state after it, and undoes the events to find the state before "+stamp(d.events[0].when), "edit the file", "yes")
 	}
 	if d.invites > 0 {
 		s.Notes = append(s.Notes, fmt.Sprintf("pending invitations, which may hold seats and are not on the roster: %d", d.invites))
@@ -857,7 +941,7 @@ func (s *Sketch) Answer(key, answer string) error {
 		}
 		o.Plan = text(answer)
 		if answer == "enterprise" && s.Config.Members == nil {
-			s.Config.Members = []org.MemberRule{{Select: org.Selector{All: true}, Role: "user"}}
+			s.Config.Members = []org.MemberRule{{Select: org.Selector{All: true}, Role: "unknown"}}
 		}
 	case "as_of":
 		if _, err = source.ParseDate(answer); err == nil {
@@ -877,6 +961,37 @@ func (s *Sketch) Answer(key, answer string) error {
 		o.Arrangements, err = set("zdr", "cmek", "hipaa_ready", "hipaa_configuration")
 	case "organisation.settings.cowork":
 		err = flag(&o.Settings.Cowork)
+	case "organisation.directory":
+		if answer != "invite" && answer != "jit" && answer != "scim" {
+			return fmt.Errorf("%q is neither invite nor jit nor scim", answer)
+		}
+		o.Directory = answer
+	case "organisation.scim_push_minutes":
+		o.SCIMPush, err = number()
+	case "organisation.provisioning.primary_owner":
+		if !slices.ContainsFunc(s.people, func(r rosterRow) bool { return strings.EqualFold(r.u.key(), answer) }) {
+			return fmt.Errorf("%q is not on the roster", answer)
+		}
+		if o.Provisioning == nil { // the mapping is a dated change, which takes it over
+			o.Provisioning = &org.Provisioning{}
+		}
+		o.Provisioning.PrimaryOwner = text(strings.ToLower(answer))
+	case "organisation.settings.skills":
+		err = flag(&o.Settings.Skills)
+	case "spend.member_default":
+		if strings.EqualFold(answer, "none") {
+			break
+		}
+		n, bad := strconv.ParseFloat(strings.TrimPrefix(answer, "$"), 64)
+		if bad != nil || n < 0 || n > 1e9 {
+			return fmt.Errorf("%q is not an amount in dollars", answer)
+		}
+		s.Config.Spend.MemberDefault = source.Money{Micros: int64(n*100+0.5) * 10_000, Given: true}
+	case "adoption.measured":
+		if !slices.Contains([]string{"analytics", "analytics_api", "survey", "none"}, answer) {
+			return fmt.Errorf("%q is not one of analytics, analytics_api, survey, none", answer)
+		}
+		s.adoption = answer
 	case "organisation.settings.cloud":
 		err = flag(&o.Settings.Cloud)
 	case "organisation.settings.browser":
@@ -995,6 +1110,9 @@ func (s *Sketch) YAML() []byte {
 		}
 		b.WriteByte('\n')
 		b.Write(text)
+	}
+	if s.adoption != "" {
+		fmt.Fprintf(&b, "\nadoption: {measured: %s}\n", s.adoption)
 	}
 	if s.data != "" {
 		fmt.Fprintf(&b, "\nworkloads:\n  - {name: first-use, data: %s, reliance: none}\n", s.data)

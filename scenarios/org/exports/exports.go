@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,25 +46,45 @@ type Draft struct {
 	limits   []limit
 	effect   int // rows of effective limits
 	patches  []patch
-	switches []cowork
-	moved    map[*group]map[string]moved
-	since    map[string]time.Time // group and member -> when the product had it
-	unplaced map[string]int       // things without an owner, by what they are
-	partial  []string             // lists of which only pages were given
-	latest   time.Time
-	scim     bool
-	admin    bool // Admin API records were seen
-	usersAll bool // a complete list of users was seen
-}
+	events   []event // of the Activity Feed, those that become changes
+	fed      int     // events of the feed in all
+	unread   map[string]int
+	feedFrom time.Time
+	settled  []setting // in force, as the compliance interface says
+	undone   int       // memberships that a SCIM message shows the list to be later than
+	mode     string    // sso_provisioning_mode
+	mapRows  []mapEntry
+	mapFrom  time.Time
+	tiers    []string // seat tiers that only events and mappings name
+	ruledOut []string // arrangements that settings say are not there
 
-// cowork is the organisation's switch as the Activity Feed saw it turned.
-type cowork struct {
-	when time.Time
-	on   bool
+	snapshots    int
+	compliance   string // a day on which the compliance interface was on
+	complianceOn bool
+	enterprise   bool // something only Enterprise has was read
+	models       map[string]int
+	costs        map[string]int64 // by product, micro-dollars
+	used         map[string]int64 // connector -> calls
+	plugins      map[string]bool
+	skills       map[string]bool
+	figures      map[string]int // analytics rows by kind
+	seatsSeen    int
+	seatsOn      string
+	bill         bill
+	moved        map[*group]map[string]moved
+	since        map[string]time.Time // group and member -> when the product had it
+	unplaced     map[string]int       // things without an owner, by what they are
+	partial      []string             // lists of which only pages were given
+	latest       time.Time
+	scim         bool
+	admin        bool // Admin API records were seen
+	usersAll     bool // a complete list of users was seen
 }
 
 type user struct {
 	id, scimID, email, login, name, role, seat, department, manager string
+	account, lastUse                                                string
+	seenOnly                                                        bool // in figures only, on no list of members
 	groups                                                          []string
 	joined, left                                                    time.Time
 	admin, inactive                                                 bool
@@ -102,7 +123,9 @@ type limit struct {
 // New makes an empty draft.
 func New(capabilities []string) *Draft {
 	return &Draft{Ignored: map[string]int{}, Capabilities: capabilities, userBy: map[string]*user{}, groupBy: map[string]*group{},
-		roleBy: map[string]*role{}, unplaced: map[string]int{}, since: map[string]time.Time{}, moved: map[*group]map[string]moved{}}
+		roleBy: map[string]*role{}, unplaced: map[string]int{}, since: map[string]time.Time{}, moved: map[*group]map[string]moved{},
+		unread: map[string]int{}, models: map[string]int{}, costs: map[string]int64{}, used: map[string]int64{}, plugins: map[string]bool{}, skills: map[string]bool{},
+		figures: map[string]int{}, bill: bill{cowork: map[string]int64{}}}
 }
 
 // Problems are the mistakes that make a file, or a part of it, unusable.
@@ -144,10 +167,15 @@ func (d *Draft) Add(name string, data []byte) {
 	}
 }
 
-type tally struct{ users, groups, members, roles, rows, invites, limits, patches, switches int }
+type tally struct {
+	users, groups, members, roles, rows, invites, limits, patches, events, settings, figures int
+}
 
 func (d *Draft) tally() tally {
-	t := tally{users: len(d.users), groups: len(d.groups), roles: len(d.roles), invites: d.invites, limits: len(d.limits) + d.effect, patches: len(d.patches), switches: len(d.switches)}
+	t := tally{users: len(d.users), groups: len(d.groups), roles: len(d.roles), invites: d.invites, limits: len(d.limits) + d.effect, patches: len(d.patches), events: d.fed, settings: len(d.settled)}
+	for _, n := range d.figures {
+		t.figures += n
+	}
 	for _, g := range d.groups {
 		t.members += len(g.members)
 	}
@@ -162,11 +190,11 @@ func (t tally) since(b tally) string {
 	for _, x := range []struct {
 		n    int
 		word string
-	}{{t.users - b.users, "members"}, {t.groups - b.groups, "groups"}, {t.members - b.members, "group memberships"}, {t.roles - b.roles, "roles"},
-		{t.rows - b.rows, "role rows"}, {t.invites - b.invites, "invitations"}, {t.limits - b.limits, "spend limits"}, {t.patches - b.patches, "SCIM messages"},
-		{t.switches - b.switches, "turns of the Cowork switch"}} {
+	}{{t.users - b.users, "new member/s"}, {t.groups - b.groups, "group/s"}, {t.members - b.members, "group membership/s"}, {t.roles - b.roles, "role/s"},
+		{t.rows - b.rows, "role row/s"}, {t.invites - b.invites, "invitation/s"}, {t.limits - b.limits, "spend limit/s"}, {t.patches - b.patches, "SCIM message/s"},
+		{t.events - b.events, "event/s of the Activity Feed"}, {t.settings - b.settings, "setting/s in force"}, {t.figures - b.figures, "row/s of analytics"}} {
 		if x.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", x.n, x.word))
+			parts = append(parts, fmt.Sprintf("%d %s", x.n, strings.Replace(x.word, "/s", map[bool]string{true: "", false: "s"}[x.n == 1], 1)))
 		}
 	}
 	if parts == nil {
@@ -219,6 +247,17 @@ func (d *Draft) document(f *file, v *value) {
 		d.problems.Add(v.pos(), "a SCIM list carries schemas: [\""+urnList+"\"] beside Resources", "the SCIM envelope is not right: Resources without schemas")
 	case v.has("method") && (v.has("path") || v.has("url") || v.has("uri")):
 		d.request(f, v)
+	case v.has("settings") || v.has("state") && v.has("retrieved_at"):
+		d.settings(v)
+	case v.has("summaries") && v.get("summaries").kind == 'a':
+		for _, r := range v.get("summaries").vals {
+			if d.analytics(r) == "" {
+				d.Ignored["analytics summary of another form"]++
+			}
+		}
+		d.leftover("analytics", v)
+	case v.has("activities") && v.get("activities").kind == 'a':
+		d.adminRows(f, v, v.get("activities").vals)
 	case v.has("data") && v.get("data").kind == 'a':
 		d.adminList(f, v)
 	case v.has("value") && v.get("value").kind == 'a':
@@ -226,12 +265,15 @@ func (d *Draft) document(f *file, v *value) {
 			d.graphGroup(g)
 		}
 		d.leftover("graph list", v)
+	case v.has("profile") && v.get("profile").has("name") && !v.get("profile").has("login") && !v.get("profile").has("email"):
+		d.oktaGroup(v)
 	case v.has("profile"):
 		d.oktaUser(f, v)
+	case d.analytics(v) != "":
 	case v.has("type") || v.has("scope"):
 		d.adminRecord(f, v, "")
 	default:
-		d.problems.Add(v.pos(), "known: Admin API lists (data, has_more), SCIM lists (schemas, Resources), SCIM requests (method, path, body), Okta users (profile), Graph groups (value)",
+		d.problems.Add(v.pos(), "known: Admin API lists (data, has_more), SCIM lists (schemas, Resources), SCIM requests (method, path, body), Okta users (profile), Graph groups (value), settings in force (settings), the Activity Feed (data with type and created_at), analytics (summaries, data)",
 			"an object with the keys %s is no export this version knows", clipped(v.keys))
 	}
 }
@@ -256,22 +298,35 @@ func (d *Draft) seen(times ...string) {
 var roleInName = regexp.MustCompile(`rbac_role_[A-Za-z0-9]+`)
 
 func (d *Draft) adminList(f *file, v *value) {
-	rows := v.get("data").vals
+	d.adminRows(f, v, v.get("data").vals)
+}
+
+func (d *Draft) adminRows(f *file, v *value, rows []*value) {
 	role := v.str("rbac_role_id", "role_id")
 	if role == "" {
 		role = roleInName.FindString(f.name)
 	}
 	more, _ := v.get("has_more").truth()
+	if p := v.get("next_page"); p != nil && p.kind == 's' && p.text != "" {
+		more = true
+	}
 	v.get("first_id")
 	v.get("last_id")
 	v.get("next_page")
 	kinds := map[string]int{}
+	for _, k := range []string{"data_refreshed_at", "organization_id", "bucket_width"} {
+		v.get(k)
+	}
 	for _, r := range rows {
+		if k := d.analytics(r); k != "" {
+			kinds[k]++
+			continue
+		}
 		kinds[d.adminRecord(f, r, role)]++
 	}
 	if more {
 		for _, k := range sorted(kinds) {
-			d.partial = append(d.partial, fmt.Sprintf("%s holds a page of the %s list; has_more is true", f.name, k))
+			d.partial = append(d.partial, fmt.Sprintf("%s holds a page of the %s list; there are more", f.name, k))
 		}
 	} else if kinds["user"] > 0 {
 		d.usersAll = true
@@ -298,8 +353,12 @@ func (d *Draft) adminRecord(f *file, v *value, role string) string {
 	if kind == "" && v.has("scope") && v.has("source") {
 		kind = "effective_spend_limit"
 	}
-	d.admin = true
 	d.seen(v.str("created_at"), v.str("updated_at"), v.str("added_at"))
+	if feedType(kind) {
+		d.feed(kind, v)
+		return "Activity Feed"
+	}
+	d.admin = true
 	switch kind {
 	case "user":
 		d.adminUser(v)
@@ -321,6 +380,10 @@ func (d *Draft) adminRecord(f *file, v *value, role string) string {
 		g.membersSeen = true
 		g.members = append(g.members, member{v.str("user_id"), strings.ToLower(v.str("email")), v.pos(), moment(v.str("created_at"))})
 	case "rbac_role":
+		if v.str("id") == "" {
+			d.problems.Add(v.pos(), "export the roles again", "a role without an id")
+			break
+		}
 		r := d.roleRef(v.str("id"), v)
 		r.name, r.org, r.at = v.str("name"), v.str("organization_id", "organization_uuid"), v.pos()
 	case "rbac_role_permission":
@@ -344,16 +407,6 @@ func (d *Draft) adminRecord(f *file, v *value, role string) string {
 					x.used[i] = true
 				}
 			}
-		}
-	case "org_cowork_enabled", "org_cowork_disabled": // the Activity Feed (section 6, row 14)
-		when := moment(v.str("created_at", "timestamp"))
-		if when.IsZero() {
-			d.problems.Add(v.pos(), "an event of the feed has created_at", "a change of the Cowork switch without a time")
-			break
-		}
-		d.switches = append(d.switches, cowork{when, kind == "org_cowork_enabled"})
-		for _, k := range []string{"id", "actor", "organization_id", "organization_uuid", "previous_value", "current_value"} {
-			v.get(k)
 		}
 	case "spend_limit_increase_request":
 		d.unplaced["requests for a higher limit (a sign of demand, not configuration)"]++
@@ -385,7 +438,7 @@ func (d *Draft) adminUser(v *value) {
 		u = &user{at: v.pos()}
 		d.users = append(d.users, u)
 	}
-	u.admin = true
+	u.admin, u.seenOnly = true, false
 	u.id, u.email, u.name = first(id, u.id), first(email, u.email), first(v.str("name"), u.name)
 	if r := v.str("role"); r != "" {
 		var ok bool
@@ -444,9 +497,13 @@ func (d *Draft) adminGroup(v *value) {
 			rid := r.text
 			if r.kind == 'o' {
 				rid = r.str("id")
-				if n := r.str("name"); n != "" {
+				if n := r.str("name"); n != "" && rid != "" {
 					d.roleRef(rid, r).name = n
 				}
+			}
+			if rid == "" {
+				d.unplaced["roles of a group without an id"]++
+				continue
 			}
 			g.roles = append(g.roles, rid)
 			d.roleRef(rid, r)
@@ -567,7 +624,13 @@ var csvNames = map[string]string{
 	"email": "email", "e-mail": "email", "email address": "email", "mail": "email", "userprincipalname": "login", "username": "login", "login": "login",
 	"role": "role", "organization role": "role", "seat type": "seat", "seat tier": "seat", "seat": "seat", "seat_type": "seat",
 	"group": "groups", "groups": "groups", "department": "department", "manager": "manager", "user id": "id", "id": "id", "user_id": "id",
-	"joined": "joined", "added at": "joined", "added_at": "joined", "status": "status",
+	"joined": "joined", "added at": "joined", "added_at": "joined", "status": "status", "user email": "email", "user_email": "email",
+	"account": "account", "account uuid": "account", "account_uuid": "account", "user_account_uuid": "account", "user uuid": "account",
+	// the spend report
+	"product": "product", "model": "model", "total_gross_spend_usd": "gross", "total_net_spend_usd": "net", "total_requests": "requests",
+	"total_prompt_tokens": "tokens", "total_completion_tokens": "tokens",
+	// the table of skills, and a mapping written down by hand
+	"skill": "skill", "skill name": "skill", "skill_name": "skill", "idp group": "groups", "group name": "groups", "organisation role": "role",
 }
 
 func (d *Draft) csv(f *file) {
@@ -582,17 +645,29 @@ func (d *Draft) csv(f *file) {
 		return
 	}
 	cols := make([]string, len(head))
-	found := false
+	kind := ""
+	has := map[string]bool{}
 	for i, h := range head {
 		cols[i] = csvNames[strings.ToLower(strings.TrimSpace(h))]
-		found = found || cols[i] == "email" || cols[i] == "login"
-		if cols[i] == "" {
-			d.Ignored["csv column "+strings.TrimSpace(h)] = 0
-		}
+		has[cols[i]] = true
 	}
-	if !found {
-		d.problems.Add(f.pos(0), "the members export has a column Email", "a CSV with the columns %s holds no members", clipped(head))
+	switch who := has["email"] || has["login"] || has["account"]; {
+	case who && (has["gross"] || has["net"]):
+		kind = "spend"
+	case who && (has["email"] || has["login"]):
+		kind = "members"
+	case has["skill"]:
+		kind = "skills"
+	case has["groups"] && (has["role"] || has["seat"]):
+		kind = "mappings"
+	default:
+		d.problems.Add(f.pos(0), "the members export has a column Email, the spend report total_gross_spend_usd, a table of skills Skill, a mapping Group with Role or Seat tier", "a CSV with the columns %s is no export this version knows", clipped(head))
 		return
+	}
+	for i, h := range head {
+		if cols[i] == "" {
+			d.Ignored["csv column "+strings.TrimSpace(h)] += 0
+		}
 	}
 	n := 0
 	for {
@@ -620,10 +695,46 @@ func (d *Draft) csv(f *file) {
 			}
 		}
 		line, _ := rd.FieldPos(0)
-		d.csvRow(f, line, row)
-		n++
+		switch n++; kind {
+		case "spend":
+			d.spendRow(f, line, row)
+		case "skills":
+			d.skills[row["skill"]] = row["skill"] != ""
+		case "mappings":
+			d.mapRows = append(d.mapRows, mapEntry{row["groups"], row["role"], row["seat"]})
+			if _, ok := org.OrgRole(row["role"]); row["groups"] == "" || row["role"] != "" && !ok {
+				d.problems.Add(source.Pos{File: f.name, Line: line, Col: 1}, "a group, and a role (User, Custom, Admin, Owner) or a seat tier", "a mapping of group %q to the role %q", row["groups"], row["role"])
+			}
+		default:
+			d.csvRow(f, line, row)
+		}
 	}
-	d.Read = append(d.Read, fmt.Sprintf("%s: %d members in CSV", f.name, n))
+	d.Read = append(d.Read, fmt.Sprintf("%s: %d %s in CSV", f.name, n, map[string]string{"spend": "rows of the spend report", "skills": "skills", "mappings": "mappings of groups", "members": "members"}[kind]))
+}
+
+// spendRow is a row of the spend report: who had an account, and what Cowork cost.
+func (d *Draft) spendRow(f *file, line int, row map[string]string) {
+	d.bill.rows++
+	d.enterprise = true
+	v := &value{kind: 'o', f: f}
+	u := d.active(row["id"], first(row["email"], row["login"]), "", v)
+	if u == nil {
+		d.unplaced["rows of the spend report without a member"]++
+		return
+	}
+	u.at = source.Pos{File: f.name, Line: line, Col: 1}
+	u.account = first(u.account, row["account"])
+	if row["account"] != "" {
+		d.userBy[row["account"]] = u
+	}
+	amount := first(row["gross"], row["net"])
+	if c, err := strconv.ParseFloat(strings.TrimPrefix(amount, "$"), 64); err == nil && c >= 0 && c < 1e12 {
+		if strings.EqualFold(row["product"], "cowork") {
+			d.bill.cowork[u.key()] += int64(c*1e6 + 0.5)
+		}
+	} else if amount != "" {
+		d.problems.Add(source.Pos{File: f.name, Line: line, Col: 1}, "an amount in dollars, such as 12.50", "%q is not an amount", amount)
+	}
 }
 
 func (d *Draft) csvRow(f *file, line int, row map[string]string) {
@@ -644,7 +755,8 @@ func (d *Draft) csvRow(f *file, line int, row map[string]string) {
 		u = &user{at: at}
 		d.users = append(d.users, u)
 	}
-	u.id, u.email, u.login = first(u.id, row["id"]), first(u.email, email), first(u.login, login)
+	u.seenOnly = false
+	u.id, u.email, u.login, u.account = first(u.id, row["id"]), first(u.email, email), first(u.login, login), first(u.account, row["account"])
 	u.name, u.seat, u.department, u.manager = first(u.name, row["name"]), first(row["seat"], u.seat), first(row["department"], u.department), first(row["manager"], u.manager)
 	if r := row["role"]; r != "" {
 		got, ok := org.OrgRole(r)

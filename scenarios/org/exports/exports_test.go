@@ -130,7 +130,7 @@ func TestPatchForms(t *testing.T) {
 		{"no value removes all", op("Groups/g-1", `{"op":"remove","path":"members"}`), "group g loses 2 named members", ""},
 		{"replace", op("Groups/g-1", `{"op":"replace","path":"members","value":[{"value":"u-2"}]}`), "group g loses 1 named member", ""},
 		{"replace without path", op("Groups/g-1", `{"op":"replace","value":{"members":[{"value":"u-2"}]}}`), "group g loses 1 named member", ""},
-		{"add who is in", op("Groups/g-1", `{"op":"add","path":"members","value":[{"value":"u-2"}]}`), "", ""},
+		{"add who is on the list, which is then of later", op("Groups/g-1", `{"op":"add","path":"members","value":[{"value":"u-2"}]}`), "group g gains 1 named member", ""},
 		{"rename", op("Groups/g-1", `{"op":"replace","value":{"displayName":"h"}}`), "group g is renamed h", ""},
 		{"active without path", op("Users/u-1", `{"op":"replace","value":{"active":false}}`), "", "a@ex.test"},
 		{"active as text", op("Users/u-1", `{"op":"Replace","path":"active","value":"False"}`), "", "a@ex.test"},
@@ -185,7 +185,7 @@ func TestBadInput(t *testing.T) {
 		{"cut off", `{"data":[{"type":"user","id":"u"`, "f:1:33: not JSON: it ends in the middle"},
 		{"no export", `{"hello":1}`, "no export this version knows"},
 		{"role", `{"data":[{"type":"user","id":"u","email":"a@b","role":"emperor"}]}`, `f:1:55: "emperor" is not an organisation role`},
-		{"csv", "Colour,Size\nred,1\n", "holds no members"},
+		{"csv", "Colour,Size\nred,1\n", "is no export this version knows"},
 		{"csv row", "Name,Email\nA,\n", "f:2:1: a member without e-mail address"},
 		{"empty", "  \n", "the file is empty"},
 		{"operation", `{"method":"PATCH","path":"/Users/u","body":{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"move"}]}}`, `"move" is not a SCIM operation`},
@@ -329,14 +329,23 @@ func TestAnswers(t *testing.T) {
 
 // Whatever comes in, nothing panics, and what is drafted loads.
 func FuzzDraft(f *testing.F) {
-	names, _ := filepath.Glob("../../../testdata/exports/*")
-	for _, n := range names {
-		data, err := os.ReadFile(n)
-		if err != nil {
-			f.Fatal(err)
+	all := []byte{}
+	for _, glob := range []string{"exports/*", "exports-more/*.json"} {
+		names, _ := filepath.Glob("../../../testdata/" + glob)
+		for _, n := range names {
+			data, err := os.ReadFile(n)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
+			if strings.HasPrefix(glob, "exports-more") {
+				all = append(all, data...) // one after the other, so that events find what they name
+			}
 		}
-		f.Add(data)
 	}
+	f.Add(all)
+	f.Add([]byte("email,account_uuid,product,total_gross_spend_usd\na@b,1,cowork,1.5\n"))
+	f.Add([]byte("group,role,seat\ng,custom,chat\n"))
 	f.Add([]byte(head))
 	f.Add([]byte("Name,Email\n\"A,\",a@b\n"))
 	f.Add([]byte(`{"value":[{"displayName":"g","members":[{"mail":"a@b"}]}]}`))

@@ -102,6 +102,7 @@ func (d *Draft) scimUser(v *value) *user {
 		u = &user{at: v.pos()}
 		d.users = append(d.users, u)
 	}
+	u.seenOnly = false
 	u.scimID, u.email, u.login = first(id, u.scimID), first(u.email, email), first(login, u.login)
 	name := v.get("name")
 	u.name = first(u.name, v.str("displayName"), name.str("formatted"), strings.TrimSpace(name.str("givenName")+" "+name.str("familyName")))
@@ -374,6 +375,7 @@ func (d *Draft) oktaUser(f *file, v *value) {
 		u = &user{at: v.pos(), email: first(email, login)}
 		d.users = append(d.users, u)
 	}
+	u.seenOnly = false
 	u.scimID, u.login = first(u.scimID, v.str("id")), first(u.login, login)
 	u.name = first(u.name, p.str("displayName"), strings.TrimSpace(p.str("firstName")+" "+p.str("lastName")))
 	u.department, u.manager = first(u.department, p.str("department")), first(u.manager, p.str("managerId", "manager"))
@@ -385,12 +387,29 @@ func (d *Draft) oktaUser(f *file, v *value) {
 	if id := oktaGroup.FindString(f.name); id != "" {
 		g := d.groupRef(id, v)
 		g.source, g.membersSeen = "scim", true
-		g.name = first(g.name, id)
 		g.members = append(g.members, member{key: u.email, at: v.pos()})
 	} else {
 		d.unplaced["Okta users whose group is not in the file name"]++
 	}
 	d.leftover("okta user", v)
+}
+
+// oktaGroup is a group of /api/v1/groups: its name, without its members.
+func (d *Draft) oktaGroup(v *value) {
+	p := v.get("profile")
+	g := d.groupRef(v.str("id"), v)
+	if g == nil {
+		d.problems.Add(v.pos(), "export the groups again", "an Okta group without an id")
+		return
+	}
+	g.name, g.source = p.str("name"), "scim"
+	p.get("description")
+	for _, k := range []string{"type", "created", "lastUpdated", "lastMembershipUpdated", "objectClass"} {
+		v.get(k)
+	}
+	whole(v.get("_links"))
+	d.scim = true
+	d.leftover("okta group", v)
 }
 
 // graphGroup is a group of Microsoft Graph with its members expanded.
