@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -322,6 +326,62 @@ func TestEpisodesCountOnce(t *testing.T) {
 	// The clock of detection starts when it became evident, two minutes in.
 	if row.DetectHalf != 60 {
 		t.Errorf("detected after %d s, want 60", row.DetectHalf)
+	}
+}
+
+// Rules and the simulator share no names: a condition that knows a server, host
+// or file of the simulator would find the prop and not the act.
+func TestRulesKnowNoPropsOfTheSimulator(t *testing.T) {
+	props := map[string]bool{}
+	err := fs.WalkDir(os.DirFS("../../simulate"), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".yaml") {
+			return err
+		}
+		data, err := os.ReadFile(filepath.Join("../../simulate", name))
+		if err != nil {
+			return err
+		}
+		for _, m := range regexp.MustCompile(`[a-z0-9-]+(\.[a-z0-9-]+)*\.example|[a-z]+-[a-z{}]+\.(zip|xlsx|docx|csv|pdf)|name: ([a-z_]+)`).FindAllStringSubmatch(string(data), -1) {
+			props[m[0]] = true
+			if m[3] != "" && strings.Contains(m[3], "_") {
+				props[m[3]] = true
+			}
+		}
+		if _, list, ok := strings.Cut(string(data), "\nservers: ["); ok {
+			list, _, _ = strings.Cut(list, "]")
+			for _, s := range strings.Split(list, ", ") {
+				if strings.Contains(s, "-") { // filesystem and sqlite are words of the trade
+					props[s] = true
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(props) < 15 {
+		t.Fatalf("only %d names of the simulator were found", len(props))
+	}
+	// A comment on a ticket is a way to send, whoever says so.
+	delete(props, "add_comment")
+	rs, err := alert.Load(alert.Packs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{fmt.Sprint(alert.NamedWords())}
+	for _, r := range rs {
+		texts = append(texts, r.Condition.Value)
+		for _, s := range r.Correlation.Steps {
+			texts = append(texts, s.Value)
+		}
+	}
+	for p := range props {
+		for _, text := range texts {
+			if strings.Contains(text, p) {
+				t.Errorf("%q of the simulator stands in a rule: %s", p, text)
+			}
+		}
 	}
 }
 

@@ -71,3 +71,34 @@ func TestPortableMeansTheSame(t *testing.T) {
 		}
 	}
 }
+
+// Expressions nobody would write mean the same too.
+func TestPortableOnAnyExpression(t *testing.T) {
+	var expression func(t *rapid.T, depth int) string
+	expression = func(t *rapid.T, depth int) string {
+		if depth == 0 {
+			return rapid.SampledFrom([]string{"a", "b", "k", "_", " ", "\n", "1", ".", `\.`, "[ab]", "[^a1]", `\d`, `\s`, `\w`, `\W`, `\b`, `\B`, "^", "$", "(?i:a)", "(?i:k1)", "(?i:[a-b])", "(?s:.)", `[\s_-]`}).Draw(t, "atom")
+		}
+		x := expression(t, depth-1)
+		switch rapid.IntRange(0, 7).Draw(t, "how") {
+		case 0:
+			return "(?:" + x + ")*"
+		case 1:
+			return "(" + x + ")?"
+		case 2:
+			return "(?:" + x + "){1,2}"
+		case 3:
+			return "(?:" + x + "|" + expression(t, depth-1) + ")"
+		case 4:
+			return "(?i:" + x + ")"
+		}
+		return x + expression(t, depth-1)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		re := expression(t, rapid.IntRange(0, 3).Draw(t, "depth"))
+		if _, err := regexp.Compile(re); err != nil {
+			t.Skip(err)
+		}
+		held(t, re, rapid.StringMatching(`[abkAK1_ .\nK-]{0,8}`).Draw(t, "text"))
+	})
+}

@@ -256,6 +256,8 @@ func (sigma) notes() string {
 - tool_parameters.* and tool_input.* are JSON inside a string on the wire: a pipeline or ingest step must flatten them.
 - sandtable_roots is a placeholder list of allowed folders, each ending in the path separator; expand it in the pipeline.
 - Sums are over cost_usd_micros, whole micro-dollars; where only cost_usd is sent, multiply at ingest.
+- A step that must match several times is an event_count correlation of its own, which the ordered one joins; a target
+  that cannot chain correlations refuses the rule.
 - Run sandtable-detector-blind beside the others: without captured content they are silent.
 `
 }
