@@ -716,8 +716,7 @@ func (d *Draft) csv(f *file) {
 
 // spendRow is a row of the spend report: who had an account, and what Cowork cost.
 func (d *Draft) spendRow(f *file, line int, row map[string]string) {
-	d.bill.rows++
-	d.enterprise = true
+	d.bill.rows++ // Team may have the report, too, so that it tells nothing of the plan
 	v := &value{kind: 'o', f: f}
 	u := d.active(row["id"], first(row["email"], row["login"]), "", v)
 	if u == nil {
