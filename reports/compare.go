@@ -644,6 +644,9 @@ func (c *Comparison) causeOf(cause string) string {
 }
 
 func (c *Comparison) spent() string {
+	if c.LeftOut != "" && c.Spend.SpentA+c.Spend.SpentB == 0 {
+		return "not reckoned, as nothing spent up to the as-of date is in the stream"
+	}
 	if c.Gate != "" {
 		return fmt.Sprintf("%s before, %s after", dollars(c.Spend.SpentA), dollars(c.Spend.SpentB))
 	}
