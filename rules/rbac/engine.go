@@ -555,9 +555,11 @@ func (s *state) as(role string) *state {
 	return &x
 }
 
-// membership is what a mapping of groups leaves of it.
+// membership is what a mapping of groups leaves of it. Only Enterprise has groups.
 func (s *state) membership() Outcome {
 	switch {
+	case !s.ep.enterprise():
+		return Allow
 	case s.place.Removed:
 		return Deny
 	case s.place.MaybeRemoved:
