@@ -104,8 +104,10 @@ type instance struct {
 	story *story // told by a function, or nil
 	tale  *tale
 	n     int
+	seed  uint64
 	fixed bool // the scenario names the day
 	day   int  // day of the period it starts, from 0
+	until int  // the day it may last to, on which its lead is still there
 	r     *rand.Rand
 	stuck bool // the member's removal has not reached the platform
 	draws []Draw
@@ -134,6 +136,9 @@ type mark struct {
 }
 
 func (w *world) placeStories() {
+	if w.o.Study {
+		w.placeHabits()
+	}
 	count := map[string]int{}
 	for _, inc := range w.o.Scenario.Incidents {
 		name := inc.Story.Value
@@ -146,7 +151,7 @@ func (w *world) placeStories() {
 				w.unplaced = append(w.unplaced, Unplaced{name, n, "no such story is known"})
 				continue
 			}
-			in := &instance{tale: t, n: n, r: org.Stream(w.seed, "story", name, strconv.Itoa(n)), day: inc.Day - 1, fixed: inc.Day > 0}
+			in := &instance{tale: t, n: n, seed: w.seed, r: org.Stream(w.seed, "story", name, strconv.Itoa(n)), day: inc.Day - 1, fixed: inc.Day > 0}
 			if inc.Day == 0 {
 				// Baselines must exist first: two weeks of ordinary life where
 				// the period has room for them.
@@ -195,17 +200,23 @@ func find(list []tale, name string) *tale {
 	return nil
 }
 
+// of is the stream of one quantity, named after the story, the instance and the
+// quantity: one draw more or less moves no other.
+func (in *instance) of(name string) *rand.Rand {
+	return org.Stream(in.seed, "draw", in.tale.ID.Value, strconv.Itoa(in.n), name)
+}
+
 func (in *instance) draw(name string, v float64) float64 {
 	in.draws = append(in.draws, Draw{name, v})
 	return v
 }
 func (in *instance) whole(name string, lo, hi int) int {
-	v := between(in.r, lo, hi)
+	v := between(in.of(name), lo, hi)
 	in.mainDraw(name, span{lo: float64(lo), hi: float64(hi)}, float64(v))
 	return int(in.draw(name, float64(v)))
 }
 func (in *instance) log(name string, lo, hi int) int {
-	v := logint(in.r, lo, hi)
+	v := logint(in.of(name), lo, hi)
 	in.mainDraw(name, span{lo: float64(lo), hi: float64(hi), log: true}, float64(v))
 	return int(in.draw(name, float64(v)))
 }
@@ -222,7 +233,7 @@ func (w *world) someone(in *instance) *staff {
 	var fit, all []int
 	for i := range w.staff {
 		s := &w.staff[i]
-		if !w.works(s, in.day) {
+		if !w.works(s, in.day) || in.until > in.day && !w.works(s, in.until) {
 			continue
 		}
 		all = append(all, i)
@@ -302,11 +313,11 @@ func scopeDrift(w *world, in *instance) string {
 	if s == nil {
 		return nobody
 	}
-	paths, failed := in.whole("paths", 1, 45), in.draw("failed", 0.8*in.r.Float64())
+	paths, failed := in.whole("paths", 1, 45), in.draw("failed", 0.8*in.of("failed").Float64())
 	sessions, days := in.whole("sessions", 1, 3), in.whole("days", 1, 4)
-	mount := in.r.Float64() < 0.35
+	mount := in.of("mount").Float64() < 0.35
 	in.draw("mount", float64(btoi(mount)))
-	neutral := in.r.Float64() < 0.5
+	neutral := in.of("neutral").Float64() < 0.5
 	root, sep := s.mount, s.sep
 	if mount {
 		root, sep = "/sessions/"+strings.ToLower(s.persona.Name)+"-"+digits(in.r, 3)+"/mnt/company", "/"
@@ -358,8 +369,8 @@ func shadowConnector(w *world, in *instance) string {
 	if len(w.o.LocalServers) > 0 {
 		name = in.server(w, false)
 	}
-	if len(w.connectors) > 0 && in.r.Float64() < 0.3 {
-		name = lookAlike(in.r, w.connectors[in.r.IntN(len(w.connectors))].name, in.whole("distance", 1, 3))
+	if r := in.of("look_alike"); len(w.connectors) > 0 && r.Float64() < 0.3 {
+		name = lookAlike(r, w.connectors[r.IntN(len(w.connectors))].name, in.whole("distance", 1, 3))
 	}
 	calls, reach, span := in.whole("first_day_calls", 1, 15), in.whole("members", 2, 14), in.whole("days", 3, 28)
 	team := []*staff{first}
@@ -426,7 +437,7 @@ func cardAndKey(w *world, in *instance) string {
 	if s == nil {
 		return nobody
 	}
-	card := in.r.Float64() < 0.5
+	card := in.of("card").Float64() < 0.5
 	in.draw("card", float64(btoi(card)))
 	var values []string
 	if card {
@@ -507,8 +518,8 @@ func rejectionWearDown(w *world, in *instance) string {
 		return nobody
 	}
 	rejects, minutes := in.log("rejections", 2, 25), in.whole("minutes", 1, 40)
-	gap, burst := in.draw("gap_seconds", loguniform(in.r, 5, 1800)), in.whole("burst", 1, 120)
-	vary := in.r.Float64() < 0.7
+	gap, burst := in.draw("gap_seconds", loguniform(in.of("gap_seconds"), 5, 1800)), in.whole("burst", 1, 120)
+	vary := in.of("vary").Float64() < 0.7
 	w.at(in, s, in.day, func(wr *writer) {
 		r := wr.r
 		wr.as(in, "bystander", "", false)
@@ -559,10 +570,10 @@ func subagentStorm(w *world, in *instance) string {
 		return nobody
 	}
 	agents, depth := in.log("subagents", 6, 220), in.whole("depth", 1, 5)
-	cost, minutes := in.draw("cost_usd", loguniform(in.r, 3, 180)), in.draw("minutes", loguniform(in.r, 6, 300))
+	cost, minutes := in.draw("cost_usd", loguniform(in.of("cost_usd"), 3, 180)), in.draw("minutes", loguniform(in.of("minutes"), 6, 300))
 	stop := 1.0
-	if in.r.Float64() < 0.4 {
-		stop = 0.3 + 0.6*in.r.Float64() // the user aborts
+	if r := in.of("played"); r.Float64() < 0.4 {
+		stop = 0.3 + 0.6*r.Float64() // the user aborts
 	}
 	in.draw("played", stop)
 	model := w.models[0]
@@ -604,7 +615,7 @@ func afterLastDay(w *world, in *instance) string {
 	in.stuck = true
 	s := &w.staff[gone[w.leaving%len(gone)]]
 	w.leaving++
-	first := time.Duration(loguniform(in.r, 10, 45*24*60)) * time.Minute
+	first := time.Duration(loguniform(in.of("minutes_after"), 10, 45*24*60)) * time.Minute
 	// A first use after the period would not be a story of this period.
 	from := s.Left
 	if from.Before(w.begin) {
@@ -692,8 +703,18 @@ func phiInMarketing(w *world, in *instance) string {
 	}
 	ids, prompts := in.log("identifiers", 1, 60), in.whole("prompts", 2, 14)
 	carrying, sessions := min(in.whole("prompts_with_data", 1, 9), prompts), in.whole("sessions", 1, 3)
-	free := in.r.Float64() < 0.25
+	free := in.of("free_text").Float64() < 0.25
 	in.draw("free_text", float64(btoi(free)))
+	german := in.of("german").Float64() < 0.5 // the office writes English, or one other language
+	in.draw("german", float64(btoi(german)))
+	ask, lines := "Turn these member stories into short pieces for the newsletter.\n", [2]string{
+		"{person} (member ID {member}, born {dob}), {icd}, visit on {date}: felt well looked after by the nurse line.\n",
+		"{person} from the spring group told us how the heart operation went and that the sleeping problems came back.\n"}
+	if german {
+		ask, lines = "Mach aus diesen Geschichten kurze Beiträge für den Rundbrief.\n", [2]string{
+			"{person} (Versichertennummer {member}, geboren am {dob}), {icd}, Termin am {date}: fühlte sich am Telefon gut betreut.\n",
+			"{person} aus der Frühjahrsgruppe erzählte, wie die Herzoperation verlief und dass die Schlafprobleme zurück sind.\n"}
+	}
 	for k := range sessions {
 		n, c := share(prompts, sessions, k), share(carrying, sessions, k)
 		w.at(in, s, in.day+k, func(wr *writer) {
@@ -705,13 +726,9 @@ func phiInMarketing(w *world, in *instance) string {
 					continue
 				}
 				var b strings.Builder
-				b.WriteString("Turn these member stories into short pieces for the newsletter.\n")
+				b.WriteString(ask)
 				for range ids {
-					line := "{person} (member ID {member}, born {dob}), {icd}, visit on {date}: felt well looked after by the nurse line.\n"
-					if free {
-						line = "{person} from the spring group told us how the heart operation went and that the sleeping problems came back.\n"
-					}
-					b.WriteString(fill(r, line, "", "", wr.day))
+					b.WriteString(fill(r, lines[btoi(free)], "", "", wr.day))
 				}
 				wr.as(in, "act", "userPrompts", true)
 				wr.prompt(b.String())

@@ -158,6 +158,14 @@ func (s *staff) path(root, rel string) string {
 	return root + s.sep + strings.ReplaceAll(rel, "/", s.sep)
 }
 
+// application is where the desktop application keeps what is its own.
+func (s *staff) application() string {
+	if s.sep == "/" {
+		return s.path(s.home, "Library/Application Support/Claude")
+	}
+	return s.path(s.home, "AppData/Roaming/Claude")
+}
+
 func (wr *writer) newFile() {
 	wr.file = fill(wr.r, oneOf(wr.r, wr.s.persona.Files), "", "", wr.day)
 }
@@ -326,7 +334,7 @@ func (wr *writer) anyTool() {
 	default:
 		p := wr.folder + wr.s.sep + wr.file
 		if tool == "Read" && r.Float64() < w.p.N.AppFolder.Value {
-			p = wr.s.home + wr.s.sep + "AppData" + wr.s.sep + "Claude" + wr.s.sep + "skills" + wr.s.sep + oneOf(r, w.p.Skills) + ".md"
+			p = wr.s.path(wr.s.application(), "skills/"+oneOf(r, w.p.Skills)+".md")
 		}
 		if r.Float64() < 0.3 {
 			wr.newFile()

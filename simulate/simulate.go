@@ -62,7 +62,8 @@ type Options struct {
 	Progress  func(done, total int)
 
 	// Study plays stories for measuring detectors: they are spread over members,
-	// and each has a wire fault with a chance of 30 in 100.
+	// and each has a wire fault with a chance of 30 in 100. Ordinary life then has
+	// rare habits too (habits.yaml), so that no event belongs to stories alone.
 	Study bool
 	// LocalServers are the local servers the organisation has approved; without
 	// any every local server is alike.

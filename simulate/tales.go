@@ -30,6 +30,9 @@ import (
 //go:embed stories/*.yaml
 var storyFiles embed.FS
 
+//go:embed habits.yaml
+var habitFile []byte
+
 // tale is a story or a twin.
 type tale struct {
 	ID       source.Text `yaml:"id,required"` // a name, or for a twin number and letter
@@ -51,6 +54,7 @@ type tale struct {
 	Draws    map[string]string `yaml:"draws"`
 	Span     string            `yaml:"span"` // days it may last
 	Leaver   bool              `yaml:"leaver"`
+	Each     string            `yaml:"each"` // of a habit: member-days for one occurrence
 	Parts    []part            `yaml:"parts"`
 	Changes  []change          `yaml:"changes"`
 	Twins    []tale            `yaml:"twins"`
@@ -179,6 +183,54 @@ func loadTales(fsys fs.FS, dir string) ([]tale, error) {
 	return all, checkTales(all)
 }
 
+// habits are what ordinary members do now and then where detectors are measured.
+var habits = sync.OnceValue(func() []tale {
+	f, err := source.Parse("habits.yaml", habitFile)
+	if err == nil {
+		var file struct {
+			Habits []tale `yaml:"habits,required"`
+		}
+		if err = f.Decode(&file); err == nil {
+			if err = checkTales(file.Habits); err == nil {
+				return file.Habits
+			}
+		}
+	}
+	panic(err) // the file is embedded and a test loads it
+})
+
+// placeHabits lays habits over the period. They have streams of their own and no
+// label, and no story takes notice of them.
+func (w *world) placeHabits() {
+	days := len(w.staff) * w.days
+	list := habits()
+	for i := range list {
+		h := &list[i]
+		each, _, _ := amount(h.Each)
+		for n := range max(int(float64(days)/max(each, 1)+0.5), 1) {
+			r := org.Stream(w.seed, "habit", h.ID.Value, strconv.Itoa(n))
+			in := &instance{tale: h, n: n + 1, seed: w.seed, r: r, day: r.IntN(max(w.days-1, 1))}
+			var fit []*staff
+			for k := range w.staff {
+				if s := &w.staff[k]; w.works(s, in.day) && (h.Personas == nil || slices.Contains(h.Personas, s.persona.Name)) {
+					fit = append(fit, s)
+				}
+			}
+			if len(fit) == 0 || w.usesConnectors(h) && len(w.connectors) == 0 {
+				continue
+			}
+			in.drawAll(w)
+			lead := fit[r.IntN(len(fit))]
+			for k := range h.Parts {
+				w.placePart(in, lead, k)
+			}
+			for k := range h.Changes {
+				w.placeChange(in, lead, &h.Changes[k])
+			}
+		}
+	}
+}
+
 func readTales(name string, data []byte) ([]tale, error) {
 	f, err := source.Parse(name, data)
 	if err != nil {
@@ -274,6 +326,9 @@ func (t *tale) check(ps *source.Problems) {
 			bad("draw %s: %v", name, err)
 		}
 		in.values[name] = 1
+	}
+	if v, _, err := amount(t.Each); t.Each != "" && (err != nil || v < 1) {
+		bad("each is a number of member-days, not %q", t.Each)
 	}
 	if t.Main != "" && len(t.Parts)+len(t.Changes) > 0 && t.Draws[t.Main] == "" {
 		bad("main names no draw: %q", t.Main)
@@ -454,7 +509,7 @@ func (in *instance) drawAll(w *world) {
 	in.values = map[string]float64{}
 	for _, name := range drawNames(in.tale) {
 		s, _ := parseRange(in.tale.Draws[name])
-		v := s.draw(org.Stream(w.seed, "draw", in.tale.ID.Value, strconv.Itoa(in.n), name))
+		v := s.draw(in.of(name))
 		in.values[name] = v
 		in.draws = append(in.draws, Draw{name, v})
 		if name == in.tale.Main {
@@ -526,8 +581,9 @@ func (w *world) placeTale(in *instance) string {
 	}
 	in.drawAll(w)
 	if last := w.days - 5 - in.count(t.Span, in.r, 1); !in.fixed && in.day > last {
-		in.day = max(min(10, w.days/3), last)
+		in.day = max(min(14, w.days/3), last)
 	}
+	in.until = min(in.day+in.count(t.Span, in.r, 1), w.days-1)
 	var lead *staff
 	if t.Leaver {
 		gone := leavers(w.o.Directory, w.end)
@@ -848,7 +904,7 @@ func (wr *writer) place(in *instance, s *stepSpec, where string) string {
 	case "sample-keys":
 		return wr.folder + sep + oneOf(r, []string{".env.example", ".env.sample", ".env.template"})
 	case "app":
-		return home + "AppData" + sep + "Claude" + sep + oneOf(r, []string{"skills", "tmp"}) + sep + oneOf(r, wr.w.p.Skills) + ".md"
+		return wr.s.path(wr.s.application(), oneOf(r, []string{"skills", "tmp"})+"/"+oneOf(r, wr.w.p.Skills)+".md")
 	case "remount": // the same folder under another prefix
 		return strings.Replace(wr.folder, home+"Documents", wr.s.path(wr.s.mount, "Relocated"), 1) + sep + name
 	case "team": // the shared team folder; kept names link members
@@ -1016,7 +1072,7 @@ func (wr *writer) tell(in *instance, text string) string {
 func (w *world) pluginHash(in *instance, kind string, s *staff) string {
 	switch kind {
 	case "known":
-		return hex64(org.Stream(w.seed, "plugin", "approved"))[:16]
+		return PluginHash(w.seed, "claims-kit")
 	case "own":
 		return hex64(org.Stream(w.seed, "plugin", "own", s.ID))[:16]
 	}

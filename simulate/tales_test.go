@@ -87,11 +87,15 @@ func TestTalesPlay(t *testing.T) {
 			life = append(life, n)
 		}
 	}
-	playTales(t, 5, life, 40) // lost tails
-	playTales(t, 5, gaps, 40)
+	props := &ledger{known: []string{"mail", "tickets", "records"}}
+	truth := append(playTales(t, 5, life, 40, props), playTales(t, 8, gaps, 40, props)...) // lost tails
+	// Rules G3 and G4 of the game: what a story is made of is found in ordinary life.
+	for p, by := range props.tellTales(truth) {
+		t.Errorf("%s occurs in %v and never in ordinary life", p, by)
+	}
 }
 
-func playTales(t *testing.T, seed uint64, names []string, tolerated int) {
+func playTales(t *testing.T, seed uint64, names []string, tolerated int, props *ledger) []TruthLabel {
 	o := study(seed, names...)
 	type id struct {
 		session  string
@@ -103,6 +107,8 @@ func playTales(t *testing.T, seed uint64, names []string, tolerated int) {
 	out := run(t, o, func(b []event.Event) {
 		for i := range b {
 			e := &b[i]
+			e.Derive()
+			props.note(e)
 			wire[id{e.Session, e.Sequence, e.Time}] = true
 			for _, s := range []string{e.PromptText, e.Input, e.Parameters, e.Plugin} {
 				if len(s) < 400 {
@@ -158,6 +164,7 @@ func playTales(t *testing.T, seed uint64, names []string, tolerated int) {
 			}
 		}
 	}
+	return out.Truth
 }
 
 // Under a setting that hides what a story shows, its label says so.

@@ -55,6 +55,19 @@ func (t *Table) Print(out io.Writer) error {
 			}
 		}
 	}
+	fmt.Fprintf(w, "\nBlindness: of the records a rule listens to, the share it can evaluate under each capture setting (full; names: tool details\nonly; meta: metadata only). What it cannot evaluate is neither clean nor alarming.\n")
+	for i := range t.Rules {
+		r := &t.Rules[i]
+		fmt.Fprintf(w, "  %-30s", r.Rule)
+		for _, s := range r.Settings {
+			share := "  -  "
+			if s.Reached > 0 {
+				share = fmt.Sprintf("%5.1f %%", float64(s.Evaluable*1000/s.Reached)/10)
+			}
+			fmt.Fprintf(w, "  %s %s", s.Setting, share)
+		}
+		fmt.Fprintln(w)
+	}
 	fmt.Fprintf(w, "\nTopics (every observable instance, caught by any of the topic's rules)\n")
 	for _, x := range t.Topics {
 		with := "no rule"

@@ -42,7 +42,9 @@ func TestShippedTable(t *testing.T) {
 		if r.Benign < 10 {
 			t.Errorf("%s met %d benign samples in reach, want 10", r.Rule, r.Benign)
 		}
-		if r.Status != "measured" {
+		// Stories were written without sight of the rules: none need hold what a rule
+		// looks for. Such a rule is shipped unproven, with the reason.
+		if r.Status != "measured" && (r.Alerts > 0 || r.Why == "" || !slices.Contains([]string{"stream-silent", "card-authentication-data"}, r.Rule)) {
 			t.Errorf("%s is %s: %s", r.Rule, r.Status, r.Why)
 		}
 		if r.Number == "" {
@@ -281,6 +283,45 @@ func TestJudge(t *testing.T) {
 		if v := x.Judge(c.f); v.Match != c.want {
 			t.Errorf("%s: %d, want %d", name, v.Match, c.want)
 		}
+	}
+}
+
+// Rule G10: an episode counts once however many alerts cite it, story or twin.
+func TestEpisodesCountOnce(t *testing.T) {
+	rs, digest := parse(t, few)
+	at := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+	ref := func(session string, minute int) (simulate.LabelledEvent, rules.EventRef) {
+		when := at.Add(time.Duration(minute) * time.Minute)
+		return simulate.LabelledEvent{Session: session, Time: when, Role: "act"}, rules.EventRef{Session: session, Time: when.Format(time.RFC3339Nano)}
+	}
+	story := simulate.TruthLabel{Story: "s", Kind: "story", Topics: []string{"T5"}, Members: []string{"m"}, Observable: "full", Capture: "full", Quarter: 2, EvidentAt: at.Add(2 * time.Minute)}
+	twin := simulate.TruthLabel{Story: "1a", Kind: "twin", InnocentOf: []string{"T5"}, Fact: "X", Members: []string{"n"}, Capture: "full"}
+	p := &played{memberDays: 100}
+	for minute := range 5 {
+		l, r := ref("a", minute)
+		story.Events = append(story.Events, l)
+		p.found = append(p.found, rules.Finding{Rule: "rejections", Topic: "rejections", Member: "m", Time: at.Add(time.Duration(minute+3) * time.Minute), Events: []rules.EventRef{r}})
+		l, r = ref("b", minute)
+		twin.Events = append(twin.Events, l)
+		p.found = append(p.found, rules.Finding{Rule: "rejections", Topic: "rejections", Member: "n", Time: at, Events: []rules.EventRef{r}})
+	}
+	_, r := ref("elsewhere", 0)
+	p.found = append(p.found, rules.Finding{Rule: "rejections", Topic: "rejections", Member: "q", Time: at, Events: []rules.EventRef{r}})
+	p.truth = []simulate.TruthLabel{story, twin}
+	for range rs {
+		p.reports = append(p.reports, alert.RuleReport{Evaluable: 1})
+	}
+	row, _ := tabulate(rs, digest, Options{Days: 10}, []*played{p}).Row("rejections")
+	if row.Recall.Hits != 1 || row.Recall.Of != 1 || row.FalseTwins != 1 || row.FalseOrdinary != 1 || row.Precision.Of != 3 || row.Alerts != 11 {
+		t.Errorf("%+v", row)
+	}
+	// One twin was innocent for reasons no rule could read: without it precision is better.
+	if row.OnWire.Of != 2 || row.Quarters[1].Hits != 1 {
+		t.Errorf("on the wire %+v, quarters %+v", row.OnWire, row.Quarters)
+	}
+	// The clock of detection starts when it became evident, two minutes in.
+	if row.DetectHalf != 60 {
+		t.Errorf("detected after %d s, want 60", row.DetectHalf)
 	}
 }
 

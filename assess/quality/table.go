@@ -44,8 +44,9 @@ type Row struct {
 	Title  string `json:"title"`
 	Topic  string `json:"topic"`
 	Number string `json:"topic_number"`
-	// Status is measured; unproven where nothing could be evaluated or no story of
-	// the topic was in reach.
+	// Status is measured; unproven where nothing could be evaluated, no story of
+	// the topic was in reach, or the rule never fired: then neither what it catches
+	// nor what it gets wrong has been shown.
 	Status string `json:"status"`
 	Why    string `json:"why,omitempty"`
 
@@ -70,13 +71,23 @@ type Row struct {
 	DetectHalf int64 `json:"detect_seconds_median"`
 	DetectNine int64 `json:"detect_seconds_p90"`
 
-	Benign       int            `json:"benign_in_reach"` // twins of its topic under settings that carry what it needs
-	BenignQuiet  int            `json:"benign_quiet"`    // of these, without an alert
+	Benign      int `json:"benign_in_reach"` // twins of its topic under settings that carry what it needs
+	BenignQuiet int `json:"benign_quiet"`    // of these, without an alert
+	// Settings are the records it listened to and could evaluate under each capture
+	// setting: full, names (tool details only), meta (metadata only).
+	Settings     []Seen         `json:"by_setting"`
 	Reached      int64          `json:"reached"`
 	Evaluable    int64          `json:"evaluable"`
 	Matched      int64          `json:"matched"`
 	NotEvaluable []alert.Reason `json:"not_evaluable,omitempty"`
 	Stories      []StoryRow     `json:"stories"`
+}
+
+// Seen is what a rule could evaluate under one capture setting.
+type Seen struct {
+	Setting   string `json:"setting"`
+	Reached   int64  `json:"reached"`
+	Evaluable int64  `json:"evaluable"`
 }
 
 // TopicRow is what the rules of one topic caught between them.
@@ -165,6 +176,13 @@ func tabulate(rs []*alert.Rule, digest string, o Options, worlds []*played) *Tab
 		for i, rep := range p.reports {
 			rows[i].Reached += rep.Reached
 			rows[i].Evaluable += rep.Evaluable
+			k := slices.IndexFunc(rows[i].Settings, func(s Seen) bool { return s.Setting == p.world.setting })
+			if k < 0 {
+				k = len(rows[i].Settings)
+				rows[i].Settings = append(rows[i].Settings, Seen{Setting: p.world.setting})
+			}
+			rows[i].Settings[k].Reached += rep.Reached
+			rows[i].Settings[k].Evaluable += rep.Evaluable
 			rows[i].Matched += rep.Matched
 			if reasons[i] == nil {
 				reasons[i] = map[string]int64{}
@@ -271,6 +289,10 @@ func tabulate(rs []*alert.Rule, digest string, o Options, worlds []*played) *Tab
 			}
 		case of == 0:
 			row.Status, row.Why = "unproven", "no story of its topic is in reach"
+		case row.Matched == 0:
+			row.Status, row.Why = "unproven", fmt.Sprintf("nothing in %d records it could evaluate holds what it looks for; 0 of %d stories of its topic", row.Evaluable, of)
+		case row.Alerts == 0:
+			row.Status, row.Why = "unproven", fmt.Sprintf("no alert in %d member-days: no story or twin reaches its threshold or window; 0 of %d stories of its topic", t.MemberDays, of)
 		}
 	}
 	t.Rules = rows

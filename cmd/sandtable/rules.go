@@ -37,7 +37,7 @@ func rulesCommand() *cli.Command {
 		Name: "rules", Usage: "list, test, explain, measure and export alert rules",
 		Subcommands: []*cli.Command{
 			{Name: "list", Usage: "the shipped rules, or those of a file or folder", ArgsUsage: "[PATH]", Flags: []cli.Flag{asJSON}, Action: rulesList},
-			{Name: "show", Usage: "one rule in words", ArgsUsage: "RULE", Flags: []cli.Flag{path}, Action: rulesShow},
+			{Name: "show", Usage: "one rule in words", ArgsUsage: "RULE", Flags: []cli.Flag{path, &cli.BoolFlag{Name: "yaml", Usage: "print it as written, to start a rule of your own from"}}, Action: rulesShow},
 			{Name: "env", Usage: "the words that conditions may use", Flags: []cli.Flag{asJSON}, Action: rulesEnv},
 			{Name: "test", Usage: "run the tests inside rule files", ArgsUsage: "[PATH]",
 				Flags:  []cli.Flag{&cli.StringFlag{Name: "junit", Usage: "write the results as JUnit XML to `FILE`"}, &cli.BoolFlag{Name: "v", Usage: "name every test"}},
@@ -163,6 +163,13 @@ func rulesShow(c *cli.Context) error {
 		return err
 	}
 	w := c.App.Writer
+	if c.Bool("yaml") {
+		text, err := alert.Text(r, c.String("rules"))
+		if err == nil {
+			_, err = io.WriteString(w, text)
+		}
+		return err
+	}
 	para := func(head, text string) {
 		if text != "" {
 			fmt.Fprintf(w, "\n%s\n%s", head, wrap(text, 2, 98))
@@ -171,6 +178,7 @@ func rulesShow(c *cli.Context) error {
 	fmt.Fprintf(w, "%s: %s\n%s, %s, topic %s, owner %s, %s\n", r.ID, r.Title, r.Severity, r.Status, r.Topic, r.Owner, r.ID.At)
 	para("What it catches that nothing else would", r.Catches)
 	para("How", r.Description)
+	para("Where its numbers come from", r.Basis)
 	kinds := "every event"
 	if len(r.Kinds) > 0 {
 		var ks []string
@@ -464,6 +472,9 @@ func explainEvent(w io.Writer, r *alert.Rule, ev *event.Event, cfg alert.Config,
 			v = fmt.Sprintf("known, %d characters; --include-content prints it", utf8.RuneCountInString(v)-2)
 		}
 		fmt.Fprintf(w, "  %-40s %s\n", l.Name, v)
+	}
+	for i, s := range r.StepsHold(ev, cfg) {
+		fmt.Fprintf(w, "  %-40s %s\n", fmt.Sprintf("step %d: %s", i+1, r.Correlation.Steps[i].Value), s)
 	}
 	switch verdict {
 	case condition.True:

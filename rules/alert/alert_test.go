@@ -408,3 +408,34 @@ func TestLookHidesNothing(t *testing.T) {
 		}
 	})
 }
+
+// Every number of a shipped rule says where it comes from.
+func TestShippedNumbersHaveABasis(t *testing.T) {
+	rs, err := Load(Packs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rs {
+		if r.Correlation.Type != "" && r.Basis == "" {
+			t.Errorf("%s: nobody knows why its numbers are what they are", r.ID)
+		}
+	}
+}
+
+// What show --yaml prints is a rule file: the same rule, which passes its tests.
+func TestText(t *testing.T) {
+	rs, err := Load(Packs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rs {
+		text, err := Text(r, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Parse("x.yaml", []byte(text))
+		if err != nil || len(again) != 1 || again[0].ID.Value != r.ID.Value || len(again[0].Tests) != len(r.Tests) || again[0].Runbook != r.Runbook {
+			t.Errorf("%s: %v\n%s", r.ID, err, text)
+		}
+	}
+}

@@ -290,6 +290,10 @@ func (s *state) observe(e *Engine) {
 		return
 	}
 	c := &s.r.Correlation
+	if s.r.gate != nil && s.r.gate.Eval(subj) == condition.Unknown {
+		s.blame(subj)
+		return
+	}
 	s.key = 0
 	for i := range s.keys {
 		v, ok := s.keys[i].text(subj)

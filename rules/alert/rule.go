@@ -63,6 +63,9 @@ type Rule struct {
 	Owner       string      `yaml:"owner,required" advice:"name the role that answers for the rule"`
 	Catches     string      `yaml:"catches,required" advice:"say what this catches that nothing else would"`
 	Description string      `yaml:"description"`
+	// Basis says where the rule's numbers come from: a publication, a calendar, or
+	// nobody but its author.
+	Basis string `yaml:"basis"`
 	// Products are Cowork alone, or [any].
 	Products    []string      `yaml:"products,enum=cowork|any"`
 	Kinds       []source.Text `yaml:"kinds"` // event names; none means every event
@@ -86,6 +89,7 @@ type Rule struct {
 	blames   []func(*subject) bool         // beside reasons: whether the word is known
 	steps    []*condition.Program[subject] // each as often as it must match
 	lead     int                           // how often the first step must match
+	gate     *condition.Program[subject]   // sequence: a step holds; nil where the condition names all that steps ask
 	reasons  []string                      // variables to blame for "not evaluable", most telling first
 	suppress time.Duration
 }
@@ -235,6 +239,22 @@ func (r *Rule) Explain(ev *event.Event, cfg Config) (condition.Tri, []condition.
 	return r.prog.Eval(&s), r.prog.Trace(&s)
 }
 
+// StepsHold tells what each step of a sequence makes of one event, in order; nil
+// for other rules.
+func (r *Rule) StepsHold(ev *event.Event, cfg Config) []condition.Tri {
+	cfg = folded(cfg)
+	s := subject{ev: ev, cfg: &cfg}
+	var out []condition.Tri
+	at := 0
+	for i := range r.Correlation.Steps {
+		out = append(out, r.steps[at].Eval(&s))
+		if at++; i < len(r.Correlation.Counts) {
+			at += r.Correlation.Counts[i] - 1
+		}
+	}
+	return out
+}
+
 // Load reads every .yaml file of fsys, in name order. The error, if any, is a
 // source.Problems with every mistake of every file.
 func Load(fsys fs.FS) ([]*Rule, error) {
@@ -293,6 +313,32 @@ func read(fsys fs.FS, prefix string) ([]ruleFile, error) {
 		return nil, fmt.Errorf("read rule files: %w", err)
 	}
 	return files, nil
+}
+
+// Text is the rule as its file has it, as a rule file of its own. Path is what it
+// was loaded from, "" for the shipped packs.
+func Text(r *Rule, path string) (string, error) {
+	files, err := read(Packs(), "")
+	if path != "" {
+		files, err = readPath(path)
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, f := range files {
+		lines := strings.Split(string(f.data), "\n")
+		if f.name != r.At.File || r.At.Line < 1 || r.At.Line > len(lines) {
+			continue
+		}
+		indent := func(s string) int { return len(s) - len(strings.TrimLeft(s, " ")) }
+		lines = lines[r.At.Line-1:]
+		end := 1
+		for end < len(lines) && (strings.TrimSpace(lines[end]) == "" || indent(lines[end]) > indent(lines[0])) {
+			end++
+		}
+		return "rules:\n" + strings.TrimRight(strings.Join(lines[:end], "\n"), "\n ") + "\n", nil
+	}
+	return "", fmt.Errorf("rule %s is not found in its file", r.ID)
 }
 
 func parseAll(files []ruleFile) ([]*Rule, error) {
@@ -395,6 +441,32 @@ func near(s string, all []string) string {
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
+// compileGate lets a sequence see that it is blind: where steps ask for words that
+// the condition does not, an event for which no step holds and one is unknown is
+// not evaluable.
+func (r *Rule) compileGate() {
+	var steps []string
+	more := false
+	for _, s := range r.Correlation.Steps {
+		p := compileText(s, &source.Problems{}) // mistakes are reported with the correlation
+		if p == nil || r.prog == nil {
+			return
+		}
+		steps = append(steps, "("+s.Value+")")
+		for _, u := range p.Uses() {
+			if f := known[u]; f != nil && !slices.Contains(r.prog.Uses(), u) && !strings.HasPrefix(u, "has_") && u != "kind" {
+				more = true
+				if !slices.Contains(r.reasons, u) {
+					r.reasons, r.blames = append(r.reasons, u), append(r.blames, f)
+				}
+			}
+		}
+	}
+	if more {
+		r.gate = compileText(source.Text{Value: strings.Join(steps, " or "), At: r.At}, &source.Problems{})
+	}
+}
+
 func (r *Rule) compile(ps *source.Problems) {
 	if r.ID.Value == "" && !r.ID.At.IsZero() {
 		ps.Add(r.ID.At, "give the rule a short name", "the id is empty")
@@ -421,6 +493,17 @@ func (r *Rule) compile(ps *source.Problems) {
 		}
 		r.reasons = append(r.reasons, n.Value)
 	}
+	for i := range r.Tests {
+		for k, ev := range r.Tests[i].Events {
+			var names []string
+			for _, n := range event.Kinds() {
+				names = append(names, n.String())
+			}
+			if g := source.Nearest(ev.Kind, names); event.KindOf(ev.Kind) == event.Other && g != "" {
+				ps.Add(r.Tests[i].At, fmt.Sprintf("did you mean %q?", g), "event %d of the test has the unknown name %q", k+1, ev.Kind)
+			}
+		}
+	}
 	r.prog = compileText(r.Condition, ps)
 	if r.prog != nil {
 		for _, u := range r.prog.Uses() {
@@ -436,6 +519,7 @@ func (r *Rule) compile(ps *source.Problems) {
 			r.blames = append(r.blames, func(*subject) bool { return true })
 		}
 	}
+	r.compileGate()
 	for i := range r.Exceptions {
 		if x := r.Exceptions[i].Expires; x.Given() && x.Time.Year() >= 2200 {
 			ps.Add(x.At, "write a day within your own term", "an exception that ends on %s does not end", x)

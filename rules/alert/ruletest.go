@@ -182,6 +182,10 @@ func (t *Test) run(r *Rule) (Failure, bool) {
 	if wantAt != nil {
 		want += " " + strings.Join(wantAt, ", ")
 	}
+	if verdict == "no-match" && rep.Reached == 0 && t.Expect == verdict {
+		return Failure{Want: want, Got: "no event that the rule listens to: the test would pass whatever the rule says",
+			Values: telling(r, events, cfg, false)}, false
+	}
 	if verdict == t.Expect && (t.Alerts == 0 || len(found) == t.Alerts) && (wantAt == nil || slices.Equal(at, wantAt)) {
 		return Failure{}, true
 	}
@@ -198,6 +202,9 @@ func telling(r *Rule, events []event.Event, cfg Config, wanted bool) []string {
 	if len(events) == 0 {
 		return nil
 	}
+	if len(r.Correlation.Steps) > 0 {
+		return stepwise(r, events, cfg)
+	}
 	for i := range events {
 		v, lines := r.Explain(&events[i], cfg)
 		if (v == condition.True) == wanted && i < len(events)-1 {
@@ -213,6 +220,36 @@ func telling(r *Rule, events []event.Event, cfg Config, wanted bool) []string {
 		return out
 	}
 	return nil
+}
+
+// stepwise tells of the first events of a sequence which steps they are.
+func stepwise(r *Rule, events []event.Event, cfg Config) (out []string) {
+	for i := range events {
+		if i == 8 {
+			return append(out, fmt.Sprintf("and %d events more", len(events)-i))
+		}
+		ev := &events[i]
+		v, lines := r.Explain(ev, cfg)
+		text := fmt.Sprintf("event %d, %s at %s: the condition is %s", i+1, ev.Name, ev.When().Sub(origin), v)
+		if !r.Listens(ev) {
+			out = append(out, text+"; the rule does not listen to this event: see kinds and products")
+			continue
+		}
+		held := false
+		if v == condition.True {
+			for k, s := range r.StepsHold(ev, cfg) {
+				text += fmt.Sprintf(", step %d %s", k+1, s)
+				held = held || s == condition.True
+			}
+		}
+		out = append(out, text)
+		if !held {
+			for _, l := range lines {
+				out = append(out, fmt.Sprintf("  %-32s %s", l.Name, l.Value))
+			}
+		}
+	}
+	return out
 }
 
 func offset(s string) (time.Duration, error) {

@@ -370,6 +370,8 @@ func TestNewWords(t *testing.T) {
 		{"plugin_approved", TestEvent{Kind: "plugin_installed", Plugin: "third-party"}, Config{Plugins: []string{"ab"}}, "unknown"},
 		{`workload("phi")`, TestEvent{Kind: "user_prompt"}, Config{Workloads: map[string][]string{"member-1": {"phi"}}}, "true"},
 		{`workload("phi")`, TestEvent{Kind: "user_prompt"}, Config{Workloads: map[string][]string{}}, "false"},
+		{`browser`, TestEvent{Kind: "tool_result", Tool: "mcp_tool", Server: "mongodb", ServerTool: "find"}, Config{}, "false"},
+		{`browser`, TestEvent{Kind: "tool_result", Tool: "mcp_tool", Server: "chrome", ServerTool: "navigate"}, Config{}, "true"},
 		{`forbidden("browser") and browser`, TestEvent{Kind: "tool_result", Tool: "navigate"}, Config{Forbidden: map[string][]string{"member-1": {"browser"}}}, "true"},
 		{"local_hour == 11 and not weekend", TestEvent{Kind: "user_prompt"}, Config{Zones: map[string]*time.Location{"member-1": time.FixedZone("x", 7200)}}, "true"},
 		{"local_hour == 11", TestEvent{Kind: "user_prompt"}, Config{}, "unknown"},

@@ -103,6 +103,7 @@ type Words struct {
 	Senders         []string // programs of a shell command
 	SendArguments   []string // that make one of them send
 	BrowserTools    []string
+	BrowserServer   []string // of these, the names that tell for a connected server too
 	BrowserPrefix   string
 	WritePrefixes   []string
 	ReadPrefixes    []string
@@ -115,7 +116,7 @@ type Words struct {
 func NamedWords() Words {
 	return Words{
 		SendPrefixes: slices.Clone(sendWords), Senders: slices.Clone(senders), SendArguments: slices.Clone(sendArguments),
-		BrowserTools: slices.Clone(browserTools), BrowserPrefix: "browser_",
+		BrowserTools: slices.Clone(browserTools), BrowserServer: slices.Clone(browserServerTools), BrowserPrefix: "browser_",
 		WritePrefixes: []string{"create", "write", "send", "upload", "add", "post", "insert", "update", "edit", "delete", "move", "rename", "set_"},
 		ReadPrefixes:  []string{"get", "read", "fetch", "download", "export"},
 		ListPrefixes:  []string{"list", "search", "find", "query"},

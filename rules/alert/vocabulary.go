@@ -250,7 +250,7 @@ func newVocabulary() *condition.Env[subject] {
 	})
 	truth("remote_off", "cloud sessions are off for everybody", func(s *subject) condition.Tri { return condition.Of(s.cfg.RemoteOff, true) })
 	truth("browser", "the call drives the built-in browser", func(s *subject) condition.Tri {
-		return condition.Of(browser(s.ev.Tool) || s.ev.MCPKnown == event.Known && browser(s.ev.MCPTool), s.ev.Tool != "")
+		return condition.Of(browser(s.ev.Tool) || s.ev.MCPKnown == event.Known && browserServer(s.ev.MCPTool), s.ev.Tool != "")
 	})
 	truth("app_folder", "the first path lies in a folder of the application itself", func(s *subject) condition.Tri {
 		if s.ev.PathKnown != event.Known {
@@ -318,7 +318,16 @@ func browser(tool string) bool {
 	return slices.Contains(browserTools, tool) || strings.HasPrefix(tool, "browser_")
 }
 
-var browserTools = []string{"navigate", "form_input", "computer", "read_page", "find", "tabs_create"}
+// browserServer is browser for the tool of a connected server: find and computer
+// are names that a database or a desktop server has as well.
+func browserServer(tool string) bool {
+	return slices.Contains(browserServerTools, tool) || strings.HasPrefix(tool, "browser_")
+}
+
+var (
+	browserServerTools = []string{"navigate", "form_input", "read_page", "tabs_create"}
+	browserTools       = append([]string{"computer", "find"}, browserServerTools...)
+)
 
 // appFolder recognises where the desktop application keeps its skills, settings
 // and temporary files.
@@ -330,7 +339,7 @@ func appFolder(p string) bool {
 	return slices.ContainsFunc(appFolders, func(f string) bool { return strings.Contains(p, f) })
 }
 
-var appFolders = []string{"/AppData/Claude/", "/AppData/Roaming/Claude/", "/AppData/Local/Claude/", "/AppData/Local/Temp/claude/", "/Library/Application Support/Claude/", "/Library/Caches/Claude/", "/.claude/"}
+var appFolders = []string{"/AppData/Roaming/Claude/", "/AppData/Local/Claude/", "/AppData/Local/Temp/claude/", "/Library/Application Support/Claude/", "/Library/Caches/Claude/", "/.claude/"}
 
 var sendWords = []string{"send", "share", "post", "upload", "forward", "reply", "publish", "add_comment", "invite"}
 

@@ -133,6 +133,14 @@ func (l *lowerer[T]) run(want Kind) *val[T] {
 	return v
 }
 
+// article puts a or an before a kind.
+func article(k Kind) string {
+	if k == KindInt || k == kindEmpty {
+		return "an " + k.String()
+	}
+	return "a " + k.String()
+}
+
 // foreign reports an error of expr at its place.
 func (l *lowerer[T]) foreign(err error) {
 	var fe *file.Error
@@ -141,7 +149,14 @@ func (l *lowerer[T]) foreign(err error) {
 		if i := strings.IndexByte(msg, '\n'); i >= 0 {
 			msg = msg[:i]
 		}
-		l.ps.Add(l.place(fe.From), "", "%s", msg)
+		advice := ""
+		switch {
+		case strings.Contains(msg, "unexpected token EOF"):
+			msg, advice = "the condition ends too early", "close brackets and quotes; if it holds #, write it in quotes: YAML takes # after a blank for a comment"
+		case strings.Contains(msg, "exceeds maximum allowed nodes"):
+			msg, advice = fmt.Sprintf("the condition has more than %d parts", MaxNodes), "split the rule"
+		}
+		l.ps.Add(l.place(fe.From), advice, "%s", msg)
 		return
 	}
 	msg := err.Error()
@@ -173,8 +188,17 @@ func (l *lowerer[T]) bad(n ast.Node, advice, format string, args ...any) *val[T]
 	return &val[T]{}
 }
 
+const noClock = "a condition has no clock: a span of time belongs to the rule's window, a day to an exception's end"
+
 func (l *lowerer[T]) refuse(n ast.Node, what string) *val[T] {
-	return l.bad(n, "see the list of words with: rules env", "%s is not part of the condition language", what)
+	advice := "see the list of words with: rules env"
+	switch what {
+	case "now", "date", "duration", "timezone":
+		advice = noClock
+	case "the operator ..":
+		advice = "lists come with the event, or are written out: [1, 2, 3]"
+	}
+	return l.bad(n, advice, "%s is not part of the condition language", what)
 }
 
 // leaf remembers a sub-expression for Trace, unless it reads the element of a
@@ -267,6 +291,9 @@ func (l *lowerer[T]) identifier(n *ast.IdentifierNode) *val[T] {
 
 func (l *lowerer[T]) unknownName(n ast.Node, name, what string) *val[T] {
 	advice := "see the list of words with: rules env"
+	if what == "function" && slices.Contains([]string{"now", "date", "time", "today", "clock"}, strings.ToLower(name)) {
+		return l.bad(n, noClock, "unknown function %q", name)
+	}
 	if g := source.Nearest(name, l.env.names); g != "" {
 		advice = fmt.Sprintf("did you mean %q?", g)
 	}
@@ -399,7 +426,11 @@ func (l *lowerer[T]) binary(n *ast.BinaryNode) *val[T] {
 			return v
 		}
 	}
-	return l.bad(n, "", "%s cannot be used on a %s and a %s", n.Operator, a.kind, b.kind)
+	advice := ""
+	if n.Operator == "??" {
+		advice = "?? binds tighter than comparisons: put what stands before it in brackets"
+	}
+	return l.bad(n, advice, "%s cannot be used on %s and %s", n.Operator, article(a.kind), article(b.kind))
 }
 
 func equal[T any](a, b *val[T]) func(*T, string) Tri {
@@ -549,7 +580,7 @@ func member[T any](a, b *val[T]) func(*T, string) Tri {
 func (l *lowerer[T]) matches(n *ast.BinaryNode, a, b *val[T]) *val[T] {
 	switch {
 	case a.kind != KindString || b.kind != KindString:
-		return l.bad(n, "", "matches cannot be used on a %s and a %s", a.kind, b.kind)
+		return l.bad(n, "", "matches cannot be used on %s and %s", article(a.kind), article(b.kind))
 	case !b.konst:
 		return l.bad(n.Right, "write the pattern as a constant text", "the pattern of matches is not constant")
 	case len(b.cs) > MaxPattern:
@@ -714,7 +745,7 @@ func (l *lowerer[T]) builtin(n *ast.BuiltinNode) *val[T] {
 			list := x.l
 			return &val[T]{kind: KindInt, i: func(t *T, el string) (int64, bool) { v, ok := list(t, el); return int64(len(v)), ok }}
 		}
-		return l.bad(n, "", "%s cannot be used on a %s", n.Name, x.kind)
+		return l.bad(n, "", "%s cannot be used on %s", n.Name, article(x.kind))
 	case "any", "all", "none":
 		return l.quantifier(n)
 	}
@@ -728,6 +759,9 @@ func (l *lowerer[T]) quantifier(n *ast.BuiltinNode) *val[T] {
 	p, ok := n.Arguments[1].(*ast.PredicateNode)
 	if !ok {
 		return l.bad(n, "", "%s takes a list and a condition on #", n.Name)
+	}
+	if l.inside > 0 { // lists come with events: nested, their lengths would multiply
+		return l.bad(n, "write one condition for each list", "%s stands inside another any, all or none", n.Name)
 	}
 	over := l.lower(n.Arguments[0])
 	l.inside++

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -18,6 +19,9 @@ type Text struct {
 	// block is set for a literal block: its lines start below At, indented.
 	block  bool
 	indent int
+	// raw is the text as the file has it, from At on, where the value does not stand
+	// there letter by letter: folded over lines, or with escapes.
+	raw string
 }
 
 func (t Text) String() string { return t.Value }
@@ -27,6 +31,16 @@ func (t Text) String() string { return t.Value }
 func (t Text) Inside(line, col int) Pos {
 	p := t.At
 	switch {
+	case t.raw != "":
+		n := 0
+		for l := 1; l < line; l++ {
+			next := strings.IndexByte(t.Value[n:], '\n')
+			if next < 0 {
+				break
+			}
+			n += next + 1
+		}
+		return t.unfold(min(n+col-1, len(t.Value)))
 	case t.block:
 		p.Line, p.Col = p.Line+line, t.indent+col
 	case line == 1:
@@ -35,6 +49,60 @@ func (t Text) Inside(line, col int) Pos {
 		p.Line, p.Col = p.Line+line-1, col
 	}
 	return p
+}
+
+// unfold finds byte n of the value in the raw text: blanks and breaks of the value
+// stand for any of them there, and an escape for what it means.
+func (t Text) unfold(n int) Pos {
+	raw, at, quote := t.raw, 0, byte(0)
+	blank := func(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+	skip := func() {
+		for at < len(raw) && blank(raw[at]) {
+			at++
+		}
+	}
+	switch {
+	case t.block: // the header ends with its line
+		at = strings.IndexByte(raw, '\n') + 1
+		skip()
+	case raw[0] == '"' || raw[0] == '\'':
+		quote, at = raw[0], 1
+	}
+	for i := 0; i < n && at < len(raw); i++ {
+		c := t.Value[i]
+		switch {
+		case blank(c) && blank(raw[at]):
+			if next := raw[at:min(at+1, len(raw))]; next == " " && !folds(raw[at:]) {
+				at++ // a blank within a line
+			} else if i+1 >= len(t.Value) || !blank(t.Value[i+1]) {
+				skip()
+			}
+		case quote == '\'' && c == '\'':
+			at += 2
+		case quote == '"' && raw[at] == '\\':
+			width := map[byte]int{'x': 4, 'u': 6, 'U': 10}[raw[min(at+1, len(raw)-1)]]
+			at += max(width, 2)
+			if _, size := utf8.DecodeRuneInString(t.Value[i:]); size > 1 {
+				i += size - 1
+			}
+		default:
+			at++
+		}
+	}
+	p := t.At
+	if before := raw[:min(at, len(raw))]; strings.Contains(before, "\n") {
+		p.Line += strings.Count(before, "\n")
+		p.Col = len(before) - strings.LastIndexByte(before, '\n')
+	} else {
+		p.Col += len(before)
+	}
+	return p
+}
+
+// folds reports that only blanks come before the end of the line.
+func folds(s string) bool {
+	s = strings.TrimLeft(s, " \t")
+	return s == "" || s[0] == '\n' || s[0] == '\r'
 }
 
 // Date is a calendar day in UTC. The zero value is "not given".
@@ -182,6 +250,12 @@ func (d decoder) text(n *yaml.Node) Text {
 		}
 	case n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
 		t.indent = 1
+	}
+	if n.Style&yaml.LiteralStyle == 0 {
+		src := d.f.of(n).from(n.Line, n.Column, 4*len(n.Value)+4096)
+		if len(src) > 0 && (n.Style&yaml.FoldedStyle != 0 || !strings.HasPrefix(src[min(t.indent, len(src)):], n.Value)) {
+			t.raw = src
+		}
 	}
 	return t
 }

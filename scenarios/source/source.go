@@ -142,6 +142,8 @@ type File struct {
 	Data []byte
 	root *yaml.Node
 
+	starts []int // of lines
+
 	below []*File              // the files merged in
 	owner map[*yaml.Node]*File // whose node it is, for nodes of below
 }
@@ -157,7 +159,7 @@ func (f *File) Override(top *File) *File { return layer(f, top, f, top) }
 
 // layer merges top over base; main is the one whose name the result has.
 func layer(base, top, main, other *File) *File {
-	m := &File{Name: main.Name, Data: main.Data, owner: map[*yaml.Node]*File{}}
+	m := &File{Name: main.Name, Data: main.Data, starts: main.starts, owner: map[*yaml.Node]*File{}}
 	m.below = append(append(append(m.below, main.below...), other), other.below...)
 	for n, f := range main.owner {
 		m.owner[n] = f
@@ -227,7 +229,12 @@ func (f *File) Scalar(key string) (t Text, ok bool) {
 
 // Parse reads one YAML document. The error, if any, is a Problems.
 func Parse(name string, data []byte) (*File, error) {
-	f := &File{Name: name, Data: data}
+	f := &File{Name: name, Data: data, starts: []int{0}}
+	for i, c := range data {
+		if c == '\n' {
+			f.starts = append(f.starts, i+1)
+		}
+	}
 	var ps Problems
 	if len(data) > MaxBytes {
 		ps.Add(Pos{File: name}, "split the file, or use extends", "the file has %d bytes; at most %d are read", len(data), MaxBytes)
@@ -367,6 +374,15 @@ func (f *File) check(n *yaml.Node, depth int, count *int, ps *Problems) {
 func (f *File) pos(n *yaml.Node) Pos { return Pos{f.of(n).Name, n.Line, n.Column} }
 
 // LineText is line n (from 1) of the file, without its end.
+// from is at most n bytes of the file from a line and column on.
+func (f *File) from(line, col, n int) string {
+	if line < 1 || line > len(f.starts) {
+		return ""
+	}
+	at := min(f.starts[line-1]+col-1, len(f.Data))
+	return string(f.Data[at:min(at+n, len(f.Data))])
+}
+
 func (f *File) line(n int) string {
 	if n < 1 {
 		return ""

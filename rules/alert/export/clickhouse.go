@@ -288,7 +288,7 @@ f AS (SELECT * FROM n WHERE (%[4]s))`, part, steps[0], window, steps[1])
 				keyed, keyed, seconds(times.Window), strings.Join(steps, ", "), len(steps))
 		}
 	}
-	return ".sql", t.header("--", true) + b.String()
+	return ".sql", t.header("--", "executed: the project runs its shipped rules in this form on the real engine in its own checks") + b.String()
 }
 
 // frame is a sliding window. Its offset must fit 32 bits: milliseconds, which is

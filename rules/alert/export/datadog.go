@@ -174,7 +174,7 @@ func (d datadog) rule(t *translated) (string, string) {
 	}
 	doc := map[string]any{
 		"name": r.Title, "type": "log_detection", "isEnabled": false,
-		"message": strings.TrimSpace(t.header("", false)) + "\n\n" + strings.Join(strings.Fields(r.Runbook), " "),
+		"message": strings.TrimSpace(t.header("", "not executed: the project's own checks read rules with the vendor's client; try it on a copy first")) + "\n\n" + strings.Join(strings.Fields(r.Runbook), " "),
 		"tags":    []string{"sandtable:" + r.ID.Value, "source:cowork"},
 		"queries": []query{q},
 		"cases":   []map[string]any{{"name": "alert", "status": r.Severity, "condition": condition, "notifications": []string{}}},

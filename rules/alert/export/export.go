@@ -60,7 +60,8 @@ type Options struct {
 }
 
 // Backends in the order in which they were built. What can be executed is
-// executed in the project's own checks; the others say so in each file.
+// executed in the project's own checks: ClickHouse on the engine, Sigma on an
+// evaluator of its specification. The others say in each file that they were not.
 func Backends() []string {
 	return []string{"sigma", "clickhouse", "loki", "datadog", "splunk", "elastic", "honeycomb", "cribl"}
 }
@@ -190,7 +191,11 @@ func prepare(r *alert.Rule, o *Options) *translated {
 		t.refuse("%s: %s", x.at, x.why)
 	}
 	if t.when.op == "false" && len(b.refused) == 0 {
-		t.refuse("it can never fire: declare %s (--declared FILE)", strings.Join(b.missing, ", "))
+		if len(b.missing) == 0 {
+			t.refuse("%s: with what is declared it can never fire", r.At)
+		} else {
+			t.refuse("it can never fire: declare %s (--declared FILE)", strings.Join(b.missing, ", "))
+		}
 	}
 	for _, why := range b.rough {
 		t.rough("%s", why)
@@ -199,13 +204,16 @@ func prepare(r *alert.Rule, o *Options) *translated {
 	return t
 }
 
-// header is what every file says about itself, each line behind a mark.
-func (t *translated) header(mark string, executed bool) string {
+const unproved = "not executed: written from documentation and checked for form at most; try it on a copy first"
+
+// header is what every file says about itself, each line behind a mark; the last
+// says what was executed.
+func (t *translated) header(mark, executed string) string {
 	var b strings.Builder
 	r := t.rule
 	line := func(format string, args ...any) {
 		for l := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
-			fmt.Fprintf(&b, "%s %s\n", mark, strings.TrimSpace(l))
+			fmt.Fprintln(&b, strings.TrimSpace(mark+" "+strings.TrimSpace(l)))
 		}
 	}
 	line("%s: %s", r.ID, r.Title)
@@ -224,11 +232,7 @@ func (t *translated) header(mark string, executed bool) string {
 	if len(t.declared) > 0 {
 		line("holds declared data (%s) as of the export: export again when it changes", strings.Join(t.declared, ", "))
 	}
-	if executed {
-		line("executed: the project runs this dialect against the real engine in its own checks")
-	} else {
-		line("not executed: written from documentation and checked for form at most; try it on a copy first")
-	}
+	line("%s", executed)
 	return b.String()
 }
 

@@ -69,7 +69,7 @@ func TestEveryRuleOnEveryBackend(t *testing.T) {
 			if !strings.Contains(text, "fidelity: "+f.Level.String()) {
 				t.Errorf("%s: %s does not say %s:\n%s", to, f.File, f.Level, text)
 			}
-			if (to == "clickhouse") == strings.Contains(text, "not executed") {
+			if (to == "clickhouse" || to == "sigma") == strings.Contains(text, "not executed") {
 				t.Errorf("%s: %s says the wrong thing about having been executed", to, f.File)
 			}
 			switch {
@@ -115,10 +115,31 @@ func TestUndeclared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for rule, want := range map[string]string{"mcp-server-not-listed": "declare allowlist", "unapproved-plugin": "declare plugins", "read-only-connector-writes": "declare read_only", "active-after-leaving": "declare leavers", "desktop-below-floor": "declare desktop_floor"} {
+	for rule, want := range map[string]string{"mcp-server-not-listed": "declare allowlist", "unapproved-plugin": "declare plugins", "read-only-connector-writes": "declare read_only", "active-after-leaving": "declare leavers", "desktop-below-floor": "declare desktop_floor", "cloud-session-while-off": "declare remote_off: true"} {
 		i := slices.IndexFunc(list, func(f Fidelity) bool { return f.Rule == rule })
 		if f := list[i]; f.Level != Refused || !strings.Contains(strings.Join(f.Why, " "), want) {
 			t.Errorf("%s, want %q", f, want)
+		}
+	}
+}
+
+// Signs that mean anything in Sigma's values are taken literally, and what is
+// absent is asked for where a target with null would be silent.
+func TestSigmaValues(t *testing.T) {
+	rs, err := alert.Parse("r.yaml", []byte(`rules:
+  - {id: odd, title: t, severity: low, status: stable, topic: errors, owner: o, catches: c, runbook: b, kinds: [tool_result],
+     condition: 'command contains "a*b?c\\d" or not ((tool_source in ["mcp"]) ?? false)', correlation: {key: [session]}, suppress: 1h}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, _, err := Rules(rs, "sigma", Options{Approximate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"tool_parameters.full_command|contains|cased": "a\\*b\\?c\\\\d"`, `{"tool_source|exists": false}`} {
+		if !strings.Contains(string(files[0].Data), want) {
+			t.Errorf("%s is missing in\n%s", want, files[0].Data)
 		}
 	}
 }

@@ -160,8 +160,7 @@ func (l loki) rule(t *translated) (string, string) {
 		expr = fmt.Sprintf("absent_over_time(%s [%s])", query, win)
 	}
 	var b strings.Builder
-	b.WriteString(t.header("#", false))
-	b.WriteString("# the form is checked against the published grammar in the project's own checks\n")
+	b.WriteString(t.header("#", "not executed: the project's own checks hold expressions to LogQL's published grammar; try it on a copy first"))
 	fmt.Fprintf(&b, "groups:\n  - name: sandtable\n    interval: 1m\n    rules:\n      - alert: %s\n        expr: %s\n        for: 0s\n        labels: {severity: %s, sandtable_rule: %s}\n        annotations: {summary: %s, runbook: %s}\n",
 		strconv.Quote(r.ID.Value), strconv.Quote(expr), r.Severity, strconv.Quote(r.ID.Value), strconv.Quote(r.Title), strconv.Quote(strings.Join(strings.Fields(r.Runbook), " ")))
 	return ".yaml", b.String()

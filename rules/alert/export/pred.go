@@ -272,13 +272,16 @@ func (b *builder) word(name string, want bool, at source.Pos) *pred {
 		return b.unknown("member")
 	case "remote_off":
 		add(&b.declared, "remote_off")
+		if !b.cfg.RemoteOff && want {
+			add(&b.missing, "remote_off: true")
+		}
 		if b.cfg.RemoteOff == want {
 			return yes
 		}
 		return no
 	case "browser":
 		named := or(b.pick("tool_name", true, false, w.BrowserTools...), b.prefixed("tool_name", true, []string{w.BrowserPrefix}),
-			b.pick("mcp_tool", true, false, w.BrowserTools...), b.prefixed("mcp_tool", true, []string{w.BrowserPrefix}))
+			b.pick("mcp_tool", true, false, w.BrowserServer...), b.prefixed("mcp_tool", true, []string{w.BrowserPrefix}))
 		if want {
 			return named
 		}

@@ -3,7 +3,7 @@ package export
 import (
 	"crypto/sha256"
 	"fmt"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -39,22 +39,7 @@ func (sigma) field(t *translated, f string) string {
 	return f
 }
 
-// portable turns an expression of Go into Sigma's subset: no \b, \d, \W, no
-// groups with flags. It reports whether anything was lost.
-func portable(re string) (out string, flags string, lost bool) {
-	out = re
-	if strings.Contains(out, "(?i") {
-		flags = "|i"
-	}
-	for _, r := range [][2]string{{`\d`, `[0-9]`}, {`\W`, `[^A-Za-z0-9_]`}, {`\w`, `[A-Za-z0-9_]`}, {`\s`, `[ \t]`}} {
-		out = strings.ReplaceAll(out, r[0], r[1])
-	}
-	before := out
-	out = strings.ReplaceAll(out, `\b`, "")
-	out = regexp.MustCompile(`\(\?-?i\)`).ReplaceAllString(out, "")
-	out = regexp.MustCompile(`\(\?(-?i)?:`).ReplaceAllString(out, "(")
-	return out, flags, out != before
-}
+var sigmaEscapes = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`)
 
 // selections collects leaves as numbered selections and gives the condition.
 type selections struct {
@@ -73,10 +58,12 @@ func (s *selections) add(line string) string {
 	return n
 }
 
+// yamlList writes values of Sigma, in which * and ? stand for anything and a
+// backslash before them, or before another backslash, takes that away.
 func yamlList(values []string) string {
 	var out []string
 	for _, v := range values {
-		out = append(out, strconv.Quote(v))
+		out = append(out, strconv.Quote(sigmaEscapes.Replace(v)))
 	}
 	if len(out) == 1 {
 		return out[0]
@@ -84,38 +71,54 @@ func yamlList(values []string) string {
 	return "[" + strings.Join(out, ", ") + "]"
 }
 
-func (s *selections) cond(p *pred, top bool) string {
+// cond writes p; the fields in there are known to be present where it stands.
+func (s *selections) cond(p *pred, top bool, there []string) string {
 	var sg sigma
 	name := func(suffix string) string { return strconv.Quote(sg.field(s.t, p.field) + suffix) }
 	cased := "|cased"
 	if p.fold {
 		cased = ""
 	}
+	// What is absent is not equal, by the specification; a target with null says
+	// neither, so that absence is asked for where nothing else rules it out.
+	negated := func(n string) string {
+		if slices.Contains(there, p.field) {
+			return "not " + n
+		}
+		return "(" + s.add(name("|exists")+": false") + " or not " + n + ")"
+	}
 	positive := func(line string) string {
 		n := s.add(line)
-		if p.not || p.op == "ne" || p.op == "notin" || p.op == "unknown" {
-			return "not " + n
+		if p.not || p.op == "ne" || p.op == "notin" {
+			return negated(n)
 		}
 		return n
 	}
 	switch p.op {
 	case "and", "or":
 		var out []string
+		if p.op == "and" {
+			there = slices.Clip(there)
+			for _, a := range p.args {
+				if a.field != "" && !a.not && !slices.Contains([]string{"unknown", "ne", "notin", "outside"}, a.op) {
+					there = append(there, a.field)
+				}
+			}
+		}
 		for _, a := range p.args {
-			out = append(out, s.cond(a, false))
+			out = append(out, s.cond(a, false, there))
 		}
 		text := strings.Join(out, " "+p.op+" ")
 		if top {
 			return text
 		}
 		return "(" + text + ")"
-	case "known", "unknown":
-		n := s.add(name("|exists") + ": true")
-		r := s.add(name("|cased") + `: "<REDACTED>"`)
-		if p.op == "known" {
-			return "(" + n + " and not " + r + ")"
-		}
-		return "(not " + n + " or " + r + ")"
+	case "known":
+		n, r := s.add(name("|exists")+": true"), s.add(name("|cased")+`: "<REDACTED>"`)
+		return "(" + n + " and not " + r + ")"
+	case "unknown": // not "not exists": targets with null say neither yes nor no to that
+		n, r := s.add(name("|exists")+": false"), s.add(name("|cased")+`: "<REDACTED>"`)
+		return "(" + n + " or " + r + ")"
 	case "in", "notin":
 		return positive(name(cased) + ": " + yamlList(p.values))
 	case "eq", "ne":
@@ -130,9 +133,13 @@ func (s *selections) cond(p *pred, top bool) string {
 	case "ends":
 		return positive(name("|endswith"+cased) + ": " + yamlList(p.values))
 	case "match":
-		re, flags, lost := portable(p.values[0])
+		re, fold, lost := portable(p.values[0])
 		if lost {
-			s.t.rough("expressions lose their word boundaries and the case inside them")
+			s.t.rough("expressions lose word boundaries inside them")
+		}
+		flags := ""
+		if fold {
+			flags = "|i"
 		}
 		return positive(name("|re"+flags) + ": " + strconv.Quote(re))
 	case "outside":
@@ -141,7 +148,7 @@ func (s *selections) cond(p *pred, top bool) string {
 		if p.not {
 			return n
 		}
-		return "not " + n
+		return negated(n)
 	case "version":
 		s.t.refuse("%s: versions cannot be compared by parts", p.at)
 	case "leaver":
@@ -179,13 +186,13 @@ func (s sigma) rule(t *translated) (string, string) {
 			names = append(names, fmt.Sprintf("%s_%d", slug(r.ID.Value), i+1))
 			conds = append(conds, and(t.when, step))
 			if t.counts[i] > 1 {
-				t.rough("a step that must match %d times counts once", t.counts[i])
+				t.rough("a step that must match %d times is a correlation of its own, whose matches may begin before the step ahead of it", t.counts[i])
 			}
 		}
 	}
 	for i, c := range conds {
 		sel := &selections{t: t, seen: map[string]string{}}
-		cond := sel.cond(c, true)
+		cond := sel.cond(c, true, nil)
 		if r.AnyProduct() {
 			t.rough("the log source is Cowork's only")
 		}
@@ -218,6 +225,14 @@ func (s sigma) rule(t *translated) (string, string) {
 		for _, k := range co.Key {
 			keys = append(keys, strconv.Quote(s.field(t, fieldOf(k.Value))))
 		}
+		for i, n := range t.counts {
+			if n > 1 {
+				several := names[i] + "_several"
+				parts = append(parts, fmt.Sprintf("title: %s\nname: %s\nid: %s\nstatus: %s\ncorrelation:\n  type: event_count\n  rules: [%s]\n  group-by: [%s]\n  timespan: %s\n  condition: {gte: %d}\n",
+					strconv.Quote(fmt.Sprintf("%s (events %d, several)", r.Title, i+1)), several, uuidOf(several), status, names[i], strings.Join(keys, ", "), span(r.Times().Window), n))
+				names[i] = several
+			}
+		}
 		var b strings.Builder
 		fmt.Fprintf(&b, "title: %s\nid: %s\nstatus: %s\ncorrelation:\n  type: %s\n  rules: [%s]\n  group-by: [%s]\n  timespan: %s\n", strconv.Quote(r.Title), uuidOf(r.ID.Value), status, kind, strings.Join(names, ", "), strings.Join(keys, ", "), span(r.Times().Window))
 		switch kind {
@@ -231,7 +246,7 @@ func (s sigma) rule(t *translated) (string, string) {
 		fmt.Fprintf(&b, "level: %s\n", level)
 		parts = append(parts, b.String())
 	}
-	return ".yml", t.header("#", false) + "# incidents: Sigma has no suppression; the target decides how often an alert repeats\n" + strings.Join(parts, "---\n")
+	return ".yml", t.header("#", "executed: the project runs its shipped rules in this form in its own checks, on an evaluator written from the\nspecification; not in pySigma or a SIEM: try it on a copy first") + "# incidents: Sigma has no suppression; the target decides how often an alert repeats\n" + strings.Join(parts, "---\n")
 }
 
 func (sigma) notes() string {

@@ -205,7 +205,7 @@ func (splunk) rule(t *translated) (string, string) {
 	}
 	sev := map[string]int{"info": 2, "low": 3, "medium": 4, "high": 5, "critical": 6}[r.Severity]
 	var b strings.Builder
-	b.WriteString(t.header("#", false))
+	b.WriteString(t.header("#", unproved))
 	fmt.Fprintf(&b, "[Cowork - %s]\nsearch = %s\ndescription = %s\nenableSched = 0\ncron_schedule = */5 * * * *\ndispatch.earliest_time = -%dm\ndispatch.latest_time = now\n", r.ID, search, strings.Join(strings.Fields(r.Catches), " "), int(win.Minutes())+10)
 	fmt.Fprintf(&b, "counttype = number of events\nrelation = greater than\nquantity = 0\nalert.track = 1\nalert.severity = %d\nalert.suppress = 1\nalert.suppress.period = %dm\n", sev, int(r.Times().Suppress.Minutes()))
 	if len(keys) > 0 {
@@ -265,9 +265,8 @@ func (elastic) rule(t *translated) (string, string) {
 		number: func(f, op string, n int64) string { return fmt.Sprintf("%s %s %d", f, op, n) },
 	}
 	d.match = func(f, re string) string {
-		out, _, _ := portable(re)
-		t.rough("expressions are Lucene's: whole values, no word boundaries, no case folding")
-		return f + " RLIKE " + text(".*("+out+").*")
+		t.rough("expressions are Lucene's: no word boundaries, no anchors")
+		return f + " RLIKE " + text(".*("+lucene(re)+").*")
 	}
 	enriched(t)
 	scheduled(t, "minute")
@@ -301,7 +300,7 @@ func (elastic) rule(t *translated) (string, string) {
 	if sev == "info" {
 		sev = "low"
 	}
-	doc := map[string]any{"rule_id": uuidOf(r.ID.Value), "name": r.Title, "description": t.header("", false) + strings.Join(strings.Fields(r.Catches), " "), "author": []string{r.Owner},
+	doc := map[string]any{"rule_id": uuidOf(r.ID.Value), "name": r.Title, "description": t.header("", unproved) + strings.Join(strings.Fields(r.Catches), " "), "author": []string{r.Owner},
 		"risk_score": score, "severity": sev, "type": "esql", "language": "esql", "query": query, "interval": "1m", "from": fmt.Sprintf("now-%dm", int(max(r.Times().Window.Minutes(), 5))+1), "enabled": false,
 		"tags": []string{"sandtable", "Cowork"}, "note": strings.Join(strings.Fields(r.Runbook), " ")}
 	data, err := json.Marshal(doc)
@@ -386,7 +385,7 @@ func (honeycomb) rule(t *translated) (string, string) {
 		breakdowns = append(breakdowns, common(fieldOf(k.Value)))
 	}
 	expression := d.write(t, t.when)
-	doc := map[string]any{"name": "Cowork " + r.ID.Value, "description": t.header("", false), "disabled": true, "frequency": frequency, "alert_type": "on_change",
+	doc := map[string]any{"name": "Cowork " + r.ID.Value, "description": t.header("", unproved), "disabled": true, "frequency": frequency, "alert_type": "on_change",
 		"threshold": map[string]any{"op": op, "value": limit}, "recipients": []string{},
 		"calculated_field": map[string]any{"alias": "sandtable_" + slug(r.ID.Value), "expression": expression},
 		"query": map[string]any{"time_range": window, "calculations": []any{calc}, "breakdowns": breakdowns, "filter_combination": "AND",
@@ -437,9 +436,15 @@ func (cribl) rule(t *translated) (string, string) {
 			return f + "." + map[string]string{"contains": "includes", "starts": "startsWith", "ends": "endsWith"}[how] + "(" + js(v) + ")"
 		},
 		match: func(f, re string) string {
-			out, flags, _ := portable(re)
-			t.rough("expressions lose their word boundaries and the case inside them")
-			return "new RegExp(" + js(out) + ", " + js(strings.TrimPrefix(flags, "|")) + ").test(" + f + ")"
+			out, fold, lost := portable(re)
+			if lost {
+				t.rough("expressions lose word boundaries inside them")
+			}
+			flags := ""
+			if fold {
+				flags = "i"
+			}
+			return "new RegExp(" + js(out) + ", " + js(flags) + ").test(" + f + ")"
 		},
 		number: func(f, op string, n int64) string { return fmt.Sprintf("Number(%s) %s %d", f, op, n) },
 	}
@@ -448,7 +453,7 @@ func (cribl) rule(t *translated) (string, string) {
 		t.rough("only the condition of single events; join them downstream: %s", r.Describe())
 	}
 	filter := d.write(t, t.when)
-	return ".js", t.header("//", false) + "// Filter of a pipeline function; __e is the event. Set the attribute sandtable.rule to " + js(r.ID.Value) + " where it holds.\n" + filter + "\n"
+	return ".js", t.header("//", unproved) + "// Filter of a pipeline function; __e is the event. Set the attribute sandtable.rule to " + js(r.ID.Value) + " where it holds.\n" + filter + "\n"
 }
 
 func (cribl) notes() string {

@@ -17,8 +17,8 @@ db.query(`INSERT INTO otel_logs SELECT * FROM file('${path.join(dir, "rows.jsonl
 console.log("rows in the table:", db.query("SELECT count() FROM otel_logs", "TSV").trim());
 
 let bad = 0;
-for (const want of JSON.parse(readFileSync(path.join(dir, "expected.json")))) {
-  const sql = readFileSync(path.join(dir, want.rule + ".sql"), "utf8");
+for (const want of JSON.parse(readFileSync(path.join(dir, "clickhouse", "expected.json")))) {
+  const sql = readFileSync(path.join(dir, "clickhouse", want.rule + ".sql"), "utf8");
   let got;
   try {
     got = db.query(sql, "JSONEachRow").trim().split("\n").filter(Boolean).map((l) => String(JSON.parse(l, (k, v, c) => (k === "alert_ns" ? (c?.source ?? String(v)) : v)).alert_ns));

@@ -1,8 +1,10 @@
-// Command clickhouse prepares the check of exported queries against a real
-// ClickHouse: it plays a stream, writes it as rows of the collector's table, and
-// writes beside each exported query the alerts of our own engine.
+// Command export prepares the checks of exported rules that are executed: it
+// plays a stream, writes it as rows of the collector's table, and writes the
+// exports for ClickHouse and Sigma with the alerts of our own engine beside them.
 //
-//	go run ./.ci/clickhouse DIR && (cd DIR && npm install chdb@3.4.0) && node .ci/clickhouse/check.mjs DIR
+//	go run ./.ci/export DIR
+//	(cd DIR && npm install chdb@3.4.0) && node .ci/export/clickhouse.mjs DIR
+//	(cd DIR && npm install js-yaml@4.1.0) && node .ci/export/sigma.mjs DIR
 package main
 
 import (
@@ -13,6 +15,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +36,10 @@ type expected struct {
 	Rule   string   `json:"rule"`
 	Level  string   `json:"level"`
 	Alerts []string `json:"alerts"` // moments in ns, sorted by time
+	// What Sigma leaves to the target: the key of an incident, in our words, and
+	// for how long further matches belong to it.
+	Key      []string `json:"key"`
+	Suppress int64    `json:"suppress_ns"`
 }
 
 type open struct{ d *org.Directory }
@@ -47,7 +54,7 @@ func (open) Charge(int, time.Time, int64)                                    {}
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) != 2 {
-		log.Fatal("usage: clickhouse DIR")
+		log.Fatal("usage: export DIR")
 	}
 	if err := run(os.Args[1]); err != nil {
 		log.Fatal(err)
@@ -131,36 +138,49 @@ func run(dir string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	files, list, err := export.Rules(rs, "clickhouse", export.Options{Config: cfg, Approximate: true})
-	if err != nil {
-		return err
-	}
-	for _, a := range files {
-		if err := os.WriteFile(filepath.Join(dir, a.Name), a.Data, 0o644); err != nil {
-			return err
-		}
-	}
 	byRule := map[string][]rules.Finding{}
 	for _, x := range found {
 		byRule[x.Rule] = append(byRule[x.Rule], x)
 	}
-	var out []expected
-	for _, x := range list {
-		if x.File == "" || x.Rule == "sandtable-detector-blind" {
-			continue
+	for _, to := range []string{"clickhouse", "sigma"} {
+		files, list, err := export.Rules(rs, to, export.Options{Config: cfg, Approximate: true})
+		if err != nil {
+			return err
 		}
-		e := expected{Rule: x.Rule, Level: x.Level.String(), Alerts: []string{}}
-		for _, a := range byRule[x.Rule] {
-			e.Alerts = append(e.Alerts, strconv.FormatInt(a.Time.UnixNano(), 10))
+		out := filepath.Join(dir, to)
+		if err := os.MkdirAll(out, 0o755); err != nil {
+			return err
 		}
-		out = append(out, e)
+		for _, a := range files {
+			if err := os.WriteFile(filepath.Join(out, a.Name), a.Data, 0o644); err != nil {
+				return err
+			}
+		}
+		var want []expected
+		for _, x := range list {
+			i := slices.IndexFunc(rs, func(r *alert.Rule) bool { return r.ID.Value == x.Rule })
+			if x.File == "" || i < 0 {
+				continue
+			}
+			e := expected{Rule: x.Rule, Level: x.Level.String(), Alerts: []string{}, Suppress: rs[i].Times().Suppress.Nanoseconds(), Key: []string{}}
+			for _, k := range rs[i].Correlation.Key {
+				e.Key = append(e.Key, k.Value)
+			}
+			for _, a := range byRule[x.Rule] {
+				e.Alerts = append(e.Alerts, strconv.FormatInt(a.Time.UnixNano(), 10))
+			}
+			want = append(want, e)
+		}
+		data, err := json.MarshalIndent(want, "", " ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(out, "expected.json"), data, 0o644); err != nil {
+			return err
+		}
+		fmt.Printf("%d rows, %d alerts, %d of %d rules for %s in %s\n", rows, len(found), len(want), len(rs), to, out)
 	}
-	data, err := json.MarshalIndent(out, "", " ")
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%d rows, %d alerts, %d queries in %s\n", rows, len(found), len(out), dir)
-	return os.WriteFile(filepath.Join(dir, "expected.json"), data, 0o644)
+	return nil
 }
 
 type observer func(*event.Event)

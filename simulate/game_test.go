@@ -1,0 +1,223 @@
+package simulate
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
+)
+
+// props of an event are what a detector could learn instead of the act: its kind,
+// which attributes it has, every value from a small set, and the names of servers,
+// tools, hosts, programs and folders.
+func props(e *event.Event, connectors []string) (out []string) {
+	kind := e.Name
+	put := func(key, value string) {
+		if (key == "server" || key == "server_name") && value != "" && !slices.Contains(connectors, value) {
+			value = "(local)" // of one pool, from which each draws too seldom to meet every name, or a look-alike
+		}
+		if value != "" {
+			out = append(out, kind+" "+key+"="+value)
+		}
+	}
+	out = append(out, "kind "+kind)
+	const ofSession = event.FSession | event.FUserID | event.FEmail | event.FAccount | event.FOrganisation | event.FHostPaths | event.FServiceVersion | event.FSurface | event.FScope
+	for bit := range 64 {
+		switch f := event.Field(1) << bit; {
+		case e.Has&f == 0:
+		case f&ofSession != 0:
+			out = append(out, fmt.Sprint("session has bit ", bit))
+		default:
+			out = append(out, fmt.Sprint(kind, " has bit ", bit))
+		}
+	}
+	for _, a := range e.Extra {
+		if strings.HasPrefix(a.Key, "host.") || strings.HasPrefix(a.Key, "os.") || strings.HasPrefix(a.Key, "ccr.") {
+			out = append(out, "session has "+a.Key)
+			continue
+		}
+		out = append(out, kind+" has "+a.Key)
+		if s, ok := a.Value.(string); ok && len(s) < 24 && !regexp.MustCompile(`\d`).MatchString(s) {
+			put(a.Key, s)
+		}
+	}
+	for key, value := range map[string]string{"service": e.Service, "service.version": e.ServiceVersion, "scope": e.Scope, "os": e.OS, "surface": e.Surface, "terminal": e.Terminal, "deployment": e.DeploymentMode} {
+		out = append(out, "session "+key+"="+value)
+	}
+	for key, value := range map[string]string{"decision": e.Decision, "source": e.Source, "tool_source": e.ToolSource, "mcp_server_scope": e.ServerScope, "error_type": e.ErrorType, "error": e.Error, "command": e.Command, "model": e.Model,
+		"query": e.QuerySource, "speed": e.Speed, "agent": e.Agent, "plugin": e.Plugin, "marketplace": e.Marketplace, "skill": e.Skill, "status": e.ConnStatus, "from_mode": e.FromMode, "to_mode": e.ToMode, "tool": e.Tool,
+		"code": fmt.Sprint(e.Status), "attempt": fmt.Sprint(e.Attempt), "server": e.MCPServer, "server tool": e.MCPTool} {
+		put(key, value)
+	}
+	for key, text := range map[string]string{"parameters": e.Parameters, "input": e.Input} {
+		var m map[string]any
+		if json.Unmarshal([]byte(text), &m) == nil {
+			for k, v := range m {
+				out = append(out, kind+" "+e.Tool+" "+key+" has "+k)
+				if s, ok := v.(string); ok {
+					for _, h := range regexp.MustCompile(`https?://[^/\s"']+`).FindAllString(s, -1) {
+						put("host", h)
+					}
+				}
+			}
+		}
+	}
+	if e.CommandLine != "" {
+		for _, c := range strings.Split(e.CommandLine, "|") {
+			if f := strings.Fields(c); len(f) > 0 {
+				put("program", f[0])
+			}
+		}
+	}
+	return out
+}
+
+// ledger keeps which props each session has.
+type ledger struct {
+	number   map[string]int32
+	name     []string
+	sessions map[string]map[int32]bool
+	known    []string // connectors of the organisation
+}
+
+func (l *ledger) note(e *event.Event) {
+	if l.number == nil {
+		l.number, l.sessions = map[string]int32{}, map[string]map[int32]bool{}
+	}
+	set := l.sessions[e.Session]
+	if set == nil {
+		set = map[int32]bool{}
+		l.sessions[e.Session] = set
+	}
+	for _, p := range props(e, l.known) {
+		n, ok := l.number[p]
+		if !ok {
+			n = int32(len(l.name))
+			l.number[p] = n
+			l.name = append(l.name, p)
+		}
+		set[n] = true
+	}
+}
+
+// tellTales are the props that occur in sessions of a story and in no other: not
+// in ordinary life, and not in an innocent twin.
+func (l *ledger) tellTales(truth []TruthLabel) map[string][]string {
+	told := map[string]bool{}
+	for _, x := range truth {
+		for _, s := range x.Sessions {
+			told[s] = told[s] || x.Kind == "story"
+		}
+	}
+	life := map[int32]bool{}
+	for s, set := range l.sessions {
+		if !told[s] {
+			for n := range set {
+				life[n] = true
+			}
+		}
+	}
+	out := map[string][]string{}
+	for _, x := range truth {
+		if x.Kind != "story" {
+			continue
+		}
+		for _, s := range x.Sessions {
+			for n := range l.sessions[s] {
+				if p := l.name[n]; !life[n] && !slices.Contains(out[p], x.Story) {
+					out[p] = append(out[p], x.Story)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Rules G1 and G2: each quantity is drawn on its own, and over instances a story's
+// main draw reaches every quarter of its range, the easy and the hard.
+func TestDrawsOfStories(t *testing.T) {
+	const each = 40
+	quarters := map[string]map[int]int{}
+	values := map[string]map[string][]float64{}
+	for i := range tales() {
+		h := &tales()[i]
+		o := study(9, h.ID.Value)
+		o.Scenario.Incidents[0].Count = each
+		w, err := newWorld(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		quarters[h.ID.Value], values[h.ID.Value] = map[int]int{}, map[string][]float64{}
+		for _, in := range w.stories {
+			quarters[h.ID.Value][in.quarter]++
+			for _, d := range in.draws {
+				values[h.ID.Value][d.Name] = append(values[h.ID.Value][d.Name], d.Value)
+			}
+		}
+		for q := 1; q <= 4; q++ {
+			if n := quarters[h.ID.Value][q]; n < each/20 {
+				t.Errorf("%s: %d of %d instances in quarter %d of %s", h.ID, n, each, q, h.Main)
+			}
+		}
+		for name, v := range values[h.ID.Value] {
+			if want := h.Draws[name]; want != "" {
+				s, err := parseRange(want)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if lo, hi := slices.Min(v), slices.Max(v); lo < s.lo || hi > s.hi {
+					t.Errorf("%s: %s runs from %v to %v, not within %s", h.ID, name, lo, hi, want)
+				}
+			}
+		}
+	}
+	// One quantity more, and the others stay: the draws of a tale do not hang together.
+	one := &tale{ID: source.Text{Value: "x"}, Draws: map[string]string{"b": "1..1000"}}
+	two := &tale{ID: source.Text{Value: "x"}, Draws: map[string]string{"a": "1..9", "b": "1..1000", "c": "~1..9"}}
+	for n := range 20 {
+		a, b := &instance{tale: one, n: n, seed: 3}, &instance{tale: two, n: n, seed: 3}
+		a.drawAll(nil)
+		b.drawAll(nil)
+		if a.values["b"] != b.values["b"] {
+			t.Fatal("another quantity moves this one")
+		}
+	}
+}
+
+// Rule G5: history before the story, and life around it. Rule G6: three instances
+// in ten have one fault on the wire, each kind among them.
+func TestHistoryAndFaults(t *testing.T) {
+	faults, n := map[int]int{}, 0
+	for i := range tales() {
+		h := &tales()[i]
+		o := study(10, h.ID.Value)
+		o.Scenario.Incidents[0].Count = 20
+		w, err := newWorld(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, in := range w.stories {
+			n++
+			faults[in.fault]++
+			if in.fault != faultNone && (in.tail < 0 || in.tail > 8 || in.skew < -240e9 || in.skew > 420e9) {
+				t.Errorf("%s: a fault beyond its bounds: %d events, %d ns", h.ID, in.tail, in.skew)
+			}
+			if days := in.day - in.day/7*2; !h.Leaver && h.ID.Value != "after-last-day" && (days < 10 || days > 45) {
+				t.Errorf("%s starts after %d working days", h.ID, days)
+			}
+		}
+	}
+	if share := float64(n-faults[faultNone]) / float64(n); share < 0.25 || share > 0.35 {
+		t.Errorf("%.2f of %d instances have a fault", share, n)
+	}
+	for f := faultSource; f <= faultClock; f++ {
+		if faults[f] < n/40 {
+			t.Errorf("fault %d in %d of %d instances", f, faults[f], n)
+		}
+	}
+}
