@@ -644,6 +644,9 @@ func (c *Comparison) causeOf(cause string) string {
 }
 
 func (c *Comparison) spent() string {
+	if c.LeftOut != "" && c.Spend.SpentA+c.Spend.SpentB == 0 {
+		return "not reckoned, as nothing spent up to the as-of date is in the stream"
+	}
 	if c.Gate != "" {
 		return fmt.Sprintf("%s before, %s after", dollars(c.Spend.SpentA), dollars(c.Spend.SpentB))
 	}
@@ -661,12 +664,22 @@ func (c *Comparison) accessRows(group func(string), shown func(n, of int) string
 	}
 	uses, reach := x.Changes[:min(len(x.Changes), maxUses)], x.Reach[:min(len(x.Reach), maxUses)]
 	rest := shown(len(uses)+len(reach), len(x.Changes)+len(x.Reach))
+	var otherwise, impossible int64
+	for _, u := range x.Changes {
+		otherwise += u.Uses
+	}
+	for _, u := range x.Impossible {
+		impossible += u.Uses
+	}
+	if impossible > 0 {
+		defer group(fmt.Sprintf("Policy and telemetry disagree: %s happened that A should have made impossible, listed %s", count64(impossible, "use"), c.where()))
+	}
 	switch {
 	case len(x.Changes)+len(x.Reach) == 0:
 		group("Access: nobody gains or loses any")
 		return
 	case x.Attempts > 0:
-		group(fmt.Sprintf("Access: %s of %s that happened would be decided otherwise", num(x.Attempts-x.Unchanged), count64(x.Attempts, "use")) + rest)
+		group(fmt.Sprintf("Access: %s of %s that happened would be decided otherwise", num(otherwise), count64(x.Attempts, "use")) + rest)
 	default:
 		group("Access: " + count(len(x.Reach), "right") + " move" + plural(len(x.Reach), "s", "") + rest)
 	}
@@ -717,11 +730,30 @@ func (c *Comparison) accessBlocks() []Block {
 	if c.Access.Attempts == 0 {
 		noUse = "A exports no telemetry, or the stream holds no use of a known member: what would change in daily work is not known."
 	}
-	return []Block{
+	agree := "None: policy and telemetry agree."
+	if c.Access.Attempts == 0 {
+		agree = "None was seen, as there is no use to hold the policy against."
+	}
+	out := []Block{
 		Heading{"Uses that change"}, rowsOr(uses(c.Access.Changes), noUse),
 		Heading{"What members may do at the end of the period, used or not"}, rowsOr(reach, "Nobody may do more or less."),
-		Heading{"Uses that policy A should have made impossible"}, rowsOr(uses(c.Access.Impossible), "None: policy and telemetry agree."),
+		Heading{"Uses that policy A should have made impossible"}, rowsOr(uses(c.Access.Impossible), agree),
 	}
+	b := c.Access.Blind
+	var blind []string
+	for _, x := range []struct {
+		n    int64
+		what string
+	}{{b.Undecided, "inside a change that was still on its way, where either answer can be met"}, {b.Unattributed, "without a member"}, {b.Strangers, "of members whom the organisation does not list"},
+		{b.Unnamed, "of servers the stream does not name"}, {b.UnnamedItems, "of skills or plugins without a name"}, {b.OtherProduct, "of other products"}} {
+		if x.n > 0 {
+			blind = append(blind, num(x.n)+" "+x.what)
+		}
+	}
+	if blind != nil {
+		out = append(out, Paragraph{Text: "Not judged, in records: " + strings.Join(blind, "; ") + "."})
+	}
+	return out
 }
 
 func (c *Comparison) deltas(what string, ds []ValueDelta) Table {

@@ -270,6 +270,14 @@ func showFact(c *cli.Context) error {
 			vs = append(vs, p+" "+x.ValueFor(p).String())
 		}
 		fmt.Fprintf(w, "  %s\n", strings.Join(vs, ", "))
+		var ps []string
+		for k, v := range x.Params {
+			ps = append(ps, strings.ReplaceAll(k, "_", " ")+" "+v)
+		}
+		slices.Sort(ps)
+		if ps != nil {
+			fmt.Fprintf(w, "  as figures: %s\n", strings.Join(ps, ", "))
+		}
 		if x.ConditionsText != "" {
 			fmt.Fprintf(w, "  on condition: %s\n", strings.TrimSpace(x.ConditionsText))
 		}

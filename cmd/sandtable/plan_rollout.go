@@ -76,7 +76,9 @@ type departure struct {
 	Member  string `json:"member"` // a place, see org explain
 	Left    string `json:"left"`
 	Lag     string `json:"lag"`
+	Text    string `json:"text"`
 	Records int    `json:"records_after"`
+	Flight  int    `json:"records_in_flight"` // of those, while the removal was on its way
 }
 
 func planRollout(c *cli.Context) error {
@@ -133,7 +135,7 @@ func planRollout(c *cli.Context) error {
 	}
 	for _, d := range g.Access.Departures(s.Period.To.Time.AddDate(0, 0, 1)) {
 		lag, exact := d.Lag()
-		x := departure{Member: rbac.Place(g.Directory, d.Member), Left: d.Left.UTC().Format(time.RFC3339), Lag: "not stated", Records: d.Records}
+		x := departure{Member: rbac.Place(g.Directory, d.Member), Left: d.Left.UTC().Format(time.RFC3339), Lag: "not stated", Text: d.String(), Records: d.Records, Flight: d.InFlight}
 		switch {
 		case exact:
 			x.Lag = lag.String()
@@ -321,7 +323,7 @@ func printRollout(out io.Writer, s *scenarios.Scenario, p rolloutPlan) {
 	if len(p.Departed) > 0 {
 		fmt.Fprintln(out, "\nLeavers:")
 		for _, d := range p.Departed {
-			fmt.Fprintf(out, "   %-20s left %s, account open for %s, %d records after leaving\n", d.Member, d.Left, d.Lag, d.Records)
+			fmt.Fprintf(out, "   %-20s left %s; %s; %d records after leaving%s\n", d.Member, d.Left, d.Text, d.Records, or(map[bool]string{true: fmt.Sprint(d.Flight)}[d.Flight > 0], ", of them while the removal was on its way "))
 		}
 	}
 }

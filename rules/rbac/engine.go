@@ -197,6 +197,10 @@ func (e *Engine) buildEpochs(dates []time.Time, rules func(string, time.Time) Ru
 			if p.Group != nil && p.Group.Rename != "" {
 				st.renamed = append(st.renamed, p.Group.Name.Value)
 			}
+		}
+	}
+	for _, t := range tracks {
+		for _, st := range t {
 			cut[st.until] = true
 		}
 	}
@@ -359,8 +363,12 @@ func (e *Engine) buildSpans() {
 		for _, b := range bounds[m] {
 			ns := b.When.UnixNano()
 			until, stated := e.arrival(b.Channel, ns, b.Until)
-			st := tracks[b.Channel].add(ns, until, stated, b.What)
-			cuts = append(cuts, ns, st.until)
+			tracks[b.Channel].add(ns, until, stated, b.What)
+		}
+		for _, t := range tracks {
+			for _, st := range t {
+				cuts = append(cuts, st.when, st.until)
+			}
 		}
 		slices.Sort(cuts)
 		for _, ns := range slices.Compact(cuts) {
@@ -547,9 +555,11 @@ func (s *state) as(role string) *state {
 	return &x
 }
 
-// membership is what a mapping of groups leaves of it.
+// membership is what a mapping of groups leaves of it. Only Enterprise has groups.
 func (s *state) membership() Outcome {
 	switch {
+	case !s.ep.enterprise():
+		return Allow
 	case s.place.Removed:
 		return Deny
 	case s.place.MaybeRemoved:

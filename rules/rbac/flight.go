@@ -131,7 +131,11 @@ func (t *track) add(when, until int64, stated bool, what string) *stop {
 	if until > st.until {
 		st.until, st.stated = until, stated
 	}
-	if n > 1 {
+	if n > 1 && stated {
+		for i := range (*t)[:n-1] { // what was made before it had arrived by then, too
+			(*t)[i].until = min((*t)[i].until, max(until, (*t)[i].when))
+		}
+	} else if n > 1 {
 		st.until = max(st.until, (*t)[n-2].until)
 	}
 	if what != "" && !slices.Contains(st.what, what) {

@@ -174,6 +174,47 @@ func TestChangesOvertake(t *testing.T) {
 	}
 }
 
+// A change that somebody saw arrive says that those made before it on the same way
+// have arrived as well; one seen late keeps those after it waiting.
+func TestStatedArrivals(t *testing.T) {
+	build := func(first, second time.Time) *Engine {
+		c := setup("enterprise", "custom", yes())
+		c.Roles = []org.Role{caps("pilot", Cowork), caps("memory", "memory")}
+		c.Groups = []org.Group{group("g", []string{"m"}, "pilot"), group("h", nil, "memory")}
+		c.Groups[0].Source, c.Groups[1].Source = "scim", "scim"
+		c.Changes = []org.Change{
+			{When: day, Until: first, Group: &org.GroupChange{Name: txt("g"), Remove: &org.Selector{All: true}}},
+			{When: day.Add(5 * time.Minute), Until: second, Group: &org.GroupChange{Name: txt("h"), Add: &org.Selector{All: true}}},
+		}
+		return engine(c, laggy()) // 20 minutes
+	}
+	for _, tc := range []struct {
+		first, second int // minutes; 0: not stated
+		at            int
+		want          string
+	}{
+		{0, 0, 19, "in flight in flight"},
+		{0, 0, 20, "deny in flight"},
+		{0, 0, 25, "deny allow"},
+		{0, 10, 9, "in flight in flight"},
+		{0, 10, 10, "deny allow"},
+		{60, 0, 30, "in flight in flight"},
+		{60, 0, 60, "deny allow"},
+	} {
+		when := func(n int) time.Time {
+			if n == 0 {
+				return time.Time{}
+			}
+			return day.Add(time.Duration(n) * time.Minute)
+		}
+		e := build(when(tc.first), when(tc.second))
+		at := day.Add(time.Duration(tc.at) * time.Minute)
+		if got := fmt.Sprint(e.Allowed(0, Cowork, at), " ", e.Allowed(0, "memory", at)); got != tc.want {
+			t.Errorf("%+v: %s", tc, got)
+		}
+	}
+}
+
 // What happens while a change spreads is no disagreement of policy and stream.
 func TestUseInFlightIsNotJudged(t *testing.T) {
 	build := func(lags bool) *Engine {

@@ -27,6 +27,8 @@ func way(ch org.Change) string {
 		return "role"
 	case ch.Group != nil:
 		return "membership"
+	case ch.Provisioning != nil:
+		return "provisioning"
 	}
 	return "organisation"
 }
@@ -77,6 +79,55 @@ func plainSeen(d *org.Directory, r Rules, member int, cap string, t time.Time, s
 			gone[x.Name.Value] = true
 		}
 	}
+	inGroup := func(name string) bool {
+		in, exists := false, false // the generator names groups that are not there
+		for _, g := range c.Groups {
+			if g.Name.Value != name {
+				continue
+			}
+			exists = true
+			at := seen("membership")
+			for _, ms := range g.Members {
+				in = in || chosen(ms.Select) && !at.Before(ms.From.Time) && (ms.To.Time.IsZero() || at.Before(ms.To.Time))
+			}
+		}
+		for _, ch := range past {
+			if x := ch.Group; x != nil && x.Name.Value == name {
+				in = in && (x.Remove == nil || !chosen(*x.Remove)) || x.Add != nil && chosen(*x.Add)
+				in = in && !x.Delete
+			}
+		}
+		return in && exists
+	}
+	mapping := c.Organisation.Provisioning
+	for _, ch := range past {
+		if ch.Provisioning != nil {
+			mapping = ch.Provisioning
+		}
+	}
+	mayBeOwner := false
+	if mapping != nil && len(mapping.Roles) > 0 && plan == "enterprise" {
+		mapped := map[string]bool{}
+		for _, x := range mapping.Roles {
+			if inGroup(x.Group.Value) {
+				mapped[x.Role] = true
+			}
+		}
+		switch {
+		case mapped["owner"]:
+			orgRole = "owner"
+		case mapped["admin"]:
+			orgRole = "admin"
+		case mapped["custom"]:
+			orgRole = "custom"
+		case mapped["user"]:
+			orgRole = "user"
+		case orgRole == "owner":
+			mayBeOwner = true
+		default:
+			return Deny
+		}
+	}
 	switch r.Inputs.Platform[cap] {
 	case Off:
 		return Deny
@@ -97,26 +148,13 @@ func plainSeen(d *org.Directory, r Rules, member int, cap string, t time.Time, s
 		role = Deny
 		hasRole, unknown := false, false
 		for _, g := range c.Groups {
-			in := false
-			for _, ms := range g.Members {
-				at := seen("membership")
-				in = in || chosen(ms.Select) && !at.Before(ms.From.Time) && (ms.To.Time.IsZero() || at.Before(ms.To.Time))
-			}
+			in := inGroup(g.Name.Value)
 			attached := map[string]bool{}
 			for _, rn := range g.Roles {
 				attached[rn.Value] = true
 			}
 			for _, ch := range past {
 				if x := ch.Group; x != nil && x.Name.Value == g.Name.Value {
-					if x.Remove != nil && chosen(*x.Remove) {
-						in = false
-					}
-					if x.Add != nil && chosen(*x.Add) {
-						in = true
-					}
-					if x.Delete {
-						in = false
-					}
 					for _, rn := range x.Attach {
 						attached[rn.Value] = true
 					}
@@ -178,7 +216,7 @@ func plainSeen(d *org.Directory, r Rules, member int, cap string, t time.Time, s
 	switch {
 	case role == Deny:
 		return Deny
-	case role == Indeterminate || on == Unknown:
+	case role == Indeterminate || on == Unknown || mayBeOwner:
 		return Indeterminate
 	}
 	return Allow
@@ -230,6 +268,18 @@ func followsProcedure(t *testing.T) {
 		if rapid.Bool().Draw(t, "toggle") {
 			c.Organisation.Toggles = map[string]bool{"memory": rapid.Bool().Draw(t, "memory")}
 		}
+		mapped := func() *org.Provisioning {
+			p := &org.Provisioning{}
+			for _, g := range []string{"g0", "g1"} {
+				if rapid.Bool().Draw(t, "maps") {
+					p.Roles = append(p.Roles, org.RoleMapping{Group: txt(g), Role: pick("mapped role", "user", "custom", "custom", "admin", "owner")})
+				}
+			}
+			return p
+		}
+		if rapid.IntRange(0, 3).Draw(t, "mapping") == 0 {
+			c.Organisation.Provisioning = mapped()
+		}
 		c.Organisation.SeatTiers = []org.SeatTier{{Name: txt("chat seat"), Excludes: []string{pick("seat excludes", names...)}}}
 		some := func(label string) org.Selector { return org.Selector{First: rapid.IntRange(1, n).Draw(t, label)} }
 		anyGroup := func() source.Text { return txt(pick("group", "g0", "g0", "g1")) }
@@ -241,7 +291,9 @@ func followsProcedure(t *testing.T) {
 		for range rapid.IntRange(0, 6).Draw(t, "changes") {
 			when = when.Add(time.Duration(rapid.IntRange(0, 100).Draw(t, "wait")) * time.Hour)
 			ch := org.Change{When: when}
-			switch pick("kind", "seat", "cowork", "toggle", "plan", "members", "group", "group", "attach", "attach", "role", "role", "delete") {
+			switch pick("kind", "seat", "cowork", "toggle", "plan", "members", "group", "group", "attach", "attach", "role", "role", "delete", "mapping") {
+			case "mapping":
+				ch.Provisioning = mapped()
 			case "seat":
 				ch.Members = &org.MemberRule{Select: some("moved"), Role: "custom", Seat: txt("chat seat")}
 			case "cowork":
@@ -353,6 +405,9 @@ func met(d *org.Directory, r Rules, m int, cap string, t time.Time) Outcome {
 	}
 	points := func(ch org.Channel) []time.Time {
 		lag := r.Lags[ch].Longest
+		if ch == org.ByProvisioning && d.Config.Organisation.Directory != "scim" {
+			lag = 0
+		}
 		last := time.Time{} // surely arrived
 		var out []time.Time
 		for _, w := range made[ch.String()] {
@@ -373,8 +428,10 @@ func met(d *org.Directory, r Rules, m int, cap string, t time.Time) Outcome {
 		for _, rt := range points(org.ByRole) {
 			for _, ot := range points(org.ByOrganisation) {
 				for _, st := range points(org.BySeat) {
-					seen := map[string]time.Time{"membership": mt, "role": rt, "organisation": ot, "seat": st}
-					answers[plainSeen(d, r, m, cap, t, func(ch string) time.Time { return seen[ch] })] = true
+					for _, pt := range points(org.ByProvisioning) {
+						seen := map[string]time.Time{"membership": mt, "role": rt, "organisation": ot, "seat": st, "provisioning": pt}
+						answers[plainSeen(d, r, m, cap, t, func(ch string) time.Time { return seen[ch] })] = true
+					}
 				}
 			}
 		}

@@ -33,6 +33,8 @@ type Sketch struct {
 	Notes       []string // what was assumed, what was left out
 
 	adoption string
+	// capabilities that an answer may name.
+	capabilities []string
 	// roleUnknown: some member's organisation role is in no export.
 	roleUnknown bool
 	endpoint    string
@@ -53,7 +55,7 @@ type rosterRow struct {
 
 // Sketch puts together what was read. Call it once, after the last file.
 func (d *Draft) Sketch() *Sketch {
-	s := &Sketch{Name: "my-organisation", Title: "Drafted from exports"}
+	s := &Sketch{Name: "my-organisation", Title: "Drafted from exports", capabilities: d.Capabilities}
 	d.resolve(s)
 	d.rolesAndGroups(s)
 	d.limitsInto(s)
@@ -797,7 +799,7 @@ func (d *Draft) ask(s *Sketch) {
 	}
 	if o.Provisioning == nil && strings.HasSuffix(d.mode, "_advanced") && d.mapFrom.IsZero() {
 		q("organisation.provisioning", "Which group of the identity provider gives which organisation role and seat tier?", fmt.Sprintf("the provisioning mode is %s, where the mapping decides and removes whoever is in no mapped group; no export lists it, a CSV with the columns group, role, seat is read", d.mode), "edit the file", "")
-	} else if p := s.mapping(); p != nil && len(p.Roles) > 0 && p.PrimaryOwner.Value == "" {
+	} else if p := s.mapping(); p != nil && len(p.Roles) > 0 && p.PrimaryOwner.Value == "" && !d.primaryOwner(s) {
 		q("organisation.provisioning.primary_owner", "Who is the Primary Owner, by e-mail address?", "the mapping removes everybody in no mapped group but the Primary Owner", "an address", "")
 	}
 	if o.Settings.Cowork == nil {
@@ -853,11 +855,11 @@ func (d *Draft) ask(s *Sketch) {
 		}
 	}
 	for _, t := range o.SeatTiers {
-		q("organisation.seat_tiers."+t.Name.Value, fmt.Sprintf("Which capabilities does a seat of the tier %q not hold?", t.Name.Value), "no role lifts a seat", "edit the file", "none")
+		q("organisation.seat_tiers."+t.Name.Value, fmt.Sprintf("Which capabilities does a seat of the tier %q not hold?", t.Name.Value), "no role lifts a seat", "capabilities, with commas; none for none", "none")
 	}
 	for _, g := range s.Config.Groups {
 		if g.Unread {
-			q("groups."+g.Name.Value, fmt.Sprintf("Which roles does group %q carry?", g.Name.Value), "no export says, so nobody in it is known to have or lack anything by it", "edit the file", "unknown")
+			q("groups."+g.Name.Value, fmt.Sprintf("Which roles does group %q carry?", g.Name.Value), "no export says, so nobody in it is known to have or lack anything by it", "role names, with commas; none for none", "unknown")
 		}
 	}
 	unknown := map[string]bool{}
@@ -872,7 +874,7 @@ func (d *Draft) ask(s *Sketch) {
 		}
 	}
 	for _, name := range sorted(unknown) {
-		q("roles", fmt.Sprintf("What does the entitlement %q stand for?", name), "its name is not published; it is kept, and may be Cowork itself", "edit the file", "unknown")
+		q("roles."+name, fmt.Sprintf("What does the entitlement %q stand for?", name), "its name is not published; it is kept, and may be Cowork itself", "a capability, such as cowork", "unknown")
 	}
 	if d.undone > 0 {
 		s.Notes = append(s.Notes, fmt.Sprintf("members whom the lists show as a SCIM message left them: %d; the lists are of after it, and the state before it is the other way round", d.undone))
@@ -1034,13 +1036,86 @@ func (s *Sketch) Answer(key, answer string) error {
 		}
 		s.Config.Members = []org.MemberRule{{Select: org.Selector{All: true}, Role: answer}}
 	default:
-		return fmt.Errorf("%s is answered by editing the file", key)
+		done := false
+		if done, err = s.answerNamed(key, answer); !done && err == nil {
+			return fmt.Errorf("%s is answered by editing the file", key)
+		}
 	}
 	if err != nil {
 		return err
 	}
 	s.Questions = slices.DeleteFunc(s.Questions, func(q Question) bool { return q.Key == key })
 	return nil
+}
+
+// answerNamed answers what is asked of one seat tier, group or entitlement; done is
+// false for another key.
+func (s *Sketch) answerNamed(key, answer string) (done bool, err error) {
+	var words []string
+	if !strings.EqualFold(answer, "none") {
+		for _, w := range strings.FieldsFunc(answer, func(r rune) bool { return r == ',' || r == ';' }) {
+			words = append(words, strings.TrimSpace(w))
+		}
+	}
+	check := func(w, what string, known []string) error {
+		if slices.Contains(known, w) {
+			return nil
+		}
+		if g := source.Nearest(w, known); g != "" {
+			return fmt.Errorf("%q is not a %s; did you mean %q?", w, what, g)
+		}
+		return fmt.Errorf("%q is not a %s; there are: %s", w, what, strings.Join(known, ", "))
+	}
+	c := &s.Config
+	if name, ok := strings.CutPrefix(key, "organisation.seat_tiers."); ok {
+		for _, w := range words {
+			if err := check(w, "capability", s.capabilities); err != nil {
+				return true, err
+			}
+		}
+		for i := range c.Organisation.SeatTiers {
+			if c.Organisation.SeatTiers[i].Name.Value == name {
+				c.Organisation.SeatTiers[i].Excludes = words
+			}
+		}
+		return true, nil
+	}
+	if name, ok := strings.CutPrefix(key, "groups."); ok {
+		var roles []string
+		for _, r := range c.Roles {
+			roles = append(roles, r.Name.Value)
+		}
+		var texts []source.Text
+		for _, w := range words {
+			if len(roles) == 0 {
+				return true, fmt.Errorf("the exports hold no roles; write them into the file, or say none")
+			}
+			if err := check(w, "role of the exports", roles); err != nil {
+				return true, err
+			}
+			texts = append(texts, text(w))
+		}
+		for i := range c.Groups {
+			if c.Groups[i].Name.Value == name {
+				c.Groups[i].Roles, c.Groups[i].Unread = texts, false
+			}
+		}
+		return true, nil
+	}
+	if name, ok := strings.CutPrefix(key, "roles."); ok {
+		if err := check(answer, "capability", s.capabilities); err != nil {
+			return true, err
+		}
+		for i := range c.Roles {
+			for j := range c.Roles[i].Grants {
+				if g := &c.Roles[i].Grants[j]; g.Unknown && g.Capability.Value == name {
+					g.Capability, g.Unknown = text(answer), false
+				}
+			}
+		}
+		return true, nil
+	}
+	return false, nil
 }
 
 func ptr(b bool) *bool { return &b }

@@ -84,6 +84,7 @@ type Draft struct {
 type user struct {
 	id, scimID, email, login, name, role, seat, department, manager string
 	account, lastUse                                                string
+	primary                                                         bool // the Primary Owner
 	seenOnly                                                        bool // in figures only, on no list of members
 	groups                                                          []string
 	joined, left                                                    time.Time
@@ -442,6 +443,7 @@ func (d *Draft) adminUser(v *value) {
 	u.id, u.email, u.name = first(id, u.id), first(email, u.email), first(v.str("name"), u.name)
 	if r := v.str("role"); r != "" {
 		var ok bool
+		u.primary = r == "primary_owner"
 		if u.role, ok = org.OrgRole(r); !ok {
 			d.problems.Add(v.get("role").pos(), "known: user, managed, membership_admin, owner, primary_owner", "%q is not an organisation role", r)
 		}
@@ -714,8 +716,7 @@ func (d *Draft) csv(f *file) {
 
 // spendRow is a row of the spend report: who had an account, and what Cowork cost.
 func (d *Draft) spendRow(f *file, line int, row map[string]string) {
-	d.bill.rows++
-	d.enterprise = true
+	d.bill.rows++ // Team may have the report, too, so that it tells nothing of the plan
 	v := &value{kind: 'o', f: f}
 	u := d.active(row["id"], first(row["email"], row["login"]), "", v)
 	if u == nil {
@@ -764,6 +765,7 @@ func (d *Draft) csvRow(f *file, line int, row map[string]string) {
 			d.problems.Add(at, "known: User, Custom, Admin, Owner, Primary Owner", "%q is not an organisation role", r)
 		}
 		u.role = first(got, u.role)
+		u.primary = u.primary || strings.HasPrefix(strings.ToLower(r), "primary")
 	}
 	for _, g := range strings.FieldsFunc(row["groups"], func(r rune) bool { return r == ';' || r == ',' || r == '|' }) {
 		if g = strings.TrimSpace(g); g != "" {

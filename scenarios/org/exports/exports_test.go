@@ -327,6 +327,27 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// What is asked of one tier, group or entitlement can be answered without an editor.
+func TestNamedAnswers(t *testing.T) {
+	d := add(exports.New(known), "l", `{"data":[{"type":"rbac_group","id":"g","name":"pilot","roles":null},{"type":"rbac_role","id":"r","name":"Cowork enabled"}]}
+{"data":[{"type":"rbac_role_permission","rbac_role_id":"r","action":"desktop_agent","resource":{"type":"organization"}}]}`, "m.csv", "email,role,seat type\na@ex.test,Custom,Chat\n")
+	s := d.Sketch()
+	for _, bad := range [][2]string{{"organisation.seat_tiers.Chat", "cowrk"}, {"groups.pilot", "Cowork enable"}, {"roles.desktop_agent", "anything"}} {
+		if s.Answer(bad[0], bad[1]) == nil {
+			t.Errorf("%q taken for %s", bad[1], bad[0])
+		}
+	}
+	for _, good := range [][2]string{{"organisation.seat_tiers.Chat", "memory"}, {"groups.pilot", "Cowork enabled"}, {"roles.desktop_agent", "cowork"}} {
+		if err := s.Answer(good[0], good[1]); err != nil {
+			t.Error(err)
+		}
+	}
+	c := load(t, s)
+	if c.Organisation.SeatTiers[0].Excludes[0] != "memory" || c.Groups[0].Unread || c.Groups[0].Roles[0].Value != "Cowork enabled" || c.Roles[0].Grants[0].Capability.Value != "cowork" || c.Roles[0].Grants[0].Unknown {
+		t.Errorf("%+v %+v %+v", c.Organisation.SeatTiers, c.Groups, c.Roles)
+	}
+}
+
 // Whatever comes in, nothing panics, and what is drafted loads.
 func FuzzDraft(f *testing.F) {
 	all := []byte{}

@@ -565,3 +565,17 @@ func or(s, prefix string) string {
 	}
 	return prefix + s
 }
+
+// primaryOwner puts the Primary Owner of the list of members into the mapping;
+// false when no list tells.
+func (d *Draft) primaryOwner(s *Sketch) bool {
+	i := slices.IndexFunc(s.people, func(r rosterRow) bool { return r.u.primary })
+	if i < 0 {
+		return false
+	}
+	if s.Config.Organisation.Provisioning == nil { // the mapping is a dated change, which takes it over
+		s.Config.Organisation.Provisioning = &org.Provisioning{}
+	}
+	s.Config.Organisation.Provisioning.PrimaryOwner = text(s.people[i].u.key())
+	return true
+}
