@@ -55,14 +55,17 @@ func (t *Table) Print(out io.Writer) error {
 			}
 		}
 	}
-	fmt.Fprintf(w, "\nBlindness: of the records a rule listens to, the share it can evaluate under each capture setting (full; names: tool details\nonly; meta: metadata only). What it cannot evaluate is neither clean nor alarming.\n")
+	fmt.Fprintf(w, "\nBlindness: of the records a rule listens to, the share it can evaluate under each capture setting (full; names: tool details\nonly; meta: metadata only). Blind: without the content it needs it cannot fire. What is not evaluable is neither clean nor\nalarming.\n")
 	for i := range t.Rules {
 		r := &t.Rules[i]
 		fmt.Fprintf(w, "  %-30s", r.Rule)
 		for _, s := range r.Settings {
-			share := "  -  "
-			if s.Reached > 0 {
-				share = fmt.Sprintf("%5.1f %%", float64(s.Evaluable*1000/s.Reached)/10)
+			share := "     -"
+			switch {
+			case s.Blind:
+				share = " blind"
+			case s.Reached > 0:
+				share = fmt.Sprintf("%4d %%", s.Evaluable*100/s.Reached)
 			}
 			fmt.Fprintf(w, "  %s %s", s.Setting, share)
 		}

@@ -88,6 +88,9 @@ type Seen struct {
 	Setting   string `json:"setting"`
 	Reached   int64  `json:"reached"`
 	Evaluable int64  `json:"evaluable"`
+	// Blind is set where the content that the rule says it needs is not captured: it
+	// cannot fire, whatever else it can evaluate.
+	Blind bool `json:"blind,omitempty"`
 }
 
 // TopicRow is what the rules of one topic caught between them.
@@ -179,7 +182,7 @@ func tabulate(rs []*alert.Rule, digest string, o Options, worlds []*played) *Tab
 			k := slices.IndexFunc(rows[i].Settings, func(s Seen) bool { return s.Setting == p.world.setting })
 			if k < 0 {
 				k = len(rows[i].Settings)
-				rows[i].Settings = append(rows[i].Settings, Seen{Setting: p.world.setting})
+				rows[i].Settings = append(rows[i].Settings, Seen{Setting: p.world.setting, Blind: !needs(rs[i], p.world.setting)})
 			}
 			rows[i].Settings[k].Reached += rep.Reached
 			rows[i].Settings[k].Evaluable += rep.Evaluable

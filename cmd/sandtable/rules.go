@@ -43,7 +43,7 @@ func rulesCommand() *cli.Command {
 				Flags:  []cli.Flag{&cli.StringFlag{Name: "junit", Usage: "write the results as JUnit XML to `FILE`"}, &cli.BoolFlag{Name: "v", Usage: "name every test"}},
 				Action: rulesTest},
 			{Name: "explain", Usage: "the values that decided what a rule made of one event", ArgsUsage: "RULE STREAM...",
-				Flags: []cli.Flag{path, declared, &cli.StringFlag{Name: "event", Usage: "event `ID` as printed in reports, e.g. e42", Required: true},
+				Flags: []cli.Flag{path, declared, &cli.StringFlag{Name: "event", Usage: "event `ID` as printed in reports, e.g. e42"},
 					&cli.BoolFlag{Name: "include-content", Usage: "print prompts, paths and commands whole"}},
 				Action: rulesExplain},
 			{Name: "score", Usage: "measure rules on stories and their benign twins", ArgsUsage: "[PATH]",
@@ -66,7 +66,7 @@ func rulesCommand() *cli.Command {
 			{Name: "export", Usage: "translate rules for a SIEM", ArgsUsage: "DIR",
 				Description: "Writes one file a rule, notes on field names and a list of how faithful each translation is. What is not exact\nis written only with --approximate, and says how it differs. The companion rule that tells when the others are\nblind goes with every export.",
 				Flags: []cli.Flag{path, declared,
-					&cli.StringFlag{Name: "to", Usage: "`BACKEND`: " + strings.Join(export.Backends(), ", "), Required: true},
+					&cli.StringFlag{Name: "to", Usage: "`BACKEND`: " + strings.Join(export.Backends(), ", ")},
 					&cli.BoolFlag{Name: "approximate", Usage: "write what is not exact as well"},
 					asJSON,
 				}, Action: rulesExport},
@@ -360,6 +360,11 @@ func rulesTest(c *cli.Context) error {
 	for _, id := range untested {
 		fmt.Fprintf(w, "%s has no tests: nothing shows that it fires, or when it does not\n", id)
 	}
+	for _, r := range rs {
+		if c := r.Unstated(); len(c) > 0 {
+			fmt.Fprintf(w, "%s reads captured content and does not say so: add needs: {categories: [%s]}\n", r.ID, strings.Join(c, ", "))
+		}
+	}
 	fmt.Fprintf(w, "%d %s, %d %s, %d failed\n", len(rs), plural(len(rs), "rule", "rules"), doc.Tests, plural(doc.Tests, "test", "tests"), doc.Failures)
 	if doc.Failures > 0 {
 		return quiet(exitFailure)
@@ -405,6 +410,9 @@ func (f observe) Observe(e *event.Event) { f(e) }
 func rulesExplain(c *cli.Context) error {
 	if c.NArg() < 2 {
 		return usage("a rule and a stream are expected, e.g. sandtable rules explain session-spend capture.jsonl --event e42")
+	}
+	if c.String("event") == "" {
+		return usage("--event ID is missing: write e42 as reports do")
 	}
 	want, err := strconv.ParseInt(strings.TrimPrefix(c.String("event"), "e"), 10, 64)
 	if err != nil {
@@ -560,6 +568,9 @@ func rulesExport(c *cli.Context) error {
 	dir, err := argument(c, "DIR")
 	if err != nil {
 		return err
+	}
+	if c.String("to") == "" {
+		return usage("--to BACKEND is missing (%s)", strings.Join(export.Backends(), ", "))
 	}
 	if to := c.String("to"); !slices.Contains(export.Backends(), to) {
 		if g := source.Nearest(to, export.Backends()); g != "" {

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -437,5 +438,25 @@ func TestText(t *testing.T) {
 		if err != nil || len(again) != 1 || again[0].ID.Value != r.ID.Value || len(again[0].Tests) != len(r.Tests) || again[0].Runbook != r.Runbook {
 			t.Errorf("%s: %v\n%s", r.ID, err, text)
 		}
+	}
+}
+
+// A rule says which content it needs, or is told to.
+func TestUnstatedContent(t *testing.T) {
+	rs, err := Load(Packs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rs {
+		if c := r.Unstated(); len(c) > 0 {
+			t.Errorf("%s reads %v and does not say so", r.ID, c)
+		}
+	}
+	rs, err = Parse("x.yaml", []byte("rules: [{id: x, title: t, severity: low, status: stable, topic: errors, owner: o, catches: c, runbook: b, condition: 'prompt contains \"a\" or path contains \"b\"'}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := rs[0].Unstated(); !slices.Equal(c, []string{"toolDetails", "userPrompts"}) {
+		t.Error(c)
 	}
 }

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"errors"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/scenarios/source"
@@ -8,20 +9,19 @@ import (
 
 // declared is a Config as people write it.
 type declared struct {
-	Allowlist    *[]source.Text       `yaml:"allowlist"`
-	Roots        []string             `yaml:"roots"`
-	SessionSpend source.Money         `yaml:"session_spend"`
-	Leavers      map[string]string    `yaml:"leavers"`
-	DesktopFloor string               `yaml:"desktop_floor"`
-	Content      *[]string            `yaml:"content,enum=userPrompts|assistantResponses|toolDetails|toolContent|rawApiBodies"`
-	ReadOnly     *[]source.Text       `yaml:"read_only"`
-	Plugins      *[]source.Text       `yaml:"plugins"`
-	Workloads    *map[string][]string `yaml:"workloads"`
-	Forbidden    *map[string][]string `yaml:"forbidden"`
-	RemoteOff    bool                 `yaml:"remote_off"`
-	Zones        map[string]string    `yaml:"zones"`
-	Propagation  source.Text          `yaml:"propagation"`
-	At           source.Pos
+	Allowlist    *[]source.Text         `yaml:"allowlist"`
+	Roots        []string               `yaml:"roots"`
+	SessionSpend source.Money           `yaml:"session_spend"`
+	Leavers      map[string]source.Text `yaml:"leavers"`
+	DesktopFloor string                 `yaml:"desktop_floor"`
+	Content      *[]string              `yaml:"content,enum=userPrompts|assistantResponses|toolDetails|toolContent|rawApiBodies"`
+	ReadOnly     *[]source.Text         `yaml:"read_only"`
+	Plugins      *[]source.Text         `yaml:"plugins"`
+	Workloads    *map[string][]string   `yaml:"workloads"`
+	Forbidden    *map[string][]string   `yaml:"forbidden"`
+	RemoteOff    bool                   `yaml:"remote_off"`
+	Zones        map[string]source.Text `yaml:"zones"`
+	Propagation  source.Text            `yaml:"propagation"`
 }
 
 // ParseConfig reads what an organisation declares, for rules run outside a
@@ -33,10 +33,10 @@ func ParseConfig(name string, data []byte) (Config, error) {
 		return Config{}, err
 	}
 	var d declared
-	if err := f.Decode(&d); err != nil {
+	var ps source.Problems
+	if err := f.Decode(&d); err != nil && !errors.As(err, &ps) {
 		return Config{}, err
 	}
-	var ps source.Problems
 	cfg := Config{Roots: d.Roots, SpendSessionMicros: d.SessionSpend.Micros, DesktopFloor: d.DesktopFloor, RemoteOff: d.RemoteOff,
 		Allowlist: named(d.Allowlist), ReadOnly: named(d.ReadOnly), Plugins: named(d.Plugins)}
 	if d.Content != nil {
@@ -52,9 +52,9 @@ func ParseConfig(name string, data []byte) (Config, error) {
 		cfg.Propagation = duration(d.Propagation, &ps)
 	}
 	for _, m := range sortedKeys(d.Leavers) {
-		t, err := time.Parse(time.RFC3339, d.Leavers[m])
+		t, err := time.Parse(time.RFC3339, d.Leavers[m].Value)
 		if err != nil {
-			ps.Add(d.At, "write 2026-04-30T17:00:00Z", "leavers.%s: %q is not a moment", m, d.Leavers[m])
+			ps.Add(d.Leavers[m].At, "write 2026-04-30T17:00:00Z", "leavers.%s: %q is not a moment", m, d.Leavers[m])
 			continue
 		}
 		if cfg.Leavers == nil {
@@ -63,9 +63,9 @@ func ParseConfig(name string, data []byte) (Config, error) {
 		cfg.Leavers[m] = t.UTC()
 	}
 	for _, m := range sortedKeys(d.Zones) {
-		z, err := time.LoadLocation(d.Zones[m])
+		z, err := time.LoadLocation(d.Zones[m].Value)
 		if err != nil {
-			ps.Add(d.At, "write Europe/Berlin", "zones.%s: %q is not a time zone", m, d.Zones[m])
+			ps.Add(d.Zones[m].At, "write Europe/Berlin", "zones.%s: %q is not a time zone", m, d.Zones[m])
 			continue
 		}
 		if cfg.Zones == nil {

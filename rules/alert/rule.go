@@ -239,6 +239,26 @@ func (r *Rule) Explain(ev *event.Event, cfg Config) (condition.Tri, []condition.
 	return r.prog.Eval(&s), r.prog.Trace(&s)
 }
 
+// contentWords are words that nothing fills unless the content is captured.
+var contentWords = map[string]string{
+	"prompt": "userPrompts", "response": "assistantResponses",
+	"path": "toolDetails", "folder": "toolDetails", "command": "toolDetails", "tool_input": "toolDetails", "outside_scope": "toolDetails", "host": "toolDetails", "record": "toolDetails",
+}
+
+// Unstated are categories of content that the rule reads and does not say it
+// needs. What it states goes into exports and tells a measurement where it is blind.
+func (r *Rule) Unstated() (categories []string) {
+	progs := append([]*condition.Program[subject]{r.prog}, r.steps...)
+	for _, p := range progs {
+		for _, u := range p.Uses() {
+			if c := contentWords[u]; c != "" && !slices.Contains(r.Needs.Categories, c) && !slices.Contains(categories, c) {
+				categories = append(categories, c)
+			}
+		}
+	}
+	return categories
+}
+
 // StepsHold tells what each step of a sequence makes of one event, in order; nil
 // for other rules.
 func (r *Rule) StepsHold(ev *event.Event, cfg Config) []condition.Tri {
