@@ -190,6 +190,16 @@ func (s sigma) rule(t *translated) (string, string) {
 			}
 		}
 	}
+	// What people read stands with the outermost rule only, as the specification asks.
+	about := fmt.Sprintf("description: %s\nauthor: %s\n", strconv.Quote(strings.Join(strings.Fields(r.Catches), " ")), strconv.Quote(r.Owner))
+	var fp []string
+	for _, f := range r.FalsePositives {
+		fp = append(fp, strconv.Quote(strings.Join(strings.Fields(f), " ")))
+	}
+	last := fmt.Sprintf("level: %s\n", level)
+	if len(fp) > 0 {
+		last = fmt.Sprintf("falsepositives: [%s]\n", strings.Join(fp, ", ")) + last
+	}
 	for i, c := range conds {
 		sel := &selections{t: t, seen: map[string]string{}}
 		cond := sel.cond(c, true, nil)
@@ -202,21 +212,16 @@ func (s sigma) rule(t *translated) (string, string) {
 			title, id = fmt.Sprintf("%s (events %d)", r.Title, i+1), uuidOf(names[i])
 		}
 		fmt.Fprintf(&b, "title: %s\nname: %s\nid: %s\nstatus: %s\n", strconv.Quote(title), names[i], id, status)
-		fmt.Fprintf(&b, "description: %s\nauthor: %s\n", strconv.Quote(strings.Join(strings.Fields(r.Catches), " ")), strconv.Quote(r.Owner))
+		if kind == "" {
+			b.WriteString(about)
+		}
 		fmt.Fprintf(&b, "logsource:\n  product: claude\n  service: cowork_otel\n")
 		if len(r.Needs.Categories) > 0 {
 			fmt.Fprintf(&b, "  definition: %s\n", strconv.Quote("needs captured content: "+strings.Join(r.Needs.Categories, ", ")))
 		}
 		fmt.Fprintf(&b, "detection:\n%s\n  condition: %s\n", strings.Join(sel.lines, "\n"), cond)
 		if kind == "" {
-			var fp []string
-			for _, f := range r.FalsePositives {
-				fp = append(fp, strconv.Quote(strings.Join(strings.Fields(f), " ")))
-			}
-			if len(fp) > 0 {
-				fmt.Fprintf(&b, "falsepositives: [%s]\n", strings.Join(fp, ", "))
-			}
-			fmt.Fprintf(&b, "level: %s\n", level)
+			b.WriteString(last)
 		}
 		parts = append(parts, b.String())
 	}
@@ -234,7 +239,7 @@ func (s sigma) rule(t *translated) (string, string) {
 			}
 		}
 		var b strings.Builder
-		fmt.Fprintf(&b, "title: %s\nid: %s\nstatus: %s\ncorrelation:\n  type: %s\n  rules: [%s]\n  group-by: [%s]\n  timespan: %s\n", strconv.Quote(r.Title), uuidOf(r.ID.Value), status, kind, strings.Join(names, ", "), strings.Join(keys, ", "), span(r.Times().Window))
+		fmt.Fprintf(&b, "title: %s\nid: %s\nstatus: %s\n%scorrelation:\n  type: %s\n  rules: [%s]\n  group-by: [%s]\n  timespan: %s\n", strconv.Quote(r.Title), uuidOf(r.ID.Value), status, about, kind, strings.Join(names, ", "), strings.Join(keys, ", "), span(r.Times().Window))
 		switch kind {
 		case "event_count":
 			fmt.Fprintf(&b, "  condition: {gte: %d}\n", r.Limit(t.opts.Config))
@@ -243,10 +248,19 @@ func (s sigma) rule(t *translated) (string, string) {
 		case "value_sum":
 			fmt.Fprintf(&b, "  condition: {field: %s, gt: %d}\n", strconv.Quote(s.field(t, fieldOf(co.Field.Value))), r.Limit(t.opts.Config))
 		}
-		fmt.Fprintf(&b, "level: %s\n", level)
+		b.WriteString(last)
 		parts = append(parts, b.String())
 	}
-	return ".yml", t.header("#", "executed: the project runs its shipped rules in this form in its own checks, on an evaluator written from the\nspecification; not in pySigma or a SIEM: try it on a copy first") + "# incidents: Sigma has no suppression; the target decides how often an alert repeats\n" + strings.Join(parts, "---\n")
+	var words []string
+	for _, k := range co.Key {
+		words = append(words, k.Value)
+	}
+	each := ""
+	if len(words) > 0 {
+		each = " for each " + strings.Join(words, " and ")
+	}
+	incident := fmt.Sprintf("# incidents: Sigma has no suppression and the target decides how often an alert repeats; ours lasts until %s after the last match%s\n", span(r.Times().Suppress), each)
+	return ".yml", t.header("#", "executed: the project runs its shipped rules in this form in its own checks, on an evaluator written from the\nspecification; not in pySigma or a SIEM: try it on a copy first") + incident + strings.Join(parts, "---\n")
 }
 
 func (sigma) notes() string {
