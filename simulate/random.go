@@ -253,14 +253,23 @@ func object(cut int, pairs ...string) string {
 		b = append(b, ':')
 		v := pairs[i+1]
 		if cut > 0 && len(v) > cut {
-			if rs := []rune(v); len(rs) > cut {
-				v = string(rs[:cut])
-			}
+			v = head(v, cut)
 		}
 		b = quote(b, v)
 	}
 	b = append(b, '}')
 	return unsafe.String(unsafe.SliceData(b), len(b))
+}
+
+// head is the first n characters of a text.
+func head(s string, n int) string {
+	for i := range s {
+		if n == 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
 }
 
 func btoi(b bool) int {

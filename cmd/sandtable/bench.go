@@ -183,6 +183,7 @@ func benchStage(ctx context.Context, stage, file string, events, members int) (p
 		if err != nil {
 			return p, err
 		}
+		form.Unhashed = true // as simulate does
 		f, err := os.Create(file)
 		if err != nil {
 			return p, err

@@ -53,6 +53,7 @@ func simulateStream(c *cli.Context) (err error) {
 			truth = trimForm(to) + ".truth.jsonl"
 		}
 	}
+	form.Unhashed = !c.Bool("json") // nothing else tells it
 	bar := newProgress(c.App.ErrWriter)
 	defer bar.done()
 	out, closer, err := create(c, to)

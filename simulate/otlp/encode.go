@@ -704,9 +704,7 @@ func plain(s string) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
-		b := s[i : i+8]
-		x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		x := fixed64(s[i : i+8])
 		quote, slash := x^ones*'"', x^ones*'\\'
 		if (x|(x-ones*0x20)|(quote-ones)|(slash-ones))&tops != 0 {
 			break // one of the eight is special, or follows one that is

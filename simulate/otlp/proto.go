@@ -119,7 +119,7 @@ func (m *message) next() bool {
 }
 
 func clean(s string) string {
-	if utf8.ValidString(s) {
+	if valid(s) {
 		return s
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
@@ -189,7 +189,27 @@ func protoRecord(s string, cut bool, b *Batch, res *resource) {
 	m := message{s: s}
 	last := keyOther
 	for m.err == "" && m.i < len(s) {
-		if s[m.i] == 6<<3|2 {
+		switch tag := s[m.i]; tag { // what every record has, without ado
+		case 1<<3 | 1, 11<<3 | 1:
+			if m.i+9 > len(s) {
+				break
+			}
+			if n := fixed64(s[m.i+1 : m.i+9]); tag == 1<<3|1 {
+				r.instant(n, &r.time, &r.timed)
+			} else {
+				r.instant(n, &r.observed, &r.observedT)
+			}
+			m.i += 9
+			continue
+		case 5<<3 | 2:
+			if i := m.i; i+4 <= len(s) && s[i+1] < 0x80 && s[i+2] == 1<<3|2 && s[i+3]+2 == s[i+1] && i+2+int(s[i+1]) <= len(s) {
+				if v := s[i+4 : i+2+int(s[i+1])]; valid(v) {
+					r.body = v
+					m.i = i + 2 + int(s[i+1])
+					continue
+				}
+			}
+		case 6<<3 | 2:
 			if n := r.takeHead(s, m.i); n > 0 {
 				m.i += n
 				last = keyTerminal
@@ -217,10 +237,6 @@ func protoRecord(s string, cut bool, b *Batch, res *resource) {
 		case m.field == 11 && m.wire == 1:
 			r.instant(m.n, &r.observed, &r.observedT)
 		case m.field == 5 && m.wire == 2:
-			if b := m.bytes; len(b) > 1 && len(b) < 130 && b[0] == 1<<3|2 && int(b[1]) == len(b)-2 && utf8.ValidString(b[2:]) {
-				r.body = b[2:]
-				continue
-			}
 			if v := protoValue(m.bytes, 0); v.k == text || v.k == nested {
 				r.body = v.s
 			}
@@ -338,11 +354,13 @@ func quickAttr(r *record, s string, i int, last *key) int {
 		if end-at != 9 {
 			return 0
 		}
-		v := s[at+1 : end]
-		_ = v[7]
-		bits := uint64(v[0]) | uint64(v[1])<<8 | uint64(v[2])<<16 | uint64(v[3])<<24 |
-			uint64(v[4])<<32 | uint64(v[5])<<40 | uint64(v[6])<<48 | uint64(v[7])<<56
-		r.attr(name, value{k: double, f: math.Float64frombits(bits)})
+		f := math.Float64frombits(fixed64(s[at+1 : end]))
+		if k == keyCostUSD && r.attrs < maxAttributes {
+			r.attrs++
+			r.cost(keyNames[k], &value{k: double, f: f}, f, false)
+		} else {
+			r.attr(name, value{k: double, f: f})
+		}
 	case 5<<3 | 2:
 		// The folders rarely change from record to record.
 		if k != keyHostPaths {
@@ -379,14 +397,19 @@ func valid(s string) bool {
 	var x uint64
 	i := 0
 	for ; i+8 <= n; i += 8 {
-		b := s[i : i+8]
-		x |= uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		x |= fixed64(s[i : i+8])
 	}
 	for ; i < n; i++ {
 		x |= uint64(s[i])
 	}
 	return x&0x8080808080808080 == 0 || utf8.ValidString(s)
+}
+
+// fixed64 reads eight bytes, the lowest first.
+func fixed64(v string) uint64 {
+	_ = v[7]
+	return uint64(v[0]) | uint64(v[1])<<8 | uint64(v[2])<<16 | uint64(v[3])<<24 |
+		uint64(v[4])<<32 | uint64(v[5])<<40 | uint64(v[6])<<48 | uint64(v[7])<<56
 }
 
 // shortLen reads a length of at most three bytes; next is 0 when there is none.

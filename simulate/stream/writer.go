@@ -24,6 +24,8 @@ import (
 type Form struct {
 	Proto bool   // protobuf requests, each behind its length (four bytes, big-endian), as the collector's file exporter writes
 	Pack  string // "", "gzip" or "zstd"
+	// Unhashed leaves SHA256 empty, for whoever does not ask for it.
+	Unhashed bool
 }
 
 // FormOf reads the form from a file's name: .jsonl, .ndjson or .json, or .pb or
@@ -159,7 +161,9 @@ func NewFormWriter(w io.Writer, p otlp.Profile, f Form) *Writer {
 	go func() {
 		defer close(s.done)
 		for b := range written { // beside the writing, for either takes its time
-			s.hash.Write(b.plain)
+			if !f.Unhashed {
+				s.hash.Write(b.plain)
+			}
 			select {
 			case s.free <- b:
 			default:
@@ -298,5 +302,10 @@ func (w *Writer) PlainBytes() int64 { return w.plain.Load() }
 func (w *Writer) PackedBytes() int64 { return w.packed.n }
 
 // SHA256 is the hash of the bytes before compression, lower-case hex; complete
-// after Close.
-func (w *Writer) SHA256() string { return hex.EncodeToString(w.hash.Sum(nil)) }
+// after Close, and "" of a writer that does not hash.
+func (w *Writer) SHA256() string {
+	if w.form.Unhashed {
+		return ""
+	}
+	return hex.EncodeToString(w.hash.Sum(nil))
+}
