@@ -244,17 +244,21 @@ func (w *Writer) Write(events []event.Event) error {
 	if err := w.state(); err != nil || len(events) == 0 {
 		return err
 	}
+	each := recordJSON
+	if w.form.Proto {
+		each = recordProto
+	}
 	if w.cur == nil {
 		select {
 		case w.cur = <-w.free:
 		default:
 			w.cur = &packing{ready: make(chan struct{}, 1)}
+			if w.events > 0 { // a short stream stays small
+				w.cur.events, w.cur.plain = make([]event.Event, 0, blockPlain/each+64), make([]byte, 0, blockPlain*3/2)
+			}
 		}
 	}
-	b, each := w.cur, recordJSON
-	if w.form.Proto {
-		each = recordProto
-	}
+	b := w.cur
 	b.events = append(b.events, events...)
 	b.ends = append(b.ends, len(b.events))
 	b.size += each * len(events)
