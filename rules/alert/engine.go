@@ -3,7 +3,6 @@ package alert
 import (
 	"cmp"
 	"fmt"
-	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,12 +67,6 @@ type state struct {
 type keyPart struct {
 	text func(*subject) (string, bool)
 	id   func(*event.Event) uint64
-}
-
-// join makes one number of two.
-func join(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15, b^0xd1b54a32d192ed03)
-	return hi ^ lo
 }
 
 // entry is one match inside a window.
@@ -307,7 +300,7 @@ func (s *state) observe(e *Engine) {
 		} else {
 			id = event.Key(v)
 		}
-		s.key = join(s.key, id)
+		s.key = event.Join(s.key, id)
 	}
 	en := entry{time: subj.ev.Time}
 	switch c.Type {

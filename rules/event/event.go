@@ -8,6 +8,7 @@
 package event
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 	"time"
@@ -263,6 +264,12 @@ func Key(id string) uint64 {
 		h = (h ^ uint64(id[i])) * 1099511628211
 	}
 	return h
+}
+
+// Join makes one key of two, which hangs on every bit of both and on their order.
+func Join(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15, b^0xd1b54a32d192ed03)
+	return hi ^ lo
 }
 
 // OfSession is the key of the session, and OfPrompt that of the prompt.

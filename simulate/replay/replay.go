@@ -17,7 +17,6 @@ import (
 	"cmp"
 	"container/heap"
 	"hash/maphash"
-	"math/bits"
 	"slices"
 	"strings"
 	"sync"
@@ -523,15 +522,15 @@ func (r *Replay) flush() {
 // resumed session counts from 0 again; without a sequence number by everything
 // that tells two records of one session apart.
 func (r *Replay) identity(e *event.Event) uint64 {
-	k := mix(e.OfSession(), uint64(e.Time)^uint64(e.Product)<<56^uint64(e.Kind)<<48)
+	k := event.Join(e.OfSession(), uint64(e.Time)^uint64(e.Product)<<56^uint64(e.Kind)<<48)
 	if e.Kind == event.Other {
-		k = mix(k, event.Key(e.Name))
+		k = event.Join(k, event.Key(e.Name))
 	}
 	if e.Session == "" {
-		k = mix(k, event.Key(e.Account)^3*event.Key(e.Email)^5*event.Key(e.UserID))
+		k = event.Join(k, event.Key(e.Account)^3*event.Key(e.Email)^5*event.Key(e.UserID))
 	}
 	if e.Has&event.FSequence != 0 {
-		return mix(k, uint64(e.Sequence))
+		return event.Join(k, uint64(e.Sequence))
 	}
 	var h maphash.Hash
 	h.SetSeed(r.seed)
@@ -542,13 +541,7 @@ func (r *Replay) identity(e *event.Event) uint64 {
 	for _, n := range [...]int64{e.InputTokens, e.OutputTokens, e.CostMicros, e.Duration} {
 		maphash.WriteComparable(&h, n)
 	}
-	return mix(k, h.Sum64())
-}
-
-// mix joins two keys into one that hangs on every bit of both.
-func mix(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15, b^0xd1b54a32d192ed03)
-	return hi ^ lo
+	return event.Join(k, h.Sum64())
 }
 
 // memory knows the records handed on last, slot by slot, so that a batch sent
