@@ -13,6 +13,7 @@ import (
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
 func shipped(t testing.TB) []*Rule {
@@ -360,7 +361,60 @@ func TestInventedToolNames(t *testing.T) {
 	}
 }
 
-// What is settled by name and tool is what the condition says anyway.
+// Whatever the event and the configuration, a word that its nature settles says
+// what the condition says. Each word is settled at least once.
+func TestSettledWords(t *testing.T) {
+	conditions := []string{"is_mcp", "success", "remote_off", "after_leaving", "outside_scope", "writes", "marked_read_only", "sends", "browser",
+		`kind == "tool_result"`, `tool_name in ["Read", "Bash", "navigate"]`, `verb == "write"`, `approval != "automatic"`, `mcp_server == "zoom"`, `mcp_tool == "send_note"`,
+		`decision == "reject"`, `source == "user_abort"`, `source == "config"`, `source == "hook"`, "mcp_server in allowlist", "has(mcp_server)", "has(verb)",
+		`not (is_mcp and writes) or verb == "read"`}
+	var ps source.Problems
+	progs := map[string]*condition.Program[subject]{}
+	for _, c := range conditions {
+		progs[c] = compileText(source.Text{Value: c, At: source.Pos{File: "test", Line: 1, Col: 1}}, &ps)
+	}
+	if err := ps.Err(); err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	rapid.Check(t, func(t *rapid.T) {
+		x := TestEvent{Kind: rapid.SampledFrom([]string{"tool_result", "tool_decision", "user_prompt", "something_new"}).Draw(t, "kind"),
+			Tool: rapid.SampledFrom([]string{"", "Read", "Bash", "Write", "mcp_tool", "mcp__zoom__send_note", "mcp__Zoom__get", "navigate", "find", event.Redacted}).Draw(t, "tool")}
+		if x.Tool == "mcp_tool" {
+			x.Server, x.ServerTool = rapid.SampledFrom([]string{"", "zoom", "Zoom", "drive"}).Draw(t, "server"), rapid.SampledFrom([]string{"", "send_note", "update", "read_page", "odd"}).Draw(t, "call")
+		}
+		x.Path = rapid.SampledFrom([]string{"", "/a/b"}).Draw(t, "path")
+		if x.Kind == "tool_decision" {
+			x.Decision = rapid.SampledFrom([]string{"", "accept", "reject"}).Draw(t, "decision")
+			x.Source = rapid.SampledFrom([]string{"", "config", "allowlist", "hook", "user_temporary", "user_reject", "user_abort"}).Draw(t, "source")
+		}
+		ev := x.event()
+		if ev.Success = rapid.Bool().Draw(t, "success"); rapid.Bool().Draw(t, "ended") {
+			ev.Has ^= event.FSuccess
+		}
+		cfg := Config{RemoteOff: rapid.Bool().Draw(t, "off")}
+		if rapid.Bool().Draw(t, "declared") {
+			cfg.Allowlist, cfg.ReadOnly, cfg.Leavers = []string{"Zoom"}, []string{"zoom"}, map[string]time.Time{MemberKey(&ev): {}}
+		}
+		cfg = folded(cfg)
+		s := natureOf(&ev)
+		for _, c := range conditions {
+			got := s.settled(progs[c].Tree(), &cfg)
+			if got == condition.Unknown {
+				continue
+			}
+			known[c] = true
+			if want := progs[c].Eval(&subject{ev: &ev, cfg: &cfg}); got != want {
+				t.Fatalf("%s on %s %q %q/%q: settled as %s, the condition says %s", c, ev.Name, ev.Tool, ev.MCPServer, ev.MCPTool, got, want)
+			}
+		}
+	})
+	if len(known) != len(conditions) {
+		t.Errorf("settled were only %v", known)
+	}
+}
+
+// What is settled by an event's nature is what the condition says anyway.
 func TestSettledAgainstTheCondition(t *testing.T) {
 	cfg := Config{Allowlist: []string{"zoom"}, ReadOnly: []string{"zoom"}, Content: []string{"toolDetails"}, Forbidden: map[string][]string{}}
 	n := 0
@@ -371,8 +425,8 @@ func TestSettledAgainstTheCondition(t *testing.T) {
 			{Kind: "tool_result"}, {Kind: "user_prompt"}, {Kind: "api_request"}, {Kind: "something_new"}, {Kind: "tool_result", Tool: "WebFetch", Input: `{"url":"https://x.example"}`},
 		} {
 			ev := x.event()
-			s := nature{ev.Kind, ev.Tool, ev.Tool != "", ev.MCPKnown != event.NotApplicable, true}
-			if settled(r.prog.Tree(), &s) == condition.False {
+			s := natureOf(&ev)
+			if s.settled(r.prog.Tree(), &cfg) == condition.False {
 				n++
 				if v, lines := r.Explain(&ev, cfg); v != condition.False {
 					t.Errorf("%s on %s %s: settled as false, the condition says %s: %v", r.ID, ev.Name, ev.Tool, v, lines)

@@ -51,11 +51,18 @@ type subject struct {
 	marks event.Marks
 }
 
+// within reports that the text is a piece of another one, in the same memory. What
+// the whole could hold, its piece could: a look need not be taken again.
+func within(text, whole string) bool {
+	a, b := uintptr(unsafe.Pointer(unsafe.StringData(text))), uintptr(unsafe.Pointer(unsafe.StringData(whole)))
+	return a >= b && a+uintptr(len(text)) <= b+uintptr(len(whole)) && text != ""
+}
+
 // look is Look, once for several rules that ask about one text.
 func (s *subject) look(text string) event.Marks {
 	if s.ev.Looked {
 		for i, t := range s.ev.Texts() {
-			if len(*t) == len(text) && unsafe.StringData(*t) == unsafe.StringData(text) {
+			if within(text, *t) {
 				return s.ev.Marks[i]
 			}
 		}
@@ -349,12 +356,7 @@ func sends(s *subject) condition.Tri {
 	ev := s.ev
 	switch {
 	case ev.MCPKnown == event.Known:
-		for _, w := range sendWords {
-			if len(ev.MCPTool) >= len(w) && strings.EqualFold(ev.MCPTool[:len(w)], w) {
-				return condition.True
-			}
-		}
-		return condition.False
+		return condition.Of(sendsByName(ev.MCPTool), true)
 	case ev.MCPKnown == event.Unknown:
 		return condition.Unknown
 	case ev.Tool == "Bash":
@@ -364,6 +366,16 @@ func sends(s *subject) condition.Tri {
 		return condition.Of(uploads(ev.CommandLine), true)
 	}
 	return condition.Of(false, ev.Tool != "")
+}
+
+// sendsByName judges a tool of a connector.
+func sendsByName(tool string) bool {
+	for _, w := range sendWords {
+		if len(tool) >= len(w) && strings.EqualFold(tool[:len(w)], w) {
+			return true
+		}
+	}
+	return false
 }
 
 func uploads(c string) bool {
