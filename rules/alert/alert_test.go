@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -412,6 +413,67 @@ func TestSettledWords(t *testing.T) {
 	if len(known) != len(conditions) {
 		t.Errorf("settled were only %v", known)
 	}
+}
+
+// outsidePlain is subject.outside as one would write it.
+func outsidePlain(ev *event.Event, allowed []string, p string) condition.Tri {
+	p = event.CleanPath(p)
+	form := pathForm(p)
+	if form == relative {
+		return condition.Unknown
+	}
+	climbs := event.Climbs(p)
+	if climbs {
+		if p = path.Clean(p); form == network {
+			p = "/" + p
+		}
+	}
+	comparable := false
+	for _, r := range slices.Concat(ev.HostPaths, allowed) {
+		if r = event.CleanPath(r); pathForm(r) != form {
+			continue
+		}
+		comparable = true
+		folded := event.Within(strings.ToLower(p), strings.ToLower(r))
+		if inside := event.Within(p, r) || form == drive && folded; inside && !climbs {
+			return condition.False
+		} else if inside || folded {
+			return condition.Unknown
+		}
+	}
+	if ev.Has&event.FHostPaths == 0 || event.Within(p, "/mnt") || event.Within(p, "/sessions") || !comparable && len(ev.HostPaths)+len(allowed) > 0 {
+		return condition.Unknown
+	}
+	return condition.True
+}
+
+// TestOutsideAgainstThePlainForm: folders are prepared once and compared without
+// copies; the answers are those of the plain form.
+func TestOutsideAgainstThePlainForm(t *testing.T) {
+	var s subject
+	var c event.Cleaner
+	parts := []string{"/", "\\", "C:", "c:", "d:", "..", ".", "a", "A", "fin", "Fin", "finance", "é", "É", "K", "k", "mnt", "sessions", " ", "//", "/../"}
+	rapid.Check(t, func(t *rapid.T) {
+		text := func(label string) string {
+			return strings.Join(rapid.SliceOfN(rapid.SampledFrom(parts), 0, 6).Draw(t, label), "")
+		}
+		ev := event.Event{Has: event.FHostPaths}
+		for range rapid.IntRange(0, 3).Draw(t, "folders") {
+			ev.HostPaths = append(ev.HostPaths, text("folder"))
+		}
+		cfg := Config{Roots: []string{text("allowed")}}
+		p := text("path")
+		if len(ev.HostPaths) > 0 && rapid.Bool().Draw(t, "inside") {
+			p = ev.HostPaths[0] + p
+		}
+		s.ev, s.cfg = &ev, &cfg
+		if got, want := s.outside(p), outsidePlain(&ev, cfg.Roots, p); got != want {
+			t.Fatalf("%q, folders %q and %q: %s, plainly %s", p, ev.HostPaths, cfg.Roots, got, want)
+		}
+		if got, want := c.Clean(p), event.CleanPath(p); got != want {
+			t.Fatalf("%q: clean %q, plainly %q", p, got, want)
+		}
+	})
 }
 
 // What is settled by an event's nature is what the condition says anyway.

@@ -161,7 +161,41 @@ type window struct {
 	values   map[uint64]int32 // distinct: key of the value to its number
 	seen     map[uint64]int64 // first_seen: key of the value to its last time
 	steps    *steps           // sequence
+	stood    *stood           // absence: the last match, which is all that is cited
 	past     *past            // rate
+}
+
+// stood is entry and from of one event, written over by the next.
+type stood struct {
+	time, index           int64
+	ofSession, ofPrompt   uint64
+	kind                  event.Kind
+	session, prompt, name []byte
+}
+
+// stand remembers where the last match stood.
+func (w *window) stand(ev *event.Event) {
+	if w.stood == nil {
+		w.stood = &stood{}
+	}
+	at := w.stood
+	if k := ev.OfSession(); at.ofSession != k {
+		at.session, at.ofSession = append(at.session[:0], ev.Session...), k
+	}
+	if k := ev.OfPrompt(); at.ofPrompt != k {
+		at.prompt, at.ofPrompt = append(at.prompt[:0], ev.Prompt...), k
+	}
+	if at.time, at.index, at.kind = ev.Time, ev.Index, ev.Kind; ev.Kind == event.Other {
+		at.name = append(at.name[:0], ev.Name...)
+	}
+}
+
+func (at *stood) entry() entry {
+	f := &from{session: string(at.session), prompt: string(at.prompt), kind: at.kind.String()}
+	if at.kind == event.Other {
+		f.kind = string(at.name)
+	}
+	return entry{time: at.time, index: at.index, from: f}
 }
 
 // steps is how far a sequence got.
@@ -505,7 +539,7 @@ func (s *state) silent(e *Engine, w *window) {
 	if left, ok := e.cfg.Leavers[w.member]; matches < s.threshold || ok && left.UnixNano() <= at && w.member != "" && len(s.keys) > 0 {
 		return // too little history, or the member is rightly silent
 	}
-	s.raise(e, w, at, int(w.matches), fmt.Sprintf("no matching record for %s after %s", short(s.r.Correlation.window), time.Unix(0, w.last).UTC().Format(time.RFC3339)), w.entries.live())
+	s.raise(e, w, at, int(w.matches), fmt.Sprintf("no matching record for %s after %s", short(s.r.Correlation.window), time.Unix(0, w.last).UTC().Format(time.RFC3339)), []entry{w.stood.entry()})
 }
 
 const dayNanos = int64(24 * time.Hour)
@@ -544,8 +578,8 @@ func (s *state) correlate(e *Engine, w *window, en entry, text string) {
 		en.from = e.fromOf(ev)
 		s.hit(e, w, en, "the condition holds")
 	case "absence":
-		en.from = e.fromOf(ev)
-		if w.entries.all = append(w.entries.all[:0], en); c.baseline > 0 { // the last one is all that is cited
+		w.stand(ev)
+		if c.baseline > 0 {
 			s.busyDay(w, en.time)
 		}
 	case "count", "sum", "distinct":
