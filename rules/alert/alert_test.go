@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"path"
 	"slices"
 	"strings"
@@ -368,7 +369,8 @@ func TestSettledWords(t *testing.T) {
 	conditions := []string{"is_mcp", "success", "remote_off", "after_leaving", "outside_scope", "writes", "marked_read_only", "sends", "browser",
 		`kind == "tool_result"`, `tool_name in ["Read", "Bash", "navigate"]`, `verb == "write"`, `approval != "automatic"`, `mcp_server == "zoom"`, `mcp_tool == "send_note"`,
 		`decision == "reject"`, `source == "user_abort"`, `source == "config"`, `source == "hook"`, "mcp_server in allowlist", "has(mcp_server)", "has(verb)",
-		`not (is_mcp and writes) or verb == "read"`}
+		`not (is_mcp and writes) or verb == "read"`, "cost_micros > 0", "has_prompt", "has_input", "has(path)", "has(command)", `expects("toolDetails")`,
+		`classifier(prompt, "pan")`, `classifier(path, "credential-path")`, `classifier(command, "secret")`, `classifier(tool_input, "phi")`}
 	var ps source.Problems
 	progs := map[string]*condition.Program[subject]{}
 	for _, c := range conditions {
@@ -378,23 +380,40 @@ func TestSettledWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := map[string]bool{}
-	rapid.Check(t, func(t *rapid.T) {
-		x := TestEvent{Kind: rapid.SampledFrom([]string{"tool_result", "tool_decision", "user_prompt", "something_new"}).Draw(t, "kind"),
-			Tool: rapid.SampledFrom([]string{"", "Read", "Bash", "Write", "mcp_tool", "mcp__zoom__send_note", "mcp__Zoom__get", "navigate", "find", event.Redacted}).Draw(t, "tool")}
+	r := rand.New(rand.NewPCG(7, 7))
+	pick := func(list ...string) string { return list[r.IntN(len(list))] }
+	coin := func() bool { return r.IntN(2) == 0 }
+	for range 5000 {
+		x := TestEvent{Kind: pick("tool_result", "tool_decision", "user_prompt", "api_request", "something_new"),
+			Tool: pick("", "Read", "Bash", "Write", "mcp_tool", "mcp__zoom__send_note", "mcp__Zoom__get", "navigate", "find", event.Redacted)}
 		if x.Tool == "mcp_tool" {
-			x.Server, x.ServerTool = rapid.SampledFrom([]string{"", "zoom", "Zoom", "drive"}).Draw(t, "server"), rapid.SampledFrom([]string{"", "send_note", "update", "read_page", "odd"}).Draw(t, "call")
+			x.Server, x.ServerTool = pick("", "zoom", "Zoom", "drive"), pick("", "send_note", "update", "read_page", "odd")
 		}
-		x.Path = rapid.SampledFrom([]string{"", "/a/b"}).Draw(t, "path")
+		x.Path = pick("", "/a/b", "/home/a/.ssh/id_rsa", `C:\a\.aws\credentials`)
+		if p := pick("", "hello", "4111 1111 1111 1111", event.Redacted); p != "" {
+			x.Prompt = &p
+		}
+		if x.Tool == "Bash" {
+			x.Command = pick("", "ls", "curl -H 'password: hunter2hunter2'")
+		}
 		if x.Kind == "tool_decision" {
-			x.Decision = rapid.SampledFrom([]string{"", "accept", "reject"}).Draw(t, "decision")
-			x.Source = rapid.SampledFrom([]string{"", "config", "allowlist", "hook", "user_temporary", "user_reject", "user_abort"}).Draw(t, "source")
+			x.Decision = pick("", "accept", "reject")
+			x.Source = pick("", "config", "allowlist", "hook", "user_temporary", "user_reject", "user_abort")
 		}
 		ev := x.event()
-		if ev.Success = rapid.Bool().Draw(t, "success"); rapid.Bool().Draw(t, "ended") {
+		if ev.Success = coin(); coin() {
 			ev.Has ^= event.FSuccess
 		}
-		cfg := Config{RemoteOff: rapid.Bool().Draw(t, "off")}
-		if rapid.Bool().Draw(t, "declared") {
+		if x.Kind == "api_request" {
+			ev.CostMicros = r.Int64N(2) * 5
+			ev.CostFrom = []event.CostSource{event.NoCost, event.CostMissing, event.CostMicros, event.Recomputed}[r.IntN(4)]
+		}
+		if coin() {
+			Mark(&ev)
+		}
+		cfg := Config{RemoteOff: coin()}
+		if coin() {
+			cfg.Content = []string{"toolDetails"}
 			cfg.Allowlist, cfg.ReadOnly, cfg.Leavers = []string{"Zoom"}, []string{"zoom"}, map[string]time.Time{MemberKey(&ev): {}}
 		}
 		cfg = folded(cfg)
@@ -409,7 +428,7 @@ func TestSettledWords(t *testing.T) {
 				t.Fatalf("%s on %s %q %q/%q: settled as %s, the condition says %s", c, ev.Name, ev.Tool, ev.MCPServer, ev.MCPTool, got, want)
 			}
 		}
-	})
+	}
 	if len(known) != len(conditions) {
 		t.Errorf("settled were only %v", known)
 	}

@@ -3,6 +3,7 @@ package alert
 import (
 	"regexp"
 	"strings"
+	"unsafe"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
 )
@@ -28,7 +29,18 @@ func Mark(ev *event.Event) {
 			ev.Marks[i] = Look(*text)
 		}
 	}
+	ev.PathMarks, ev.CommandMarks = lookInside(ev.Path, ev.Input, ev.Marks[2]), lookInside(ev.CommandLine, ev.Parameters, ev.Marks[3])
 	ev.Looked = true
+}
+
+// lookInside is Look for a text that is mostly a piece of another one, in the same
+// memory: what the whole cannot hold, its piece cannot.
+func lookInside(text, whole string, of event.Marks) event.Marks {
+	a, b := uintptr(unsafe.Pointer(unsafe.StringData(text))), uintptr(unsafe.Pointer(unsafe.StringData(whole)))
+	if text == "" || of == 0 && a >= b && a+uintptr(len(text)) <= b+uintptr(len(whole)) {
+		return 0
+	}
+	return Look(text)
 }
 
 // ClassifyLooked is Classify for a text that Look has looked at.

@@ -49,7 +49,6 @@ type Engine struct {
 // state is one rule at work.
 type state struct {
 	r         *Rule
-	always    bool // the condition is true whatever the event
 	threshold int64
 	keys      []keyPart
 	text      func(*subject) (string, bool) // of the correlation's field, where it is one
@@ -221,8 +220,6 @@ func New(rs []*Rule, cfg Config) *Engine {
 		s := &state{r: r, threshold: r.Correlation.threshold, reasons: make([]int64, len(r.reasons)+1), byKey: map[uint64]*window{}}
 		s.live.before, s.live.after = &s.live, &s.live
 		s.report.ID, s.report.Title = r.ID.Value, r.Title
-		tree := r.prog.Tree()
-		s.always = tree.Op == "bool" && tree.Bool
 		if r.Correlation.fromSpend {
 			if s.threshold = cfg.SpendSessionMicros; s.threshold <= 0 {
 				s.threshold = DefaultSessionSpendMicros
@@ -286,7 +283,7 @@ func (e *Engine) Observe(ev *event.Event) {
 	b.counted++
 	e.subj.ev = ev
 	for _, s := range b.look {
-		s.observe(e)
+		s.observe(e, s.holds)
 	}
 	e.subj.ev, e.subj.text = nil, ""
 }
@@ -336,11 +333,12 @@ func (e *Engine) Reports() []RuleReport {
 	return out
 }
 
-func (s *state) observe(e *Engine) {
+// observe takes the event at hand; certain says that the condition is true of it.
+func (s *state) observe(e *Engine, certain bool) {
 	subj := &e.subj
 	s.report.Reached++
 	holds := condition.True
-	if !s.always {
+	if !certain {
 		holds = s.r.prog.Eval(subj)
 	}
 	switch holds {

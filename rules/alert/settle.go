@@ -23,7 +23,23 @@ type nature struct {
 	mcp, path    event.Knowledge
 	cowork       bool
 	ended, well  bool // whether it succeeded is on the wire; it did
+	priced       bool // it costs something
+	texts, clean text // texts that are known, and those of them that nothing can be found in
 }
+
+// text is a bit for each text that conditions ask about.
+type text uint8
+
+const (
+	textPrompt text = 1 << iota
+	textResponse
+	textInput
+	textPath
+	textCommand
+)
+
+var textWords = map[string]text{"prompt": textPrompt, "response": textResponse, "tool_input": textInput, "path": textPath, "command": textCommand,
+	"has_prompt": textPrompt, "has_input": textInput}
 
 func natureOf(ev *event.Event) nature {
 	s := nature{tool: ev.Tool, kind: ev.Kind, approval: ev.Approval, verb: ev.Verb, mcp: ev.MCPKnown, path: ev.PathKnown,
@@ -31,6 +47,19 @@ func natureOf(ev *event.Event) nature {
 	if s.mcp == event.Known {
 		s.server, s.call = ev.MCPServer, ev.MCPTool
 	}
+	s.priced = ev.CostMicros > 0 && ev.CostFrom != event.NoCost && ev.CostFrom != event.CostMissing
+	text := func(t text, known bool, marks event.Marks) {
+		if known {
+			if s.texts |= t; ev.Looked && marks == 0 {
+				s.clean |= t
+			}
+		}
+	}
+	text(textPrompt, promptKnown(ev), ev.Marks[0])
+	text(textResponse, ev.ResponseText != "" && ev.ResponseText != event.Redacted, ev.Marks[1])
+	text(textInput, ev.Input != "" && ev.Input != event.Redacted, ev.Marks[2])
+	text(textPath, ev.PathKnown == event.Known, ev.PathMarks)
+	text(textCommand, ev.CommandKnown >= event.Partial, ev.CommandMarks)
 	return s
 }
 
@@ -43,9 +72,15 @@ func (s *nature) keep() {
 // find them false; counted stands for that.
 type bucket struct {
 	nature  nature // with texts of its own
-	look    []*state
+	look    []looking
 	settled []*state
 	counted int64
+}
+
+// looking is a rule that must look, and whether its condition is certain to hold.
+type looking struct {
+	*state
+	holds bool
 }
 
 // latest is a bucket met lately.
@@ -60,7 +95,7 @@ const maxBuckets = 2048
 
 func (e *Engine) bucketOf(ev *event.Event) *bucket {
 	s := natureOf(ev)
-	n := uint(s.kind)*7 + uint(s.verb)*11 + uint(s.approval)*13 + uint(s.path)*29
+	n := uint(s.kind)*7 + uint(s.verb)*11 + uint(s.approval)*13 + uint(s.path)*29 + uint(s.clean)*37
 	for _, text := range [...]string{s.tool, s.call} {
 		if k := uint(len(text)); k > 0 {
 			n = n*31 + k + uint(text[0])*5 + uint(text[k-1])*3
@@ -78,12 +113,13 @@ func (e *Engine) bucketOf(ev *event.Event) *bucket {
 	b := &bucket{nature: s}
 	full := len(e.buckets) >= maxBuckets
 	for _, st := range e.byKind[ev.Kind] {
-		switch {
-		case !s.cowork && !st.r.any:
-		case !full && s.settled(st.r.prog.Tree(), &e.cfg) == condition.False:
+		if !s.cowork && !st.r.any {
+			continue
+		}
+		if v := s.settled(st.r.prog.Tree(), &e.cfg); v == condition.False && !full {
 			b.settled = append(b.settled, st)
-		default:
-			b.look = append(b.look, st)
+		} else {
+			b.look = append(b.look, looking{st, v == condition.True})
 		}
 	}
 	if full {
@@ -106,6 +142,9 @@ func (s *nature) settled(n *condition.Node, cfg *Config) condition.Tri {
 	case "or":
 		return s.settled(n.Args[0], cfg).Or(s.settled(n.Args[1], cfg))
 	case "has":
+		if t, ok := textWords[n.Name]; ok && n.Name != "has_prompt" && n.Name != "has_input" {
+			return condition.Of(s.texts&t != 0, true)
+		}
 		if _, ok := s.fixed(n.Name); ok {
 			return condition.True
 		}
@@ -126,6 +165,17 @@ func (s *nature) settled(n *condition.Node, cfg *Config) condition.Tri {
 		case n.Op != "in" && right.Op == "text":
 			return condition.Of((v == right.Text) == (n.Op == "=="), true)
 		}
+	case ">":
+		if n.Args[0].Op == "var" && n.Args[0].Name == "cost_micros" && n.Args[1].Op == "int" && n.Args[1].Int == 0 && s.priced {
+			return condition.True
+		}
+	case "call":
+		switch {
+		case n.Name == "expects":
+			return condition.Of(slices.Contains(cfg.Content, n.Args[0].Text), cfg.Content != nil)
+		case n.Name == "classifier" && n.Args[0].Op == "var" && s.clean&textWords[n.Args[0].Name] != 0:
+			return condition.False
+		}
 	case "var":
 		return s.truth(n.Name, cfg)
 	}
@@ -140,6 +190,8 @@ func (s *nature) truth(word string, cfg *Config) condition.Tri {
 		return condition.Of(mcp, s.tool != "")
 	case "success":
 		return condition.Of(s.well, s.ended)
+	case "has_prompt", "has_input":
+		return condition.Of(s.texts&textWords[word] != 0, true)
 	case "remote_off":
 		return condition.Of(cfg.RemoteOff, true)
 	case "after_leaving":

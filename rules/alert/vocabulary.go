@@ -51,6 +51,10 @@ type subject struct {
 	marks event.Marks
 	paths event.Cleaner
 	roots [64]root // compared with lately
+	floor struct { // the version compared with the floor lately
+		version      string
+		below, known bool
+	}
 }
 
 // root is a folder, and what comparing with it takes.
@@ -99,20 +103,22 @@ func (r *root) holdsFolded(p string) bool {
 	return len(p) >= len(r.low) && (len(p) == len(r.low) || r.low == "/" || p[len(r.low)] == '/') && !event.Climbs(p)
 }
 
-// within reports that the text is a piece of another one, in the same memory. What
-// the whole could hold, its piece could: a look need not be taken again.
-func within(text, whole string) bool {
-	a, b := uintptr(unsafe.Pointer(unsafe.StringData(text))), uintptr(unsafe.Pointer(unsafe.StringData(whole)))
-	return a >= b && a+uintptr(len(text)) <= b+uintptr(len(whole)) && text != ""
-}
+// same reports one text, not only equal ones.
+func same(a, b string) bool { return len(a) == len(b) && unsafe.StringData(a) == unsafe.StringData(b) }
 
 // look is Look, once for several rules that ask about one text.
 func (s *subject) look(text string) event.Marks {
 	if s.ev.Looked {
 		for i, t := range s.ev.Texts() {
-			if within(text, *t) {
+			if same(text, *t) {
 				return s.ev.Marks[i]
 			}
+		}
+		if same(text, s.ev.Path) {
+			return s.ev.PathMarks
+		}
+		if same(text, s.ev.CommandLine) {
+			return s.ev.CommandMarks
 		}
 	}
 	if text != s.text || s.text == "" {
@@ -495,8 +501,11 @@ func belowFloor(s *subject) condition.Tri {
 	case s.ev.OS == "" || s.cfg.DesktopFloor == "":
 		return condition.Unknown
 	}
-	c, ok := compareVersions(s.ev.ServiceVersion, s.cfg.DesktopFloor)
-	return condition.Of(c < 0, ok)
+	if f := &s.floor; f.version != s.ev.ServiceVersion || f.version == "" {
+		c, ok := compareVersions(s.ev.ServiceVersion, s.cfg.DesktopFloor)
+		f.version, f.below, f.known = strings.Clone(s.ev.ServiceVersion), c < 0, ok
+	}
+	return condition.Of(s.floor.below, s.floor.known)
 }
 
 // compareVersions compares dotted numbers part by part; a missing part is 0.

@@ -244,8 +244,10 @@ type Ready struct {
 	Roster   *org.Directory
 	Member   int32
 	Identity Identity
-	Looked   bool // Marks are those of Texts
+	Looked   bool // Marks are those of Texts, PathMarks and CommandMarks those of Path and CommandLine
 	Marks    [4]Marks
+
+	PathMarks, CommandMarks Marks
 	// Keys of the ids, 0 when they have not been worked out: ask OfSession, OfPrompt
 	// and OfPerson.
 	SessionKey, PromptKey, PersonKey uint64
