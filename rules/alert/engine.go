@@ -293,7 +293,10 @@ func (e *Engine) Observe(ev *event.Event) {
 func (e *Engine) Close(end time.Time) []rules.Finding {
 	for _, s := range e.states {
 		s.expire(e, max(e.now, end.UnixNano()))
+		s.byKey, s.recent = map[uint64]*window{}, nil // what is left of a stream that has ended is of no use
+		s.live.before, s.live.after = &s.live, &s.live
 	}
+	e.froms, e.names = [len(e.froms)]*from{}, [len(e.names)]name{}
 	slices.SortStableFunc(e.found, func(a, b rules.Finding) int {
 		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Member, b.Member))
 	})
