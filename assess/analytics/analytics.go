@@ -19,6 +19,7 @@ package analytics
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -230,7 +231,11 @@ type Observer struct {
 	cfg      Config
 	from, to int64
 	days     int
-	cells    map[cellKey]*cell
+	dates    []time.Time       // when each day begins, and when the last one ends
+	cells    map[cellKey]*cell // of the last days
+	spare    []*cell
+	packed   packed // the cells before those
+	newest   int32  // day
 	last     cellKey
 	cur      *cell
 	names    [4]table
@@ -269,14 +274,113 @@ func (t *table) id(key, spelling string) int32 {
 	return i
 }
 
+// packed are cells, one behind the other, as unsigned varints: a day that is over
+// takes a fifth of the memory of one that goes on. A record that comes later still
+// opens a cell of its own, which joins the packed one in the report.
+type packed struct {
+	data        []byte
+	cells, uses int
+}
+
+func (p *packed) add(c *cell) {
+	put := func(n uint64) { p.data = binary.AppendUvarint(p.data, n) }
+	active := uint64(0)
+	if c.active {
+		active = 1
+	}
+	p.data = binary.LittleEndian.AppendUint64(p.data, c.session)
+	put(uint64(c.member-noMember)<<1 | active)
+	put(uint64(c.day))
+	for _, n := range [...]int32{c.messages, c.actions, c.edits[0], c.edits[1], c.edits[2], c.edits[3], c.searches, c.priced, c.unknown} {
+		put(uint64(n))
+	}
+	put(uint64(c.cost))
+	put(uint64(len(c.uses)))
+	for _, u := range c.uses {
+		for _, n := range [...]int32{int32(u.kind), u.name, u.n, u.reads, u.write} {
+			put(uint64(n))
+		}
+	}
+	p.cells++
+	p.uses += len(c.uses)
+}
+
+// each unpacks the cells in the order in which they were added; room for their
+// uses is taken from the memory given.
+func (p *packed) each(room []use, f func(cell)) {
+	rest := p.data
+	get := func() uint64 {
+		n, k := binary.Uvarint(rest)
+		rest = rest[k:]
+		return n
+	}
+	for len(rest) > 0 {
+		c := cell{session: binary.LittleEndian.Uint64(rest)}
+		rest = rest[8:]
+		n := get()
+		c.member, c.active, c.day = int32(n>>1)+noMember, n&1 != 0, int32(get())
+		for _, n := range [...]*int32{&c.messages, &c.actions, &c.edits[0], &c.edits[1], &c.edits[2], &c.edits[3], &c.searches, &c.priced, &c.unknown} {
+			*n = int32(get())
+		}
+		c.cost = int64(get())
+		if k := int(get()); k > 0 {
+			c.uses, room = room[:k:k], room[k:]
+			for i := range c.uses {
+				c.uses[i] = use{useKind(get()), int32(get()), int32(get()), int32(get()), int32(get())}
+			}
+		}
+		f(c)
+	}
+}
+
+// pack puts away the cells up to a day.
+func (o *Observer) pack(upTo int32) {
+	for k, c := range o.cells {
+		if k.day <= upTo {
+			o.packed.add(c)
+			delete(o.cells, k)
+			*c = cell{uses: c.uses[:0]}
+			o.spare = append(o.spare, c)
+		}
+	}
+	o.cur = nil
+}
+
+// join adds what another cell of the same session, member and day counted.
+func (c *cell) join(x *cell) {
+	c.messages += x.messages
+	c.actions += x.actions
+	for i := range c.edits {
+		c.edits[i] += x.edits[i]
+	}
+	c.searches += x.searches
+	c.priced += x.priced
+	c.unknown += x.unknown
+	c.active = c.active || x.active
+	c.cost += x.cost
+	for _, u := range x.uses {
+		if i := slices.IndexFunc(c.uses, func(v use) bool { return v.kind == u.kind && v.name == u.name }); i < 0 {
+			c.uses = append(c.uses, u)
+		} else {
+			c.uses[i].n += u.n
+			c.uses[i].reads += u.reads
+			c.uses[i].write += u.write
+		}
+	}
+}
+
 // New makes an observer.
 func New(cfg Config) *Observer {
 	cfg.From, cfg.To = cfg.From.UTC(), cfg.To.UTC()
 	if cfg.AsOf.IsZero() {
 		cfg.AsOf = cfg.To
 	}
-	return &Observer{cfg: cfg, from: cfg.From.UnixNano(), to: cfg.To.UnixNano(), cells: map[cellKey]*cell{},
+	o := &Observer{cfg: cfg, from: cfg.From.UnixNano(), to: cfg.To.UnixNano(), cells: map[cellKey]*cell{},
 		days: int((cfg.To.Sub(cfg.From) + 24*time.Hour - 1) / (24 * time.Hour))}
+	for d := range o.days + 1 {
+		o.dates = append(o.dates, cfg.From.AddDate(0, 0, d))
+	}
+	return o
 }
 
 // Observe takes one record.
@@ -289,10 +393,19 @@ func (o *Observer) Observe(ev *event.Event) {
 	if k.member == noMember {
 		o.nobody++
 	}
+	if k.day > o.newest {
+		o.pack(k.day - 2) // the day before goes on a while: records come late
+		o.newest = k.day
+	}
 	c := o.cur
 	if c == nil || o.last != k {
 		if c = o.cells[k]; c == nil {
-			c = &cell{member: k.member, day: k.day, session: k.session}
+			if n := len(o.spare); n > 0 {
+				c, o.spare = o.spare[n-1], o.spare[:n-1]
+			} else {
+				c = new(cell)
+			}
+			c.member, c.day, c.session = k.member, k.day, k.session
 			o.cells[k] = c
 		}
 		o.last, o.cur = k, c
@@ -383,7 +496,12 @@ func (o *Observer) member(ev *event.Event) int32 {
 	return noMember
 }
 
-func (o *Observer) date(day int) time.Time { return o.cfg.From.AddDate(0, 0, day) }
+func (o *Observer) date(day int) time.Time {
+	if day < 0 || day >= len(o.dates) {
+		return o.cfg.From.AddDate(0, 0, day)
+	}
+	return o.dates[day]
+}
 
 // seat reports that the member was on the roster at some moment of the day.
 func (o *Observer) seat(m, day int) bool {
@@ -400,14 +518,28 @@ func (o *Observer) enabled(m, day int) bool {
 
 // sorted lists the cells by member, day and session, so that no map order shows.
 func (o *Observer) sorted() []*cell {
-	cells := make([]*cell, 0, len(o.cells))
+	all := make([]cell, 0, o.packed.cells+len(o.cells))
+	o.packed.each(make([]use, o.packed.uses), func(c cell) { all = append(all, c) })
 	for _, c := range o.cells {
-		cells = append(cells, c)
+		all = append(all, *c) // behind packed ones, which it joins if one is its own
 	}
-	slices.SortFunc(cells, func(a, b *cell) int {
+	cells := make([]*cell, len(all))
+	for i := range all {
+		cells[i] = &all[i]
+	}
+	slices.SortStableFunc(cells, func(a, b *cell) int {
 		return cmp.Or(cmp.Compare(a.member, b.member), cmp.Compare(a.day, b.day), cmp.Compare(a.session, b.session))
 	})
-	return cells
+	n := 0
+	for _, c := range cells {
+		if n > 0 && cells[n-1].session == c.session && cells[n-1].day == c.day && cells[n-1].member == c.member {
+			cells[n-1].join(c)
+			continue
+		}
+		cells[n] = c
+		n++
+	}
+	return cells[:n]
 }
 
 // Report may be asked at any time.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -330,4 +331,33 @@ func TestExports(t *testing.T) {
 	if files, _ := r.Exports(); files != nil {
 		t.Error("Team has no Analytics API")
 	}
+}
+
+// TestDaysThatAreOver: days that are over are put away; records that come however
+// late join them, and the figures are those of a day that was never put away.
+func TestDaysThatAreOver(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := period(roster(4, org.Group{Name: source.Text{Value: "g"}}), 20)
+		a, b := New(cfg), New(cfg)
+		b.newest = 1 << 30 // never puts away
+		day := 0
+		for range rapid.IntRange(1, 80).Draw(t, "records") {
+			day = min(19, day+rapid.SampledFrom([]int{0, 0, 0, 1, 4}).Draw(t, "on"))
+			late := min(day, rapid.SampledFrom([]int{0, 0, 1, 2, 9}).Draw(t, "late"))
+			ev := rec(rapid.SampledFrom([]event.Kind{event.UserPrompt, event.ToolResult, event.ToolResult, event.APIRequest, event.SkillActivated}).Draw(t, "kind"),
+				rapid.IntRange(-1, 3).Draw(t, "member"), rapid.SampledFrom([]string{"s", "t"}).Draw(t, "session"), day-late, 9,
+				tool(rapid.SampledFrom([]string{"Edit", "MultiEdit", "WebSearch", "Skill", "mcp__zoom__get_note", "mcp__Drive__update"}).Draw(t, "tool")),
+				costing(rapid.SampledFrom([]int64{0, 7, 1 << 40}).Draw(t, "cost")))
+			ev.SkillName = rapid.SampledFrom([]string{"", "review"}).Draw(t, "skill")
+			a.Observe(ev)
+			b.Observe(ev)
+			if rapid.IntRange(0, 20).Draw(t, "ask") == 0 {
+				a.Report()
+			}
+		}
+		got, want := a.Report(), b.Report()
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("got %+v\nwant %+v", got, want)
+		}
+	})
 }
