@@ -640,15 +640,20 @@ func BenchmarkDecodeJSON(b *testing.B) {
 	ev := benchEvents(b)
 	p, _ := ProfileNamed("cowork-local-1p")
 	data := p.AppendJSON(nil, ev)
-	var batch Batch
-	b.Run("own", func(b *testing.B) {
-		bench(b, data, len(ev), func() {
-			batch.Reset()
-			if err := DecodeJSON(data, &batch); err != nil {
-				b.Fatal(err)
-			}
+	for _, how := range []struct {
+		name   string
+		borrow bool
+	}{{"own", true}, {"kept", false}} { // as replay reads it, and as texts that stay
+		batch := Batch{Borrow: how.borrow}
+		b.Run(how.name, func(b *testing.B) {
+			bench(b, data, len(ev), func() {
+				batch.Reset()
+				if err := DecodeJSON(data, &batch); err != nil {
+					b.Fatal(err)
+				}
+			})
 		})
-	})
+	}
 	b.Run("pdata", func(b *testing.B) { // the tree only, without events
 		u := plog.JSONUnmarshaler{}
 		bench(b, data, len(ev), func() {
@@ -663,15 +668,20 @@ func BenchmarkDecodeProto(b *testing.B) {
 	ev := benchEvents(b)
 	p, _ := ProfileNamed("cowork-local-1p")
 	data := p.AppendProto(nil, ev)
-	var batch Batch
-	b.Run("own", func(b *testing.B) {
-		bench(b, data, len(ev), func() {
-			batch.Reset()
-			if err := DecodeProto(data, &batch); err != nil {
-				b.Fatal(err)
-			}
+	for _, how := range []struct {
+		name   string
+		borrow bool
+	}{{"own", true}, {"kept", false}} { // as replay reads it, and as texts that stay
+		batch := Batch{Borrow: how.borrow}
+		b.Run(how.name, func(b *testing.B) {
+			bench(b, data, len(ev), func() {
+				batch.Reset()
+				if err := DecodeProto(data, &batch); err != nil {
+					b.Fatal(err)
+				}
+			})
 		})
-	})
+	}
 	b.Run("pdata", func(b *testing.B) {
 		u := plog.ProtoUnmarshaler{}
 		bench(b, data, len(ev), func() {

@@ -187,7 +187,6 @@ func protoRecord(s string, cut bool, b *Batch, res *resource) {
 	var r record
 	r.start(b, res)
 	m := message{s: s}
-	last := keyOther
 	for m.err == "" && m.i < len(s) {
 		switch tag := s[m.i]; tag { // what every record has, without ado
 		case 1<<3 | 1, 11<<3 | 1:
@@ -210,13 +209,12 @@ func protoRecord(s string, cut bool, b *Batch, res *resource) {
 				}
 			}
 		case 6<<3 | 2:
+			from := m.i
 			if n := r.takeHead(s, m.i); n > 0 {
 				m.i += n
-				last = keyTerminal
-				continue
+				r.last = keyTerminal
 			}
-			if end := quickAttr(&r, s, m.i, &last); end > 0 {
-				m.i = end
+			if m.i = r.quickAttrs(s, m.i); m.i > from {
 				continue
 			}
 		}
@@ -255,152 +253,166 @@ func protoRecord(s string, cut bool, b *Batch, res *resource) {
 	r.finish()
 }
 
-// quickAttr reads the attribute field that starts at i, if it has the form that
-// every library writes: the key, then one value, and nothing else. It returns the
-// end, or 0, having read nothing, for any other form.
-func quickAttr(r *record, s string, i int, last *key) int {
-	if i+6 > len(s) {
-		return 0
-	}
-	n, at := int(s[i+1]), i+2
-	if n >= 0x80 {
-		if n, at = shortLen(s, i+1); at == 0 {
-			return 0
-		}
-	}
-	end := at + n
-	if end > len(s) || n < 4 || s[at] != 1<<3|2 {
-		return 0
-	}
-	n = int(s[at+1]) // a key of 128 bytes and more is read elsewhere
-	at += 2
-	if n >= 0x80 || at+n+2 > end || n == 0 {
-		return 0
-	}
-	name := s[at : at+n]
-	next := &r.b.guess[r.slot][*last]
-	k := *next
-	if k == keyOther || keyNames[k] != name {
-		k = keyOf(name)
-		if k == keyOther && !valid(name) {
-			return 0
-		}
-		*next = k
-	}
-	at += n
-	if r.run.head != 2 {
-		r.keepHead(k, i, s)
-	}
-	if k >= firstResource {
-		if n := r.takeTail(k, s, i); n > 0 {
-			*last = r.b.tail.last
-			return i + n
-		}
-	}
-	if s[at] != 2<<3|2 {
-		return 0
-	}
-	if n = end - at - 2; n < 0x80 {
-		if int(s[at+1]) != n || n < 2 {
-			return 0
-		}
-		at += 2
-	} else if n, at = shortLen(s, at+1); at == 0 || at+n != end || n < 2 {
-		return 0
-	}
-	switch s[at] {
-	case 1<<3 | 2:
-		if n = end - at - 2; n < 0x80 {
-			if int(s[at+1]) != n {
-				return 0
-			}
-			at += 2
-		} else if n, at = shortLen(s, at+1); at == 0 || at+n != end {
-			return 0
-		}
-		v := s[at:end]
-		if !valid(v) {
-			return 0
-		}
-		switch {
-		case k == keyOther:
-			r.attr(name, value{k: text, s: v})
-		case k < firstResource || !r.repeats(k, v, s, i, end):
-			r.text(k, v)
-		}
-	case 2 << 3:
-		if end-at != 2 || s[at+1] > 1 {
-			return 0
-		}
-		r.attr(name, value{k: boolean, b: s[at+1] == 1})
-	case 3 << 3:
-		var x uint64
-		shift := uint(0)
-		for at++; at < end && shift < 63; shift += 7 {
-			c := s[at]
-			at++
-			x |= uint64(c&0x7f) << shift
-			if c < 0x80 {
+// quickAttrs reads the attribute fields that start at i, as long as they have the
+// form that every library writes: the key, then one value, and nothing else. It
+// returns where the first other one begins.
+func (r *record) quickAttrs(s string, i int) int {
+	b, e, last := r.b, r.ev, r.last
+	for i+8 <= len(s) && s[i] == 6<<3|2 {
+		end, at := int(s[i+1]), i+2
+		if end >= 0x80 {
+			if end, at = shortLen(s, i+1); at == 0 {
 				break
 			}
 		}
-		if at != end || s[end-1] >= 0x80 {
-			return 0
-		}
-		if !r.integer(k, int64(x)) {
-			r.attr(name, value{k: integer, i: int64(x)})
-		}
-	case 4<<3 | 1:
-		if end-at != 9 {
-			return 0
-		}
-		f := math.Float64frombits(fixed64(s[at+1 : end]))
-		if k == keyCostUSD && r.attrs < maxAttributes {
-			r.attrs++
-			r.cost(keyNames[k], &value{k: double, f: f}, f, false)
-		} else {
-			r.attr(name, value{k: double, f: f})
-		}
-	case 5<<3 | 2:
-		// The folders rarely change from record to record.
-		if k != keyHostPaths {
-			return 0
-		}
-		if s[at:end] == r.b.paths.raw {
-			r.attrs++
-			r.hostPaths(r.b.paths.list)
+		end += at
+		if end > len(s) || end-at < 6 || s[at] != 1<<3|2 {
 			break
 		}
-		v := protoValue(s[at:end], 0)
-		if v.k != list {
-			return 0
+		n := int(s[at+1]) // a key of 128 bytes and more is read elsewhere
+		at += 2
+		to := at + n
+		if n >= 0x80 || to+4 > end || n == 0 || s[to] != 2<<3|2 {
+			break
 		}
-		r.b.paths.raw, r.b.paths.list = r.b.stay(s[at:end]), r.b.texts(v.ss)
-		r.attrs++
-		r.hostPaths(r.b.paths.list)
-	default:
-		return 0
+		next := &b.guess[r.slot][last]
+		k := *next
+		if p := &patterns[k]; p.n != n || !p.stands(s, at) {
+			if k = keyOf(s[at:to]); k == keyOther && !valid(s[at:to]) {
+				break
+			}
+			*next = k
+		}
+		name := s[at:to]
+		if r.run.head != 2 {
+			r.keepHead(k, i, s)
+		}
+		if k >= firstResource {
+			if n := r.takeTail(k, s, i); n > 0 {
+				last = b.tail.last
+				i += n
+				continue
+			}
+		}
+		at = to + 1
+		if n = end - at - 1; n < 0x80 {
+			if int(s[at]) != n {
+				break
+			}
+			at++
+		} else if n, at = shortLen(s, at); at == 0 || at+n != end {
+			break
+		}
+		switch s[at] {
+		case 1<<3 | 2:
+			if n = end - at - 2; n < 0x80 {
+				if int(s[at+1]) != n {
+					goto out
+				}
+				at += 2
+			} else if n, at = shortLen(s, at+1); at == 0 || at+n != end {
+				goto out
+			}
+			v := s[at:end]
+			if !valid(v) {
+				goto out
+			}
+			switch f := &fields[k]; {
+			case k == keyOther:
+				r.attr(name, value{k: text, s: v})
+			case k >= firstResource:
+				if !r.repeats(k, v, s, i, end) {
+					r.text(k, v)
+				}
+			case f.how == asText && f.bit != 0 && r.attrs < maxAttributes:
+				r.attrs++
+				if b.view {
+					v = b.keep(k, v)
+				}
+				*f.text(e) = v
+				e.Has |= f.bit
+			default:
+				r.text(k, v)
+			}
+		case 2 << 3:
+			if end-at != 2 || s[at+1] > 1 {
+				goto out
+			}
+			r.attr(name, value{k: boolean, b: s[at+1] == 1})
+		case 3 << 3:
+			var x uint64
+			shift := uint(0)
+			for at++; at < end && shift < 63; shift += 7 {
+				c := s[at]
+				at++
+				x |= uint64(c&0x7f) << shift
+				if c < 0x80 {
+					break
+				}
+			}
+			if at != end || s[end-1] >= 0x80 {
+				goto out
+			}
+			if !r.integer(k, int64(x)) {
+				r.attr(name, value{k: integer, i: int64(x)})
+			}
+		case 4<<3 | 1:
+			if end-at != 9 {
+				goto out
+			}
+			f := math.Float64frombits(fixed64(s[at+1 : end]))
+			if k == keyCostUSD && r.attrs < maxAttributes {
+				r.attrs++
+				r.cost(keyNames[k], &value{k: double, f: f}, f, false)
+			} else {
+				r.attr(name, value{k: double, f: f})
+			}
+		case 5<<3 | 2:
+			// The folders rarely change from record to record.
+			if k != keyHostPaths {
+				goto out
+			}
+			if s[at:end] == b.paths.raw {
+				r.attrs++
+				r.hostPaths(b.paths.list)
+				break
+			}
+			v := protoValue(s[at:end], 0)
+			if v.k != list {
+				goto out
+			}
+			b.paths.raw, b.paths.list = b.stay(s[at:end]), b.texts(v.ss)
+			r.attrs++
+			r.hostPaths(b.paths.list)
+		default:
+			goto out
+		}
+		if r.run.head == 1 {
+			r.run.headTo = end
+		}
+		last, i = k, end
 	}
-	if r.run.head == 1 {
-		r.run.headTo = end
-	}
-	*last = k
-	return end
+out:
+	r.last = last
+	return i
 }
 
 // valid is utf8.ValidString, with less ado for a short text.
 func valid(s string) bool {
 	n := len(s)
-	if n > 48 {
-		return utf8.ValidString(s)
-	}
 	var x uint64
-	i := 0
-	for ; i+8 <= n; i += 8 {
-		x |= fixed64(s[i : i+8])
-	}
-	for ; i < n; i++ {
-		x |= uint64(s[i])
+	switch {
+	case n > 64:
+		return utf8.ValidString(s)
+	case n >= 8:
+		x = fixed64(s[n-8:])
+		for i := 0; i < n-8; i += 8 {
+			x |= fixed64(s[i : i+8])
+		}
+	default:
+		for i := range n {
+			x |= uint64(s[i])
+		}
 	}
 	return x&0x8080808080808080 == 0 || utf8.ValidString(s)
 }

@@ -49,6 +49,7 @@ type record struct {
 	own              bool  // a record, not a resource
 	of               int   // its resource
 	slot             uint8 // of its event's name
+	last             key   // the attribute read last
 	body, eventName  string
 	attrs            int
 	shared           int // leading Extra entries that belong to the resource
