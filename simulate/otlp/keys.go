@@ -125,7 +125,8 @@ func keyOf(s string) key {
 }
 
 // pattern is a key as it is compared on the wire: by its last eight bytes, for a
-// longer one also by its first, and by those in the middle.
+// longer one also by its first, and by those in the middle. No key is longer than
+// 24 bytes.
 type pattern struct {
 	n                       int
 	first, mid, last, short uint64 // short masks what stands before a key of less than eight bytes
@@ -149,16 +150,6 @@ var patterns = func() (p [keyCount]pattern) {
 	return p
 }()
 
-// stands reports that the key stands in s from at on. At least four bytes of s
-// stand before it, and no key is longer than 24 or shorter than four.
-func (p *pattern) stands(s string, at int) bool {
-	n := p.n
-	if at+n > len(s) || at+n < 8 || fixed64(s[at+n-8:])&p.short != p.last {
-		return false
-	}
-	return n <= 8 || fixed64(s[at:]) == p.first && (n <= 16 || fixed64(s[at+8:]) == p.mid)
-}
-
 // how tells in which way a key's value becomes part of an event.
 type how uint8
 
@@ -173,10 +164,11 @@ const (
 // field is where a key's value goes. A text field without a bit keeps its empty
 // value in Extra, for absent and empty are different facts.
 type field struct {
-	how  how
-	held uint8
-	at   uintptr // in event.Event
-	bit  event.Field
+	how   how
+	held  uint8
+	quick bool    // an attribute of records, and needs no more than to be stored
+	at    uintptr // in event.Event
+	bit   event.Field
 }
 
 func (f *field) text(e *event.Event) *string { return (*string)(unsafe.Add(unsafe.Pointer(e), f.at)) }
@@ -247,6 +239,9 @@ var fields = func() (t [keyCount]field) {
 	text(keyDeployment, &e.DeploymentMode, 0)
 	text(keySurface, &e.Surface, event.FSurface)
 
+	for k := range firstResource {
+		t[k].quick = t[k].how == asText && t[k].bit != 0
+	}
 	for i, k := range heldKeys {
 		t[k] = field{how: asHeld, held: uint8(i)}
 	}

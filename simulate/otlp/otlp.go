@@ -41,11 +41,12 @@ type Batch struct {
 		raw  string
 		list []string
 	}
-	minute struct {
-		n    int64
-		text [17]byte
+	minute struct { // the one of the last event.timestamp
+		from int64
+		text [2]uint64
 		made bool
 	}
+	held      [heldCount]string // of the record being read
 	head      headRun
 	tail      tailRun
 	resources int
@@ -236,16 +237,28 @@ func (b *Batch) isStamp(text string, ns int64) bool {
 	if len(text) != len("2006-01-02T15:04:05.000Z") || ns < 0 {
 		return false
 	}
-	if m := ns / minute; m != b.minute.n || !b.minute.made {
-		b.minute.n, b.minute.made = m, true
+	m := &b.minute
+	if d := ns - m.from; d < 0 || d >= minute || !m.made {
+		m.from, m.made = ns-ns%minute, true
 		var all [32]byte
-		copy(b.minute.text[:], time.Unix(0, m*minute).UTC().AppendFormat(all[:0], "2006-01-02T15:04:05.000Z"))
+		t := viewOf(time.Unix(0, m.from).UTC().AppendFormat(all[:0], "2006-01-02T15:04:05.000Z"))
+		m.text = [2]uint64{fixed64(t), fixed64(t[8:])}
 	}
-	ms := int(ns % minute / 1e6)
-	sec, ms := ms/1000, ms%1000
-	return text[:17] == string(b.minute.text[:]) &&
-		text[17] == byte('0'+sec/10) && text[18] == byte('0'+sec%10) && text[19] == '.' &&
-		text[20] == byte('0'+ms/100) && text[21] == byte('0'+ms/10%10) && text[22] == byte('0'+ms%10) && text[23] == 'Z'
+	// The rest is ":05.000Z": its marks, and five digits.
+	const (
+		marks  = 0xff000000ff0000ff
+		colon  = 'Z'<<56 | '.'<<24 | ':'
+		zeros  = 0x0030303000303000
+		beyond = 0x0076767600767600 // added to a digit, it stays below 0x80
+		high   = 0x8080808080808080
+	)
+	w := fixed64(text[16:])
+	d := (w &^ marks) ^ zeros
+	if fixed64(text) != m.text[0] || fixed64(text[8:]) != m.text[1] || w&marks != colon || (d|d+beyond)&high != 0 {
+		return false
+	}
+	digit := func(i int) int64 { return int64(d >> (8 * i) & 0xff) }
+	return (ns-m.from)/1e6 == digit(1)*10000+digit(2)*1000+digit(4)*100+digit(5)*10+digit(6)
 }
 
 // any is the form in which event.Attr keeps a value.

@@ -154,27 +154,44 @@ func protoResourceLogs(s string, b *Batch) {
 	}
 }
 
+// protoScopeLogs reads one scope block. The scope mostly stands before its
+// records; where it stands behind them, they are read again.
 func protoScopeLogs(s string, b *Batch, of *resource) {
 	res := &b.own
 	*res = *of
-	for m := (message{s: s}); m.next(); {
-		if m.field == 1 && m.wire == 2 {
-			for a := (message{s: m.bytes}); a.next(); {
-				switch {
-				case a.field == 1 && a.wire == 2:
-					res.ev.Scope = b.stay(clean(a.bytes))
-					if res.ev.Scope != "" {
-						res.ev.Has |= event.FScope
-					}
-				case a.field == 2 && a.wire == 2:
-					res.ev.ScopeVersion = b.stay(clean(a.bytes))
+	records, events, bads := b.Records, len(b.Events), len(b.Bad)
+	scope := func(s string) {
+		for a := (message{s: s}); a.next(); {
+			switch {
+			case a.field == 1 && a.wire == 2:
+				res.ev.Scope = b.stay(clean(a.bytes))
+				if res.ev.Scope != "" {
+					res.ev.Has |= event.FScope
 				}
+			case a.field == 2 && a.wire == 2:
+				res.ev.ScopeVersion = b.stay(clean(a.bytes))
 			}
 		}
 	}
 	m := message{s: s}
 	for m.next() {
-		if m.field == 2 && m.wire == 2 {
+		switch {
+		case m.wire != 2:
+		case m.field == 1 && b.Records == records:
+			scope(m.bytes)
+		case m.field == 1:
+			b.Records, b.Events, b.Bad = records, b.Events[:events], b.Bad[:bads]
+			for m = (message{s: s}); m.next(); {
+				if m.field == 1 && m.wire == 2 {
+					scope(m.bytes)
+				}
+			}
+			for m = (message{s: s}); m.next(); {
+				if m.field == 2 && m.wire == 2 {
+					protoRecord(m.bytes, m.cut, b, res)
+				}
+			}
+		case m.field == 2:
 			protoRecord(m.bytes, m.cut, b, res)
 		}
 	}
@@ -258,26 +275,30 @@ func protoRecord(s string, cut bool, b *Batch, res *resource) {
 // returns where the first other one begins.
 func (r *record) quickAttrs(s string, i int) int {
 	b, e, last := r.b, r.ev, r.last
-	for i+8 <= len(s) && s[i] == 6<<3|2 {
-		end, at := int(s[i+1]), i+2
-		if end >= 0x80 {
-			if end, at = shortLen(s, i+1); at == 0 {
-				break
-			}
-		}
-		end += at
-		if end > len(s) || end-at < 6 || s[at] != 1<<3|2 {
+	for i+8 <= len(s) {
+		w := fixed32(s[i : i+4])
+		if byte(w) != 6<<3|2 {
 			break
 		}
-		n := int(s[at+1]) // a key of 128 bytes and more is read elsewhere
+		at := i + 2
+		end := at + int(byte(w>>8))
+		if byte(w>>8) >= 0x80 {
+			var n int
+			if n, at = shortLen(s, i+1); at == 0 || at+4 > len(s) {
+				break
+			}
+			end = at + n
+			w = fixed32(s[at:at+4]) << 16
+		}
+		n := int(w >> 24) // a key of 128 bytes and more is read elsewhere
 		at += 2
 		to := at + n
-		if n >= 0x80 || to+4 > end || n == 0 || s[to] != 2<<3|2 {
+		if byte(w>>16) != 1<<3|2 || n >= 0x80 || to+4 > end || n == 0 || end > len(s) {
 			break
 		}
 		next := &b.guess[r.slot][last]
 		k := *next
-		if p := &patterns[k]; p.n != n || !p.stands(s, at) {
+		if p := &patterns[k]; p.n != n || fixed64(s[to-8:to])&p.short != p.last || n > 8 && (fixed64(s[at:]) != p.first || n > 16 && fixed64(s[at+8:]) != p.mid) {
 			if k = keyOf(s[at:to]); k == keyOther && !valid(s[at:to]) {
 				break
 			}
@@ -294,44 +315,39 @@ func (r *record) quickAttrs(s string, i int) int {
 				continue
 			}
 		}
-		at = to + 1
-		if n = end - at - 1; n < 0x80 {
-			if int(s[at]) != n {
+		kind := uint8(1<<3 | 2)
+		at = to + 4
+		if n = end - at; n > 0x7d || fixed32(s[to:at]) != 2<<3|2|1<<19|2<<16|uint32(n)<<24|uint32(n+2)<<8 {
+			// no short text
+			if s[to] != 2<<3|2 {
 				break
 			}
-			at++
-		} else if n, at = shortLen(s, at); at == 0 || at+n != end {
-			break
-		}
-		switch s[at] {
-		case 1<<3 | 2:
-			if n = end - at - 2; n < 0x80 {
-				if int(s[at+1]) != n {
-					goto out
-				}
-				at += 2
-			} else if n, at = shortLen(s, at+1); at == 0 || at+n != end {
-				goto out
+			if n, at = shortLen(s, to+1); at == 0 || at+n != end || n < 2 {
+				break
 			}
+			if kind = s[at]; kind == 1<<3|2 {
+				if n, at = shortLen(s, at+1); at == 0 || at+n != end {
+					break
+				}
+			}
+		}
+		switch kind {
+		case 1<<3 | 2:
 			v := s[at:end]
 			if !valid(v) {
 				goto out
 			}
 			switch f := &fields[k]; {
-			case k == keyOther:
-				r.attr(name, value{k: text, s: v})
-			case k >= firstResource:
-				if !r.repeats(k, v, s, i, end) {
-					r.text(k, v)
-				}
-			case f.how == asText && f.bit != 0 && r.attrs < maxAttributes:
+			case f.quick && r.attrs < maxAttributes:
 				r.attrs++
 				if b.view {
 					v = b.keep(k, v)
 				}
 				*f.text(e) = v
 				e.Has |= f.bit
-			default:
+			case k == keyOther:
+				r.attr(name, value{k: text, s: v})
+			case k < firstResource || !r.repeats(k, v, s, i, end):
 				r.text(k, v)
 			}
 		case 2 << 3:
@@ -415,6 +431,12 @@ func valid(s string) bool {
 		}
 	}
 	return x&0x8080808080808080 == 0 || utf8.ValidString(s)
+}
+
+// fixed32 reads four bytes, the lowest first.
+func fixed32(v string) uint32 {
+	_ = v[3]
+	return uint32(v[0]) | uint32(v[1])<<8 | uint32(v[2])<<16 | uint32(v[3])<<24
 }
 
 // fixed64 reads eight bytes, the lowest first.

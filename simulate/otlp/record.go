@@ -16,6 +16,7 @@ type resource struct {
 	id    int // 0: no resource was given
 	ev    event.Event
 	wait  pending
+	held  [heldCount]string
 	fault string
 }
 
@@ -23,8 +24,7 @@ type resource struct {
 // pairs of keys of which the event decides which one fills the field.
 type pending struct {
 	name, stamp string
-	held        [heldCount]string
-	holds       uint8 // a bit for each of held
+	holds       uint8 // a bit for each of record.held that is set
 }
 
 const (
@@ -54,15 +54,19 @@ type record struct {
 	attrs            int
 	shared           int // leading Extra entries that belong to the resource
 	run              run
-	fault            string // first thing lost; the record is kept
-	fatal            string // the record is no record
+	fault            string             // first thing lost; the record is kept
+	fatal            string             // the record is no record
+	held             *[heldCount]string // those of b, or of the resource
 	pending
 }
 
 // start begins a record as a copy of its resource, in place at the end of the
 // batch. finish keeps it there, or takes it away.
 func (r *record) start(b *Batch, res *resource) {
-	*r = record{b: b, own: true, of: res.id, pending: res.wait, shared: len(res.ev.Extra)}
+	*r = record{b: b, own: true, of: res.id, pending: res.wait, held: &b.held, shared: len(res.ev.Extra)}
+	if r.holds != 0 {
+		b.held = res.held
+	}
 	if n := len(b.Events); n < cap(b.Events) {
 		b.Events = b.Events[:n+1]
 	} else {
@@ -76,7 +80,7 @@ func (r *record) start(b *Batch, res *resource) {
 func resourceRecord(b *Batch, res *resource) record {
 	b.resources++
 	*res = resource{id: b.resources}
-	return record{b: b, ev: &res.ev, run: run{head: 2}}
+	return record{b: b, ev: &res.ev, held: &res.held, run: run{head: 2}}
 }
 
 // done turns the record that took a resource's attributes into that resource.
