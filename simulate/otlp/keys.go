@@ -240,7 +240,7 @@ var fields = func() (t [keyCount]field) {
 	text(keySurface, &e.Surface, event.FSurface)
 
 	for k := range firstResource {
-		t[k].quick = t[k].how == asText && t[k].bit != 0
+		t[k].quick = t[k].how == asText && t[k].bit != 0 || k == keyEventName || k == keyStamp
 	}
 	for i, k := range heldKeys {
 		t[k] = field{how: asHeld, held: uint8(i)}

@@ -41,10 +41,10 @@ type Batch struct {
 		raw  string
 		list []string
 	}
-	minute struct { // the one of the last event.timestamp
-		from int64
-		text [2]uint64
-		made bool
+	minute struct { // the one of the last event.timestamp, and the day it is in
+		from, day int64
+		text      [2]uint64
+		made      bool
 	}
 	held      [heldCount]string // of the record being read
 	head      headRun
@@ -233,16 +233,25 @@ func (b *Batch) texts(list []string) []string {
 
 // isStamp reports that text is the instant as the product writes it.
 func (b *Batch) isStamp(text string, ns int64) bool {
-	const minute = int64(time.Minute)
+	const (
+		minute = int64(time.Minute)
+		day    = 24 * int64(time.Hour)
+	)
 	if len(text) != len("2006-01-02T15:04:05.000Z") || ns < 0 {
 		return false
 	}
 	m := &b.minute
 	if d := ns - m.from; d < 0 || d >= minute || !m.made {
-		m.from, m.made = ns-ns%minute, true
-		var all [32]byte
-		t := viewOf(time.Unix(0, m.from).UTC().AppendFormat(all[:0], "2006-01-02T15:04:05.000Z"))
-		m.text = [2]uint64{fixed64(t), fixed64(t[8:])}
+		m.from = ns - ns%minute
+		if d := m.from - m.day; d < 0 || d >= day || !m.made {
+			m.day, m.made = ns-ns%day, true
+			var all [32]byte
+			t := viewOf(time.Unix(0, m.day).UTC().AppendFormat(all[:0], "2006-01-02T00:00"))
+			m.text = [2]uint64{fixed64(t), fixed64(t[8:])}
+		}
+		n := uint64(m.from-m.day) / uint64(minute)
+		h, n := n/60, n%60
+		m.text[1] = m.text[1]&0xffffff | ('0'+h/10)<<24 | ('0'+h%10)<<32 | ':'<<40 | ('0'+n/10)<<48 | ('0'+n%10)<<56
 	}
 	// The rest is ":05.000Z": its marks, and five digits.
 	const (

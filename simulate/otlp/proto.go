@@ -337,18 +337,27 @@ func (r *record) quickAttrs(s string, i int) int {
 			if !valid(v) {
 				goto out
 			}
-			switch f := &fields[k]; {
-			case f.quick && r.attrs < maxAttributes:
-				r.attrs++
+			f := &fields[k]
+			if !f.quick || r.attrs >= maxAttributes {
+				if k == keyOther {
+					r.attr(name, value{k: text, s: v})
+				} else if k < firstResource || !r.repeats(k, v, s, i, end) {
+					r.text(k, v)
+				}
+				break
+			}
+			r.attrs++
+			switch {
+			case k == keyEventName:
+				r.name, r.slot = v, nameSlot(v)
+			case k == keyStamp:
+				r.stamp = v
+			default:
 				if b.view {
 					v = b.keep(k, v)
 				}
 				*f.text(e) = v
 				e.Has |= f.bit
-			case k == keyOther:
-				r.attr(name, value{k: text, s: v})
-			case k < firstResource || !r.repeats(k, v, s, i, end):
-				r.text(k, v)
 			}
 		case 2 << 3:
 			if end-at != 2 || s[at+1] > 1 {

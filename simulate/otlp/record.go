@@ -60,11 +60,11 @@ type record struct {
 	pending
 }
 
-// start begins a record as a copy of its resource, in place at the end of the
-// batch. finish keeps it there, or takes it away.
+// start begins a record, given as its zero value, as a copy of its resource, in
+// place at the end of the batch. finish keeps it there, or takes it away.
 func (r *record) start(b *Batch, res *resource) {
-	*r = record{b: b, own: true, of: res.id, pending: res.wait, held: &b.held, shared: len(res.ev.Extra)}
-	if r.holds != 0 {
+	r.b, r.own, r.of, r.held, r.shared = b, true, res.id, &b.held, len(res.ev.Extra)
+	if r.pending = res.wait; r.holds != 0 {
 		b.held = res.held
 	}
 	if n := len(b.Events); n < cap(b.Events) {
@@ -525,7 +525,7 @@ func (r *record) finish() {
 		r.lose("no event name")
 	}
 	e.Product = product(e.Service, e.Scope)
-	if r.body != "" && !isBody(r.body, e) {
+	if r.body != "" && (r.body != bodies[e.Kind] || e.Product == event.DesktopLogs) && !isBody(r.body, e) {
 		e.Body = b.stay(r.body)
 	}
 	if r.timed {
