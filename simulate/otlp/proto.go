@@ -334,7 +334,11 @@ func (r *record) quickAttrs(s string, i int) int {
 		switch kind {
 		case 1<<3 | 2:
 			v := s[at:end]
-			if !valid(v) {
+			x := fixed64(s[end-8 : end]) // what stands before a text of less than eight bytes is harmless
+			for j := at; j < end-8; j += 8 {
+				x |= fixed64(s[j : j+8])
+			}
+			if x&0x8080808080808080 != 0 && !utf8.ValidString(v) {
 				goto out
 			}
 			f := &fields[k]
