@@ -471,7 +471,7 @@ func (p *scanner) quick(r *record, last *key) bool {
 	if k >= firstResource {
 		if n := r.takeTail(k, s, p.i); n > 0 {
 			p.i += n
-			*last = r.b.tail.last
+			*last = r.res.tail.last
 			return true
 		}
 	}

@@ -46,11 +46,10 @@ type Batch struct {
 		text      [2]uint64
 		made      bool
 	}
-	held      [heldCount]string // of the record being read
-	head      headRun
-	tail      tailRun
-	resources int
-	res, own  resource // the one being read, and with its scope
+	held     [heldCount]string // of the record being read
+	head     headRun
+	res, own resource             // the one being read, and with its scope
+	known    map[string]*resource // of protobuf, by their bytes
 
 	// While view is set, texts are views into the caller's bytes, and keep copies
 	// what stays: a text that a key had last time is not copied again.
@@ -81,10 +80,8 @@ type headRun struct {
 	terminal                      string
 }
 
-// tailRun is the run of attributes in which the last record repeated its
-// resource. It holds for records of that resource only.
+// tailRun is the run of attributes in which a record repeated its resource.
 type tailRun struct {
-	of    int
 	raw   string
 	n     int
 	first key
@@ -105,7 +102,7 @@ type BadRecord struct {
 func (b *Batch) Reset() {
 	b.Events, b.Bad, b.Records, b.Other, b.Dialect = b.Events[:0], b.Bad[:0], 0, 0, ""
 	if b.Borrow { // what was kept are views into bytes that may be gone
-		b.head, b.tail = headRun{}, tailRun{}
+		b.head = headRun{}
 		b.paths.raw, b.paths.list = "", nil
 	}
 }

@@ -126,19 +126,18 @@ func clean(s string) string {
 }
 
 func protoResourceLogs(s string, b *Batch) {
-	res := &b.res
-	*res = resource{}
 	// The resource may stand behind its records, so it is looked for first.
+	raw, given := "", false
 	for m := (message{s: s}); m.next(); {
 		if m.field == 1 && m.wire == 2 {
-			r := resourceRecord(b, res)
-			for a := (message{s: m.bytes}); a.next(); {
-				if a.field == 1 && a.wire == 2 {
-					protoAttr(&r, a.bytes)
-				}
-			}
-			r.done(res)
+			raw, given = m.bytes, true
 		}
+	}
+	res := &b.res
+	if given {
+		res = b.resource(raw)
+	} else {
+		*res = resource{}
 	}
 	m := message{s: s}
 	for m.next() {
@@ -154,44 +153,107 @@ func protoResourceLogs(s string, b *Batch) {
 	}
 }
 
-// protoScopeLogs reads one scope block. The scope mostly stands before its
-// records; where it stands behind them, they are read again.
-func protoScopeLogs(s string, b *Batch, of *resource) {
-	res := &b.own
-	*res = *of
-	records, events, bads := b.Records, len(b.Events), len(b.Bad)
-	scope := func(s string) {
-		for a := (message{s: s}); a.next(); {
-			switch {
-			case a.field == 1 && a.wire == 2:
-				res.ev.Scope = b.stay(clean(a.bytes))
-				if res.ev.Scope != "" {
-					res.ev.Has |= event.FScope
-				}
-			case a.field == 2 && a.wire == 2:
-				res.ev.ScopeVersion = b.stay(clean(a.bytes))
-			}
+// The machines and releases of an organisation are few, so resources come again
+// and again. More than these, or longer ones, are read each time.
+const (
+	maxResources = 128
+	maxResource  = 2048
+)
+
+// resource gives the resource that the bytes of one say.
+func (b *Batch) resource(raw string) *resource {
+	if res := b.known[raw]; res != nil {
+		return res
+	}
+	res := &b.res
+	keep := len(raw) <= maxResource && len(b.known) < maxResources
+	if keep {
+		res = new(resource)
+		view := b.view
+		b.view = true // what is kept is copied
+		defer func() { b.view = view }()
+	}
+	r := resourceRecord(b, res)
+	for a := (message{s: raw}); a.next(); {
+		if a.field == 1 && a.wire == 2 {
+			protoAttr(&r, a.bytes)
 		}
 	}
+	r.done(res)
+	if keep {
+		if b.known == nil {
+			b.known = map[string]*resource{}
+		}
+		res.kept = true
+		b.known[strings.Clone(raw)] = res
+	}
+	return res
+}
+
+// within gives a resource with the scope that the bytes of one say.
+func (b *Batch) within(of *resource, scope string) *resource {
+	if scope == "" {
+		return of
+	}
+	if of.scoped != nil && of.scope == scope {
+		return of.scoped
+	}
+	own := &b.own
+	if of.kept {
+		own = new(resource)
+		view := b.view
+		b.view = true
+		defer func() { b.view = view }()
+	}
+	*own = *of
+	own.scope, own.scoped, own.tail = "", nil, tailRun{}
+	for a := (message{s: scope}); a.next(); {
+		switch {
+		case a.field == 1 && a.wire == 2:
+			own.ev.Scope = b.stay(clean(a.bytes))
+			if own.ev.Scope != "" {
+				own.ev.Has |= event.FScope
+			}
+		case a.field == 2 && a.wire == 2:
+			own.ev.ScopeVersion = b.stay(clean(a.bytes))
+		}
+	}
+	if of.kept {
+		of.scope, of.scoped = strings.Clone(scope), own
+	}
+	return own
+}
+
+// protoScopeLogs reads one scope block. The scope mostly stands before its
+// records; where it stands behind them, they are read again. What a scope says in
+// several parts is what the parts say behind each other.
+func protoScopeLogs(s string, b *Batch, of *resource) {
+	records, events, bads := b.Records, len(b.Events), len(b.Bad)
+	var res *resource
+	var scope string
 	m := message{s: s}
 	for m.next() {
 		switch {
 		case m.wire != 2:
-		case m.field == 1 && b.Records == records:
-			scope(m.bytes)
-		case m.field == 1:
+		case m.field == 1 && res != nil:
 			b.Records, b.Events, b.Bad = records, b.Events[:events], b.Bad[:bads]
-			for m = (message{s: s}); m.next(); {
+			for scope, m = "", (message{s: s}); m.next(); {
 				if m.field == 1 && m.wire == 2 {
-					scope(m.bytes)
+					scope += m.bytes
 				}
 			}
+			res = b.within(of, scope)
 			for m = (message{s: s}); m.next(); {
 				if m.field == 2 && m.wire == 2 {
 					protoRecord(m.bytes, m.cut, b, res)
 				}
 			}
+		case m.field == 1:
+			scope += m.bytes
 		case m.field == 2:
+			if res == nil {
+				res = b.within(of, scope)
+			}
 			protoRecord(m.bytes, m.cut, b, res)
 		}
 	}
@@ -310,7 +372,7 @@ func (r *record) quickAttrs(s string, i int) int {
 		}
 		if k >= firstResource {
 			if n := r.takeTail(k, s, i); n > 0 {
-				last = b.tail.last
+				last = r.res.tail.last
 				i += n
 				continue
 			}

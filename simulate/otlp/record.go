@@ -13,11 +13,17 @@ import (
 // resource is the part of the records of one resource that they have in common.
 // Each record starts as a copy of ev.
 type resource struct {
-	id    int // 0: no resource was given
 	ev    event.Event
 	wait  pending
 	held  [heldCount]string
 	fault string
+	tail  tailRun // how its records repeat it
+
+	// One that is kept for later requests holds no views into this one's bytes. The
+	// scope that was met with it last, and it with that scope, are kept with it.
+	kept   bool
+	scope  string
+	scoped *resource
 }
 
 // pending holds what only the whole record can interpret: the event's name, and
@@ -46,10 +52,10 @@ type record struct {
 	b                *Batch
 	time, observed   int64
 	timed, observedT bool
-	own              bool  // a record, not a resource
-	of               int   // its resource
-	slot             uint8 // of its event's name
-	last             key   // the attribute read last
+	own              bool      // a record, not a resource
+	res              *resource // its resource
+	slot             uint8     // of its event's name
+	last             key       // the attribute read last
 	body, eventName  string
 	attrs            int
 	shared           int // leading Extra entries that belong to the resource
@@ -63,7 +69,7 @@ type record struct {
 // start begins a record, given as its zero value, as a copy of its resource, in
 // place at the end of the batch. finish keeps it there, or takes it away.
 func (r *record) start(b *Batch, res *resource) {
-	r.b, r.own, r.of, r.held, r.shared = b, true, res.id, &b.held, len(res.ev.Extra)
+	r.b, r.own, r.res, r.held, r.shared = b, true, res, &b.held, len(res.ev.Extra)
 	if r.pending = res.wait; r.holds != 0 {
 		b.held = res.held
 	}
@@ -78,9 +84,8 @@ func (r *record) start(b *Batch, res *resource) {
 
 // resourceRecord begins a record that collects the attributes of a resource.
 func resourceRecord(b *Batch, res *resource) record {
-	b.resources++
-	*res = resource{id: b.resources}
-	return record{b: b, ev: &res.ev, held: &res.held, run: run{head: 2}}
+	*res = resource{}
+	return record{b: b, res: res, ev: &res.ev, held: &res.held, run: run{head: 2}}
 }
 
 // done turns the record that took a resource's attributes into that resource.
@@ -326,8 +331,8 @@ func (r *record) keepHead(k key, i int, s string) {
 
 // takeTail skips the run in which the record repeats its resource.
 func (r *record) takeTail(k key, s string, i int) int {
-	t := &r.b.tail
-	if k != t.first || t.of != r.of || t.of == 0 || r.run.off || !strings.HasPrefix(s[i:], t.raw) {
+	t := &r.res.tail
+	if k != t.first || r.run.off || !strings.HasPrefix(s[i:], t.raw) {
 		return 0
 	}
 	r.attrs += t.n
@@ -380,8 +385,14 @@ func (r *record) repeats(k key, v string, s string, i, end int) bool {
 // keepTail is called at the end of a record's attributes.
 func (r *record) keepTail(s string) {
 	n := &r.run
-	if n.tailN > 1 && n.tailFrom >= 0 && !n.off && r.attrs <= maxAttributes && !(r.b.tail.of == r.of && r.b.tail.raw == s[n.tailFrom:n.tailTo]) {
-		r.b.tail = tailRun{of: r.of, raw: r.b.stay(s[n.tailFrom:n.tailTo]), n: n.tailN, first: n.tailFirst, last: n.tailLast}
+	if n.tailN < 2 || n.tailFrom < 0 || n.off || r.attrs > maxAttributes {
+		return
+	}
+	if raw := s[n.tailFrom:n.tailTo]; r.res.tail.raw != raw {
+		if raw = r.b.stay(raw); r.res.kept {
+			raw = strings.Clone(raw)
+		}
+		r.res.tail = tailRun{raw: raw, n: n.tailN, first: n.tailFirst, last: n.tailLast}
 	}
 }
 
