@@ -164,19 +164,14 @@ func (p *scanner) resourceLogs(b *Batch) {
 		b.note("resource block is not an object")
 		return
 	}
-	res := &b.res
-	*res = resource{}
-	seen := false
+	var res *resource
 	var later []int
 	for first := p.open('{'); p.next(&first, '}'); {
 		switch p.key() {
 		case "resource":
-			seen = true
-			r := resourceRecord(b, res)
-			p.attributesOf(&r)
-			r.done(res)
+			res = p.resource(b)
 		case "scopeLogs", "scope_logs", "instrumentationLibraryLogs", "instrumentation_library_logs":
-			if !seen {
+			if res == nil {
 				later = append(later, p.i)
 				p.skip()
 				continue
@@ -185,6 +180,9 @@ func (p *scanner) resourceLogs(b *Batch) {
 		default:
 			p.skip()
 		}
+	}
+	if res == nil {
+		res = &resource{}
 	}
 	p.revisit(later, func() { p.scopes(b, res) })
 	if res.fault != "" {
@@ -218,8 +216,7 @@ func (p *scanner) scopeLogs(b *Batch, res *resource) {
 		b.note("scope block is not an object")
 		return
 	}
-	own := &b.own
-	*own = *res
+	own := res
 	seen := false
 	var later []int
 	records := func() {
@@ -234,7 +231,7 @@ func (p *scanner) scopeLogs(b *Batch, res *resource) {
 		switch p.key() {
 		case "scope", "instrumentationLibrary", "instrumentation_library":
 			seen = true
-			p.scope(own)
+			own = p.scope(b, res, own)
 		case "logRecords", "log_records", "logs":
 			if !seen {
 				later = append(later, p.i)
@@ -249,29 +246,68 @@ func (p *scanner) scopeLogs(b *Batch, res *resource) {
 	p.revisit(later, records)
 }
 
-func (p *scanner) scope(res *resource) {
+// resource reads a resource.
+func (p *scanner) resource(b *Batch) *resource {
+	p.peek()
+	from := p.i
+	n := strings.Index(p.s[from:], "]}") + 2 // where it ends, mostly
+	if n > 1 {
+		if res := b.known[1][p.s[from:from+n]]; res != nil {
+			p.i += n
+			return res
+		}
+	}
+	res, read := b.newResource(1, n)
+	r := resourceRecord(b, res)
+	p.attributesOf(&r)
+	r.done(res)
+	read(p.whole(from))
+	return res
+}
+
+// scope reads the scope of a block. own is what was known of it before: mostly no
+// more than its resource.
+func (p *scanner) scope(b *Batch, of, own *resource) *resource {
 	if p.peek() != '{' {
 		p.skip()
-		return
+		return own
+	}
+	from, read := p.i, func(string) {}
+	if own == of {
+		if n := len(of.scope); n > 0 && strings.HasPrefix(p.s[from:], of.scope) {
+			p.i += n
+			return of.scoped
+		}
+		own, read = b.newScoped(of)
 	}
 	for first := p.open('{'); p.next(&first, '}'); {
 		switch p.key() {
 		case "name":
 			if p.peek() == '"' {
-				res.ev.Scope = p.str()
-				if res.ev.Scope != "" {
-					res.ev.Has |= event.FScope
+				own.ev.Scope = b.stay(p.str())
+				if own.ev.Scope != "" {
+					own.ev.Has |= event.FScope
 				}
 				continue
 			}
 		case "version":
 			if p.peek() == '"' {
-				res.ev.ScopeVersion = p.str()
+				own.ev.ScopeVersion = b.stay(p.str())
 				continue
 			}
 		}
 		p.skip()
 	}
+	read(p.whole(from))
+	return own
+}
+
+// whole is the text from the given place on, "" when it is broken.
+func (p *scanner) whole(from int) string {
+	if p.err != "" {
+		return ""
+	}
+	return p.s[from:p.i]
 }
 
 // attributesOf reads an object of which only the attributes count.

@@ -48,8 +48,8 @@ type Batch struct {
 	}
 	held     [heldCount]string // of the record being read
 	head     headRun
-	res, own resource             // the one being read, and with its scope
-	known    map[string]*resource // of protobuf, by their bytes
+	res, own resource                // the one being read, and with its scope
+	known    [2]map[string]*resource // that were read before, by their bytes, of protobuf and of JSON
 
 	// While view is set, texts are views into the caller's bytes, and keep copies
 	// what stays: a text that a key had last time is not copied again.

@@ -153,26 +153,12 @@ func protoResourceLogs(s string, b *Batch) {
 	}
 }
 
-// The machines and releases of an organisation are few, so resources come again
-// and again. More than these, or longer ones, are read each time.
-const (
-	maxResources = 128
-	maxResource  = 2048
-)
-
 // resource gives the resource that the bytes of one say.
 func (b *Batch) resource(raw string) *resource {
-	if res := b.known[raw]; res != nil {
+	if res := b.known[0][raw]; res != nil {
 		return res
 	}
-	res := &b.res
-	keep := len(raw) <= maxResource && len(b.known) < maxResources
-	if keep {
-		res = new(resource)
-		view := b.view
-		b.view = true // what is kept is copied
-		defer func() { b.view = view }()
-	}
+	res, read := b.newResource(0, len(raw))
 	r := resourceRecord(b, res)
 	for a := (message{s: raw}); a.next(); {
 		if a.field == 1 && a.wire == 2 {
@@ -180,13 +166,7 @@ func (b *Batch) resource(raw string) *resource {
 		}
 	}
 	r.done(res)
-	if keep {
-		if b.known == nil {
-			b.known = map[string]*resource{}
-		}
-		res.kept = true
-		b.known[strings.Clone(raw)] = res
-	}
+	read(raw)
 	return res
 }
 
@@ -198,15 +178,7 @@ func (b *Batch) within(of *resource, scope string) *resource {
 	if of.scoped != nil && of.scope == scope {
 		return of.scoped
 	}
-	own := &b.own
-	if of.kept {
-		own = new(resource)
-		view := b.view
-		b.view = true
-		defer func() { b.view = view }()
-	}
-	*own = *of
-	own.scope, own.scoped, own.tail = "", nil, tailRun{}
+	own, read := b.newScoped(of)
 	for a := (message{s: scope}); a.next(); {
 		switch {
 		case a.field == 1 && a.wire == 2:
@@ -218,9 +190,7 @@ func (b *Batch) within(of *resource, scope string) *resource {
 			own.ev.ScopeVersion = b.stay(clean(a.bytes))
 		}
 	}
-	if of.kept {
-		of.scope, of.scoped = strings.Clone(scope), own
-	}
+	read(scope)
 	return own
 }
 

@@ -26,6 +26,54 @@ type resource struct {
 	scoped *resource
 }
 
+// The machines and releases of an organisation are few, so resources come again
+// and again. More than these, or longer ones, are read each time.
+const (
+	maxResources = 128
+	maxResource  = 2048
+)
+
+// newResource gives the place to read a resource of about so many bytes into.
+// Afterwards read is told its bytes, so that it is kept for requests to come, by the
+// form it was read from; "" says that it is not to be kept.
+func (b *Batch) newResource(form, size int) (res *resource, read func(raw string)) {
+	if size > maxResource || len(b.known[form]) >= maxResources {
+		return &b.res, func(string) {}
+	}
+	res = new(resource)
+	view := b.view
+	b.view = true // what is kept is copied
+	return res, func(raw string) {
+		b.view = view
+		if raw == "" || len(raw) > maxResource {
+			return
+		}
+		if b.known[form] == nil {
+			b.known[form] = map[string]*resource{}
+		}
+		res.kept = true
+		b.known[form][strings.Clone(raw)] = res
+	}
+}
+
+// newScoped is newResource for a resource with a scope.
+func (b *Batch) newScoped(of *resource) (own *resource, read func(raw string)) {
+	own, read = &b.own, func(string) {}
+	if of.kept {
+		own = new(resource)
+		view := b.view
+		b.view = true
+		read = func(raw string) {
+			if b.view = view; raw != "" {
+				of.scope, of.scoped = strings.Clone(raw), own
+			}
+		}
+	}
+	*own = *of
+	own.scope, own.scoped, own.tail = "", nil, tailRun{}
+	return own, read
+}
+
 // pending holds what only the whole record can interpret: the event's name, and
 // pairs of keys of which the event decides which one fills the field.
 type pending struct {
