@@ -340,7 +340,8 @@ func (p *scanner) record(b *Batch, res *resource) {
 	}
 	var r record
 	r.start(b, res)
-	for first := p.open('{'); p.next(&first, '}'); {
+	first := !p.quickHead(&r) && p.open('{')
+	for p.next(&first, '}') {
 		switch p.key() {
 		case "timeUnixNano", "time_unix_nano":
 			p.instant(&r, &r.time, &r.timed)
@@ -386,6 +387,46 @@ func (p *scanner) record(b *Batch, res *resource) {
 		}
 	}
 	r.finish()
+}
+
+// quickHead reads what stands before the attributes, in the form in which the
+// product's exporter writes it. It reports false, having read nothing, for any
+// other.
+func (p *scanner) quickHead(r *record) bool {
+	const (
+		time, observed, body = `{"timeUnixNano":"`, `","observedTimeUnixNano":"`, `","body":{"stringValue":"`
+		digits               = len("1782787411836000000")
+		first                = len(time)
+		second               = first + digits + len(observed)
+		third                = second + digits + len(body)
+	)
+	s := p.s[p.i:]
+	if len(s) < third || s[:first] != time || s[first+digits:second] != observed || s[second+digits:third] != body {
+		return false
+	}
+	t, ok := nanos(s[first : first+digits])
+	o, ok2 := nanos(s[second : second+digits])
+	n := strings.IndexByte(s[third:], '"')
+	if !ok || !ok2 || n < 0 || third+n+1 >= len(s) || s[third+n+1] != '}' || strings.IndexByte(s[third:third+n], '\\') >= 0 {
+		return false
+	}
+	r.instant(t, &r.time, &r.timed)
+	r.instant(o, &r.observed, &r.observedT)
+	r.body = s[third : third+n]
+	p.i += third + n + 2
+	return true
+}
+
+// nanos reads nineteen digits.
+func nanos(s string) (n uint64, ok bool) {
+	for i := range len(s) {
+		d := s[i] - '0'
+		if d > 9 {
+			return 0, false
+		}
+		n = n*10 + uint64(d)
+	}
+	return n, true
 }
 
 // texts reads a text into to; another value is skipped.
@@ -517,13 +558,14 @@ func (p *scanner) quick(r *record, last *key) bool {
 	i += len(valueHead)
 	switch {
 	case strings.HasPrefix(s[i:], `stringValue":"`):
-		q := scanner{s: s, i: i + len(`stringValue":"`) - 1, text: p.text}
-		v := q.str()
-		if q.err != "" || !strings.HasPrefix(s[q.i:], "}}") {
+		from := p.i
+		p.i = i + len(`stringValue":"`) - 1
+		v := p.str()
+		if p.err != "" || !strings.HasPrefix(s[p.i:], "}}") {
+			p.i, p.err = from, ""
 			return false
 		}
-		from := p.i
-		p.i = q.i + 2
+		p.i += 2
 		switch {
 		case k == keyOther:
 			r.attr(name, value{k: text, s: v})
@@ -881,6 +923,8 @@ type scanner struct {
 	i    int
 	err  string
 	text *event.Scratch // where texts with escapes go
+
+	plainFrom, plainTo int // from here to there no backslash stands
 }
 
 func (p *scanner) fail(why string) {
@@ -1033,7 +1077,15 @@ func delimiter(c byte) bool {
 // escapes.
 func (p *scanner) raw() (string, bool) {
 	p.i++
-	start, escaped := p.i, false
+	start := p.i
+	if p.plainTo < start {
+		p.plainFrom, p.plainTo = start, p.backslash(start, len(p.s))
+	} else if start < p.plainFrom { // read again
+		if to := p.backslash(start, p.plainFrom); to < p.plainFrom {
+			p.plainTo = to
+		}
+		p.plainFrom = start
+	}
 	for {
 		n := strings.IndexByte(p.s[p.i:], '"')
 		if n < 0 {
@@ -1041,12 +1093,10 @@ func (p *scanner) raw() (string, bool) {
 			p.fail("unexpected end")
 			return "", false
 		}
-		part := p.s[p.i : p.i+n]
 		p.i += n + 1
-		if strings.IndexByte(part, '\\') < 0 {
-			return p.s[start : p.i-1], escaped
+		if p.i-1 <= p.plainTo {
+			return p.s[start : p.i-1], false
 		}
-		escaped = true
 		// An odd run of backslashes before the quote escapes it. The run may
 		// reach back over an earlier escaped quote only if that ended the run.
 		run := 0
@@ -1057,6 +1107,14 @@ func (p *scanner) raw() (string, bool) {
 			return p.s[start : p.i-1], true
 		}
 	}
+}
+
+// backslash is where the first backslash in a part of the text stands, or its end.
+func (p *scanner) backslash(from, to int) int {
+	if n := strings.IndexByte(p.s[from:to], '\\'); n >= 0 {
+		return from + n
+	}
+	return to
 }
 
 // str consumes a string; without escapes the result is a view into the text.
