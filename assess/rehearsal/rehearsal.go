@@ -65,6 +65,8 @@ type Options struct {
 	// of a small scenario: the outlook of the month, the timeline, and what would
 	// change the answer.
 	Brief bool
+	// Unhashed leaves the digests of the streams out of the evidence.
+	Unhashed bool
 	// Settled says that the phases of the rollout start as the scenario has them: it
 	// comes from Schedule, or gates are only to report.
 	Settled bool
@@ -384,7 +386,7 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 				}
 			})
 		}
-		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Prepare: replay.Prepare(r.dir, also...)})
+		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Unhashed: r.o.Unhashed, Prepare: replay.Prepare(r.dir, also...)})
 	}
 	to, path := r.o.StreamTo, r.o.StreamPath
 	if to == nil {
@@ -420,7 +422,7 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 		return nil, err
 	}
 	r.written = &Stream{Events: w.Events(), PlainBytes: w.PlainBytes(), PackedBytes: w.PackedBytes(), PlainSHA256: w.SHA256()}
-	return stream.Open([]string{path}, stream.Options{Borrow: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
+	return stream.Open([]string{path}, stream.Options{Borrow: true, Unhashed: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
 }
 
 // discard removes the temporary stream, if it is ours.
