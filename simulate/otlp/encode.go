@@ -37,7 +37,7 @@ type walk struct {
 	who  *event.Event // whose identity stands in head; nil: nobody's
 	head []byte
 	tail []byte   // the resource as the records of a block repeat it; empty: not yet written
-	dirs []string // the folders in paths, known by their place in memory
+	dirs []string // the folders in path, known by their place in memory
 	path []byte
 
 	minute int64    // of stamp
