@@ -320,6 +320,7 @@ func may(e *rbac.Engine, member int, capability string, t time.Time) bool {
 // gate lets the engines decide while the scenario is played.
 type gate struct {
 	rbac   *rbac.Engine
+	calls  rbac.Calls
 	ledger *spend.Ledger
 	more   *increases // nil: nobody asks for more
 	other  *elsewhere // nil: nobody spends in other products
@@ -328,7 +329,7 @@ type gate struct {
 // newGate is the gate of one play, under the rules of the first day.
 func (r *run) newGate() gate {
 	l := r.newLedger()
-	return gate{r.rbac, l, newIncreases(r.s.Config.Spend.Increases, l), newElsewhere(l, r.outlays())}
+	return gate{r.rbac, rbac.Calls{}, l, newIncreases(r.s.Config.Spend.Increases, l), newElsewhere(l, r.outlays())}
 }
 
 func (g gate) MayUse(m int, capability string, t time.Time) bool {
@@ -342,7 +343,7 @@ func (g gate) MayUse(m int, capability string, t time.Time) bool {
 }
 
 func (g gate) Connector(m int, connector, tool string, write bool, t time.Time) simulate.Verdict {
-	switch g.rbac.Connector(m, connector, tool, write, t).Outcome {
+	switch g.calls.Outcome(g.rbac, m, rbac.Call{Connector: connector, Tool: tool, Write: write}, t) {
 	case rbac.Allow, rbac.NotGoverned:
 		return simulate.Allow
 	case rbac.Ask:
