@@ -433,6 +433,9 @@ func (r *run) discard() {
 	}
 }
 
+// manyEvents leave so much behind that collecting it is worth the time.
+const manyEvents = 500_000
+
 // replay passes the stream through engines and observers.
 func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	defer r.discard()
@@ -464,9 +467,12 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	if r.observed {
 		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
 	}
-	r.calibration, r.perDay = forecast.NewCalibrator(r.dir, nil), daily{}
 	r.drivers = spend.NewDrivers(r.prices, r.prices.WebSearchPer1000/1000)
-	observers := []replay.Observer{r.access, meter, r.alerts, cover, usage, r.calibration, r.perDay, r.drivers}
+	observers := []replay.Observer{r.access, meter, r.alerts, cover, usage, r.drivers}
+	if !r.o.Brief { // they are for the outlook
+		r.calibration, r.perDay = forecast.NewCalibrator(r.dir, nil), daily{}
+		observers = append(observers, r.calibration, r.perDay)
+	}
 	if r.gates != nil {
 		observers = append(observers, r.gates)
 	}
@@ -486,6 +492,9 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		return err
 	}
 	r.counts, r.findings = rp.Close()
+	if rp, observers = nil, nil; r.counts.Received > manyEvents {
+		runtime.GC() // what the passes held is let go of before the result takes its place
+	}
 	r.inputs = src.Report()
 	r.coverage, r.analytics = cover.Report(), usage.Report()
 	if !r.o.Brief {
