@@ -54,6 +54,9 @@ type Options struct {
 	// Borrow is otlp.Batch.Borrow: events are then valid only until their batch's
 	// memory is used again.
 	Borrow bool
+	// Unhashed leaves Input.SHA256 empty, which is for a reader whose answer is no
+	// evidence: hashing costs as much as decoding.
+	Unhashed bool
 	// Prepare is called once for each worker; what it gives is called for each event
 	// that the worker decoded.
 	Prepare func() func(*event.Event)
@@ -92,7 +95,7 @@ type Source struct {
 type Input struct {
 	Name     string
 	Format   string // e.g. "json lines", "zstd, protobuf frames"
-	SHA256   string // of the raw bytes, lower-case hex
+	SHA256   string // of the raw bytes, lower-case hex; "" with Options.Unhashed
 	Size     int64  // raw bytes
 	Requests int64  // requests read, of any signal
 	Records  int64  // records decoded to events
@@ -407,14 +410,16 @@ type reading struct {
 // input's own failures from those of the layers above.
 type raw struct {
 	r   io.Reader
-	h   io.Writer
+	h   hash.Hash // nil: not asked for
 	n   int64
 	err error
 }
 
 func (t *raw) Read(p []byte) (int, error) {
 	n, err := t.r.Read(p)
-	t.h.Write(p[:n])
+	if t.h != nil {
+		t.h.Write(p[:n])
+	}
 	t.n += int64(n)
 	if err != nil && err != io.EOF {
 		t.err = err
@@ -446,15 +451,17 @@ func (b *bound) Read(p []byte) (int, error) {
 
 // input reads one input through its layers of compression.
 func (r *reading) input(f io.Reader) error {
-	h := sha256.New()
-	src := &raw{r: f, h: h}
+	src := &raw{r: f}
+	if !r.opts.Unhashed {
+		src.h = sha256.New()
+	}
 	under := io.Reader(src)
 	br := bufio.NewReaderSize(under, 256<<10)
 	var layers []string
 	if head, _ := br.Peek(len(ownMark)); bytes.Equal(head, ownMark) && (r.opts.Format == "" || r.opts.Format == "otlp") {
 		br.Discard(len(ownMark))
 		format, err := r.blocks(br)
-		return r.ended(src, h, "zstd, "+format, err)
+		return r.ended(src, "zstd, "+format, err)
 	}
 	for len(layers) < 2 {
 		head, _ := br.Peek(4)
@@ -483,11 +490,11 @@ func (r *reading) input(f io.Reader) error {
 		break
 	}
 	format, err := r.content(br, under)
-	return r.ended(src, h, strings.Join(append(layers, format), ", "), err)
+	return r.ended(src, strings.Join(append(layers, format), ", "), err)
 }
 
 // ended completes what is known of an input.
-func (r *reading) ended(src *raw, h hash.Hash, format string, err error) error {
+func (r *reading) ended(src *raw, format string, err error) error {
 	r.in.Format = format
 	if err != nil {
 		switch {
@@ -507,7 +514,9 @@ func (r *reading) ended(src *raw, h hash.Hash, format string, err error) error {
 	if _, err := io.Copy(io.Discard, src); err != nil {
 		return err
 	}
-	r.in.Size, r.in.SHA256 = src.n, hex.EncodeToString(h.Sum(nil))
+	if r.in.Size = src.n; src.h != nil {
+		r.in.SHA256 = hex.EncodeToString(src.h.Sum(nil))
+	}
 	return nil
 }
 
