@@ -10,6 +10,7 @@ import (
 
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
+	"github.com/sandtable-dev/sandtable/simulate/otlp"
 )
 
 // TestPopulation holds a generated month to its profile, within what chance
@@ -27,6 +28,9 @@ func TestPopulation(t *testing.T) {
 	profile := WireProfile(s.Telemetry)
 	light := profile // without what Cowork adds: the resource on every record, and folders
 	light.RepeatResource = false
+	bare := profile // no content, as the captured records of Cowork have none
+	bare.Content = otlp.Content{}
+	weight, weighed := map[event.Kind]float64{}, map[event.Kind]float64{}
 	kinds := map[event.Kind]float64{}
 	byMember := map[string]float64{}
 	hours := map[int]float64{}
@@ -42,12 +46,15 @@ func TestPopulation(t *testing.T) {
 	out := run(t, Options{Scenario: s, Directory: d, Prices: april, Gate: &door{verdict: Allow}}, func(b []event.Event) {
 		if len(text) < 12<<20 { // a sample of the stream is enough for sizes
 			sent += float64(len(profile.AppendJSON(nil, b)))
-			bare := slices.Clone(b)
-			for i := range bare {
-				bare[i].Has &^= event.FHostPaths
+			nowhere := slices.Clone(b)
+			for i := range nowhere {
+				nowhere[i].Has &^= event.FHostPaths
+				if e := nowhere[i : i+1]; weighed[e[0].Kind] < 2000 {
+					weighed[e[0].Kind]++
+					weight[e[0].Kind] += recordBytes(&bare, e)
+				}
 			}
-			once := len(light.AppendJSON(nil, bare)) // twice minus once leaves out the envelope
-			plain += float64(len(light.AppendJSON(nil, append(bare, bare...))) - once)
+			plain += recordBytes(&light, nowhere)
 			text = append(light.AppendJSON(text, b), '\n')
 			packed += len(b)
 		}
@@ -150,6 +157,19 @@ func TestPopulation(t *testing.T) {
 	}
 	t.Logf("%-46s %.0f", "bytes of a record as sent, with its envelope", sent/float64(packed))
 
+	// What Cowork adds takes a record beyond those 1,600 bytes: published records of
+	// desktop 1.15962.1 and CLI 2.1.187, without content and without folders, make these
+	// numbers of bytes in OTLP JSON, ids and addresses at their usual lengths.
+	for kind, captured := range map[event.Kind]float64{
+		event.UserPrompt: 1487, event.ToolDecision: 1606, event.ToolResult: 1717, event.APIRequest: 2015, event.HookStart: 1719, event.HookComplete: 1995,
+	} {
+		got := weight[kind] / weighed[kind]
+		t.Logf("bytes of %-24s %6.0f, captured %6.0f", kind, got, captured)
+		if math.Abs(got/captured-1) > 0.1 {
+			t.Errorf("a %s has %.0f bytes, a captured one %.0f", kind, got, captured)
+		}
+	}
+
 	// Weekdays and weekends, and the ramp of the first weeks.
 	var days [7]float64
 	for wd := range days {
@@ -159,4 +179,10 @@ func TestPopulation(t *testing.T) {
 	if weekend := days[time.Saturday] + days[time.Sunday]; weekend > 0.1*total || weekend == 0 {
 		t.Errorf("weekends hold %.3f of the records", weekend/total)
 	}
+}
+
+// recordBytes is what the records weigh without the envelope of their request.
+func recordBytes(p *otlp.Profile, b []event.Event) float64 {
+	once := len(p.AppendJSON(nil, b))
+	return float64(len(p.AppendJSON(nil, append(slices.Clone(b), b...))) - once)
 }

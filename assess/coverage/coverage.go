@@ -184,6 +184,7 @@ type Observer struct {
 	newest      int64
 	ticks       int
 	closed      tally
+	paths       event.Cleaner
 }
 
 // promptMemory knows the prompts of the last days: those that showed a record
@@ -427,7 +428,7 @@ func (o *Observer) judge(ev *event.Event, s *session) {
 		}
 	case event.ToolResult:
 		if ev.PathKnown != event.NotApplicable {
-			r.Paths.add(ev.PathKnown == event.Known && comparable(ev))
+			r.Paths.add(ev.PathKnown == event.Known && o.comparable(ev))
 		}
 		if ev.IsMCP() {
 			r.MCP.add(ev.MCPKnown == event.Known)
@@ -487,20 +488,20 @@ func count(b bool) int64 {
 
 // comparable reports that every path of the call can be held against a folder:
 // absolute, and without steps upwards.
-func comparable(ev *event.Event) bool {
+func (o *Observer) comparable(ev *event.Event) bool {
 	if ev.Paths == nil {
-		return settled(ev.Path)
+		return o.settled(ev.Path)
 	}
 	for _, p := range ev.Paths {
-		if !settled(p) {
+		if !o.settled(p) {
 			return false
 		}
 	}
 	return true
 }
 
-func settled(p string) bool {
-	p = event.CleanPath(p)
+func (o *Observer) settled(p string) bool {
+	p = o.paths.Clean(p)
 	return (strings.HasPrefix(p, "/") || len(p) > 2 && p[1] == ':' && p[2] == '/') && !event.Climbs(p)
 }
 

@@ -38,12 +38,14 @@ type OutlookDay struct {
 	P90   int64  `json:"p90_micros"`
 }
 
-// daily adds up Cowork's spend by UTC day.
-type daily map[string]int64
+// daily adds up Cowork's spend by UTC day, numbered from 1970.
+type daily map[int64]int64
+
+const dayNanos = int64(24 * time.Hour)
 
 func (d daily) Observe(ev *event.Event) {
-	if ev.Product == event.Cowork && ev.Kind == event.APIRequest && ev.CostMicros > 0 {
-		d[ev.When().Format(time.DateOnly)] += ev.CostMicros
+	if ev.Product == event.Cowork && ev.Kind == event.APIRequest && ev.CostMicros > 0 && ev.Time >= 0 {
+		d[ev.Time/dayNanos] += ev.CostMicros
 	}
 }
 
@@ -72,7 +74,7 @@ func (r *run) outlook(ctx context.Context) (*Outlook, error) {
 		day := OutlookDay{Date: month.AddDate(0, 0, d).Format(time.DateOnly), Spent: -1}
 		if d <= end {
 			if at := month.AddDate(0, 0, d); !at.Before(r.from) {
-				spent += r.perDay[day.Date]
+				spent += r.perDay[at.UnixNano()/dayNanos]
 			}
 			day.Spent, day.P10, day.P50, day.P90 = spent, spent, spent, spent
 		} else {

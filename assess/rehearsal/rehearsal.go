@@ -65,6 +65,8 @@ type Options struct {
 	// of a small scenario: the outlook of the month, the timeline, and what would
 	// change the answer.
 	Brief bool
+	// Unhashed leaves the digests of the streams out of the evidence.
+	Unhashed bool
 	// Settled says that the phases of the rollout start as the scenario has them: it
 	// comes from Schedule, or gates are only to report.
 	Settled bool
@@ -318,6 +320,7 @@ func may(e *rbac.Engine, member int, capability string, t time.Time) bool {
 // gate lets the engines decide while the scenario is played.
 type gate struct {
 	rbac   *rbac.Engine
+	calls  rbac.Calls
 	ledger *spend.Ledger
 	more   *increases // nil: nobody asks for more
 	other  *elsewhere // nil: nobody spends in other products
@@ -326,7 +329,7 @@ type gate struct {
 // newGate is the gate of one play, under the rules of the first day.
 func (r *run) newGate() gate {
 	l := r.newLedger()
-	return gate{r.rbac, l, newIncreases(r.s.Config.Spend.Increases, l), newElsewhere(l, r.outlays())}
+	return gate{r.rbac, rbac.Calls{}, l, newIncreases(r.s.Config.Spend.Increases, l), newElsewhere(l, r.outlays())}
 }
 
 func (g gate) MayUse(m int, capability string, t time.Time) bool {
@@ -340,7 +343,7 @@ func (g gate) MayUse(m int, capability string, t time.Time) bool {
 }
 
 func (g gate) Connector(m int, connector, tool string, write bool, t time.Time) simulate.Verdict {
-	switch g.rbac.Connector(m, connector, tool, write, t).Outcome {
+	switch g.calls.Outcome(g.rbac, m, rbac.Call{Connector: connector, Tool: tool, Write: write}, t) {
 	case rbac.Allow, rbac.NotGoverned:
 		return simulate.Allow
 	case rbac.Ask:
@@ -384,7 +387,7 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 				}
 			})
 		}
-		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Prepare: replay.Prepare(r.dir, also...)})
+		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Unhashed: r.o.Unhashed, Prepare: replay.Prepare(r.dir, also...)})
 	}
 	to, path := r.o.StreamTo, r.o.StreamPath
 	if to == nil {
@@ -420,7 +423,7 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 		return nil, err
 	}
 	r.written = &Stream{Events: w.Events(), PlainBytes: w.PlainBytes(), PackedBytes: w.PackedBytes(), PlainSHA256: w.SHA256()}
-	return stream.Open([]string{path}, stream.Options{Borrow: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
+	return stream.Open([]string{path}, stream.Options{Borrow: true, Unhashed: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
 }
 
 // discard removes the temporary stream, if it is ours.
@@ -429,6 +432,9 @@ func (r *run) discard() {
 		os.Remove(r.o.StreamPath)
 	}
 }
+
+// manyEvents leave so much behind that collecting it is worth the time.
+const manyEvents = 500_000
 
 // replay passes the stream through engines and observers.
 func (r *run) replay(ctx context.Context, src *stream.Source) error {
@@ -461,9 +467,12 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	if r.observed {
 		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
 	}
-	r.calibration, r.perDay = forecast.NewCalibrator(r.dir, nil), daily{}
 	r.drivers = spend.NewDrivers(r.prices, r.prices.WebSearchPer1000/1000)
-	observers := []replay.Observer{r.access, meter, r.alerts, cover, usage, r.calibration, r.perDay, r.drivers}
+	observers := []replay.Observer{r.access, meter, r.alerts, cover, usage, r.drivers}
+	if !r.o.Brief { // they are for the outlook
+		r.calibration, r.perDay = forecast.NewCalibrator(r.dir, nil), daily{}
+		observers = append(observers, r.calibration, r.perDay)
+	}
 	if r.gates != nil {
 		observers = append(observers, r.gates)
 	}
@@ -483,6 +492,9 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		return err
 	}
 	r.counts, r.findings = rp.Close()
+	if rp, observers = nil, nil; r.counts.Received > manyEvents {
+		runtime.GC() // what the passes held is let go of before the result takes its place
+	}
 	r.inputs = src.Report()
 	r.coverage, r.analytics = cover.Report(), usage.Report()
 	if !r.o.Brief {

@@ -306,7 +306,11 @@ func (r *run) spending() (Spend, error) {
 			return out, err
 		}
 	}
+	var overspent []int
 	for i := range out.WouldBlock {
+		if m, ok := r.dir.Lookup(out.WouldBlock[i].Member); ok {
+			overspent = append(overspent, m.Index)
+		}
 		if out.WouldBlock[i].Member, err = r.name(out.WouldBlock[i].Member); err != nil {
 			return out, err
 		}
@@ -339,10 +343,8 @@ func (r *run) spending() (Spend, error) {
 		}
 		slices.SortStableFunc(out.Stopped.Who, func(a, b StoppedMember) int { return strings.Compare(a.Member, b.Member) })
 	} else {
-		for _, b := range r.ledger.Summary().WouldBlock {
-			if m, ok := r.dir.Lookup(b.Member); ok {
-				blocked[m.Index] = true
-			}
+		for _, m := range overspent {
+			blocked[m] = true
 		}
 	}
 	for i := range r.s.Config.Spend.Groups {

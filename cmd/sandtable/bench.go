@@ -200,7 +200,7 @@ func benchStage(ctx context.Context, stage, file string, events, members int) (p
 		if err != nil {
 			return p, err
 		}
-		src, err := stream.Open([]string{file}, stream.Options{Borrow: true, Prepare: replay.Prepare(dir, alert.Mark)})
+		src, err := stream.Open([]string{file}, stream.Options{Unhashed: true, Borrow: true, Prepare: replay.Prepare(dir, alert.Mark)})
 		if err != nil {
 			return p, err
 		}

@@ -55,7 +55,7 @@ type side struct {
 }
 
 func (s *side) options(streams []string, key []byte) rehearsal.Options {
-	return rehearsal.Options{Scenario: s.scenario, Data: s.data, Prices: s.prices, Streams: streams, Key: key}
+	return rehearsal.Options{Scenario: s.scenario, Data: s.data, Prices: s.prices, Streams: streams, Key: key, Unhashed: true}
 }
 
 func compare(c *cli.Context) error {

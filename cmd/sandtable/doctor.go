@@ -68,7 +68,7 @@ func doctor(c *cli.Context) error {
 		}
 	}
 	d := assess.NewDoctor(o)
-	src, err := openStreams(c, stream.Options{Borrow: true, Prepare: replay.Prepare(o.Coverage.Directory, alert.Mark)})
+	src, err := openStreams(c, stream.Options{Unhashed: true, Borrow: true, Prepare: replay.Prepare(o.Coverage.Directory, alert.Mark)})
 	if err != nil {
 		return err
 	}

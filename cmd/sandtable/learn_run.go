@@ -152,7 +152,7 @@ func prompts(ctx context.Context, path string, truth []simulate.TruthLabel) (map
 			of[p] = t.Story
 		}
 	}
-	src, err := stream.Open([]string{path}, stream.Options{})
+	src, err := stream.Open([]string{path}, stream.Options{Unhashed: true})
 	if err != nil {
 		return nil, err
 	}

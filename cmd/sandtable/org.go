@@ -591,7 +591,7 @@ func suggest(c *cli.Context) error {
 
 // replayInto passes the captures on the command line through observers.
 func replayInto(c *cli.Context, s *scenarios.Scenario, observers ...replay.Observer) (replay.Counts, error) {
-	src, err := stream.Open(c.Args().Slice(), stream.Options{Stdin: c.App.Reader})
+	src, err := stream.Open(c.Args().Slice(), stream.Options{Unhashed: true, Stdin: c.App.Reader})
 	if err != nil {
 		return replay.Counts{}, failure{exitUsage, err}
 	}

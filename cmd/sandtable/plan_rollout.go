@@ -189,7 +189,7 @@ func observeRollout(c *cli.Context, s *scenarios.Scenario, streams []string, dir
 }
 
 func pass(ctx context.Context, s *scenarios.Scenario, streams []string, observers ...replay.Observer) error {
-	src, err := stream.Open(streams, stream.Options{})
+	src, err := stream.Open(streams, stream.Options{Unhashed: true})
 	if err != nil {
 		return err
 	}

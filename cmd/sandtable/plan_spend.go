@@ -278,7 +278,7 @@ func calibrated(c *cli.Context, g *rehearsal.Ground, paths []string, month time.
 // replayed passes captures through observers, in order of time and each record
 // once.
 func replayed(c *cli.Context, g *rehearsal.Ground, paths []string, to ...replay.Observer) (replay.Counts, error) {
-	src, err := stream.Open(paths, stream.Options{Stdin: c.App.Reader})
+	src, err := stream.Open(paths, stream.Options{Unhashed: true, Stdin: c.App.Reader})
 	if err != nil {
 		return replay.Counts{}, err
 	}

@@ -387,7 +387,7 @@ func declaredConfig(c *cli.Context) (alert.Config, error) {
 
 // replayStreams passes streams through the observers in the order of event time.
 func replayStreams(c *cli.Context, paths []string, observers ...replay.Observer) (replay.Counts, []rules.Finding, error) {
-	src, err := stream.Open(paths, stream.Options{Stdin: c.App.Reader})
+	src, err := stream.Open(paths, stream.Options{Unhashed: true, Stdin: c.App.Reader})
 	if err != nil {
 		return replay.Counts{}, nil, err
 	}

@@ -64,7 +64,7 @@ func send(c *cli.Context) error {
 		}
 		o.Headers["Authorization"] = "Bearer " + strings.TrimSpace(string(data))
 	}
-	src, err := openStreams(c, stream.Options{})
+	src, err := openStreams(c, stream.Options{Unhashed: true})
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func trace(c *cli.Context) error {
 	if f := c.String("format"); f != "" && !knownFormat(f) {
 		return usage("--format %s is not known; there are: %s", f, strings.Join(stream.Formats(), ", "))
 	}
-	src, err := stream.Open(c.Args().Tail(), stream.Options{Stdin: c.App.Reader, Format: c.String("format")})
+	src, err := stream.Open(c.Args().Tail(), stream.Options{Unhashed: true, Stdin: c.App.Reader, Format: c.String("format")})
 	if err != nil {
 		return failure{exitUsage, err}
 	}

@@ -2,6 +2,8 @@ package alert
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
 func shipped(t testing.TB) []*Rule {
@@ -360,7 +363,139 @@ func TestInventedToolNames(t *testing.T) {
 	}
 }
 
-// What is settled by name and tool is what the condition says anyway.
+// Whatever the event and the configuration, a word that its nature settles says
+// what the condition says. Each word is settled at least once.
+func TestSettledWords(t *testing.T) {
+	conditions := []string{"is_mcp", "success", "remote_off", "after_leaving", "outside_scope", "writes", "marked_read_only", "sends", "browser",
+		`kind == "tool_result"`, `tool_name in ["Read", "Bash", "navigate"]`, `verb == "write"`, `approval != "automatic"`, `mcp_server == "zoom"`, `mcp_tool == "send_note"`,
+		`decision == "reject"`, `source == "user_abort"`, `source == "config"`, `source == "hook"`, "mcp_server in allowlist", "has(mcp_server)", "has(verb)",
+		`not (is_mcp and writes) or verb == "read"`, "cost_micros > 0", "has_prompt", "has_input", "has(path)", "has(command)", `expects("toolDetails")`,
+		`classifier(prompt, "pan")`, `classifier(path, "credential-path")`, `classifier(command, "secret")`, `classifier(tool_input, "phi")`}
+	var ps source.Problems
+	progs := map[string]*condition.Program[subject]{}
+	for _, c := range conditions {
+		progs[c] = compileText(source.Text{Value: c, At: source.Pos{File: "test", Line: 1, Col: 1}}, &ps)
+	}
+	if err := ps.Err(); err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	r := rand.New(rand.NewPCG(7, 7))
+	pick := func(list ...string) string { return list[r.IntN(len(list))] }
+	coin := func() bool { return r.IntN(2) == 0 }
+	for range 5000 {
+		x := TestEvent{Kind: pick("tool_result", "tool_decision", "user_prompt", "api_request", "something_new"),
+			Tool: pick("", "Read", "Bash", "Write", "mcp_tool", "mcp__zoom__send_note", "mcp__Zoom__get", "navigate", "find", event.Redacted)}
+		if x.Tool == "mcp_tool" {
+			x.Server, x.ServerTool = pick("", "zoom", "Zoom", "drive"), pick("", "send_note", "update", "read_page", "odd")
+		}
+		x.Path = pick("", "/a/b", "/home/a/.ssh/id_rsa", `C:\a\.aws\credentials`)
+		if p := pick("", "hello", "4111 1111 1111 1111", event.Redacted); p != "" {
+			x.Prompt = &p
+		}
+		if x.Tool == "Bash" {
+			x.Command = pick("", "ls", "curl -H 'password: hunter2hunter2'")
+		}
+		if x.Kind == "tool_decision" {
+			x.Decision = pick("", "accept", "reject")
+			x.Source = pick("", "config", "allowlist", "hook", "user_temporary", "user_reject", "user_abort")
+		}
+		ev := x.event()
+		if ev.Success = coin(); coin() {
+			ev.Has ^= event.FSuccess
+		}
+		if x.Kind == "api_request" {
+			ev.CostMicros = r.Int64N(2) * 5
+			ev.CostFrom = []event.CostSource{event.NoCost, event.CostMissing, event.CostMicros, event.Recomputed}[r.IntN(4)]
+		}
+		if coin() {
+			Mark(&ev)
+		}
+		cfg := Config{RemoteOff: coin()}
+		if coin() {
+			cfg.Content = []string{"toolDetails"}
+			cfg.Allowlist, cfg.ReadOnly, cfg.Leavers = []string{"Zoom"}, []string{"zoom"}, map[string]time.Time{MemberKey(&ev): {}}
+		}
+		cfg = folded(cfg)
+		s := natureOf(&ev)
+		for _, c := range conditions {
+			got := s.settled(progs[c].Tree(), &cfg)
+			if got == condition.Unknown {
+				continue
+			}
+			known[c] = true
+			if want := progs[c].Eval(&subject{ev: &ev, cfg: &cfg}); got != want {
+				t.Fatalf("%s on %s %q %q/%q: settled as %s, the condition says %s", c, ev.Name, ev.Tool, ev.MCPServer, ev.MCPTool, got, want)
+			}
+		}
+	}
+	if len(known) != len(conditions) {
+		t.Errorf("settled were only %v", known)
+	}
+}
+
+// outsidePlain is subject.outside as one would write it.
+func outsidePlain(ev *event.Event, allowed []string, p string) condition.Tri {
+	p = event.CleanPath(p)
+	form := pathForm(p)
+	if form == relative {
+		return condition.Unknown
+	}
+	climbs := event.Climbs(p)
+	if climbs {
+		if p = path.Clean(p); form == network {
+			p = "/" + p
+		}
+	}
+	comparable := false
+	for _, r := range slices.Concat(ev.HostPaths, allowed) {
+		if r = event.CleanPath(r); pathForm(r) != form {
+			continue
+		}
+		comparable = true
+		folded := event.Within(strings.ToLower(p), strings.ToLower(r))
+		if inside := event.Within(p, r) || form == drive && folded; inside && !climbs {
+			return condition.False
+		} else if inside || folded {
+			return condition.Unknown
+		}
+	}
+	if ev.Has&event.FHostPaths == 0 || event.Within(p, "/mnt") || event.Within(p, "/sessions") || !comparable && len(ev.HostPaths)+len(allowed) > 0 {
+		return condition.Unknown
+	}
+	return condition.True
+}
+
+// TestOutsideAgainstThePlainForm: folders are prepared once and compared without
+// copies; the answers are those of the plain form.
+func TestOutsideAgainstThePlainForm(t *testing.T) {
+	var s subject
+	var c event.Cleaner
+	parts := []string{"/", "\\", "C:", "c:", "d:", "..", ".", "a", "A", "fin", "Fin", "finance", "é", "É", "K", "k", "mnt", "sessions", " ", "//", "/../"}
+	rapid.Check(t, func(t *rapid.T) {
+		text := func(label string) string {
+			return strings.Join(rapid.SliceOfN(rapid.SampledFrom(parts), 0, 6).Draw(t, label), "")
+		}
+		ev := event.Event{Has: event.FHostPaths}
+		for range rapid.IntRange(0, 3).Draw(t, "folders") {
+			ev.HostPaths = append(ev.HostPaths, text("folder"))
+		}
+		cfg := Config{Roots: []string{text("allowed")}}
+		p := text("path")
+		if len(ev.HostPaths) > 0 && rapid.Bool().Draw(t, "inside") {
+			p = ev.HostPaths[0] + p
+		}
+		s.ev, s.cfg = &ev, &cfg
+		if got, want := s.outside(p), outsidePlain(&ev, cfg.Roots, p); got != want {
+			t.Fatalf("%q, folders %q and %q: %s, plainly %s", p, ev.HostPaths, cfg.Roots, got, want)
+		}
+		if got, want := c.Clean(p), event.CleanPath(p); got != want {
+			t.Fatalf("%q: clean %q, plainly %q", p, got, want)
+		}
+	})
+}
+
+// What is settled by an event's nature is what the condition says anyway.
 func TestSettledAgainstTheCondition(t *testing.T) {
 	cfg := Config{Allowlist: []string{"zoom"}, ReadOnly: []string{"zoom"}, Content: []string{"toolDetails"}, Forbidden: map[string][]string{}}
 	n := 0
@@ -371,8 +506,8 @@ func TestSettledAgainstTheCondition(t *testing.T) {
 			{Kind: "tool_result"}, {Kind: "user_prompt"}, {Kind: "api_request"}, {Kind: "something_new"}, {Kind: "tool_result", Tool: "WebFetch", Input: `{"url":"https://x.example"}`},
 		} {
 			ev := x.event()
-			s := nature{ev.Kind, ev.Tool, ev.Tool != "", ev.MCPKnown != event.NotApplicable, true}
-			if settled(r.prog.Tree(), &s) == condition.False {
+			s := natureOf(&ev)
+			if s.settled(r.prog.Tree(), &cfg) == condition.False {
 				n++
 				if v, lines := r.Explain(&ev, cfg); v != condition.False {
 					t.Errorf("%s on %s %s: settled as false, the condition says %s: %v", r.ID, ev.Name, ev.Tool, v, lines)

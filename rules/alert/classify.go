@@ -3,6 +3,7 @@ package alert
 import (
 	"regexp"
 	"strings"
+	"unsafe"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
 )
@@ -28,7 +29,18 @@ func Mark(ev *event.Event) {
 			ev.Marks[i] = Look(*text)
 		}
 	}
+	ev.PathMarks, ev.CommandMarks = lookInside(ev.Path, ev.Input, ev.Marks[2]), lookInside(ev.CommandLine, ev.Parameters, ev.Marks[3])
 	ev.Looked = true
+}
+
+// lookInside is Look for a text that is mostly a piece of another one, in the same
+// memory: what the whole cannot hold, its piece cannot.
+func lookInside(text, whole string, of event.Marks) event.Marks {
+	a, b := uintptr(unsafe.Pointer(unsafe.StringData(text))), uintptr(unsafe.Pointer(unsafe.StringData(whole)))
+	if text == "" || of == 0 && a >= b && a+uintptr(len(text)) <= b+uintptr(len(whole)) {
+		return 0
+	}
+	return Look(text)
 }
 
 // ClassifyLooked is Classify for a text that Look has looked at.
@@ -104,9 +116,10 @@ type hintWord struct {
 	bit  hint
 }
 
-// hintWords by the first two bytes of the word, hintIndex by the low five bits of
-// those, which are the same for both cases of a letter. Index 0 is no word.
-var hintWords, hintIndex = func() (words [][]hintWord, index [1024]uint8) {
+// hintWords by what their first three bytes come to, which is the same for both
+// cases of a letter. hintIndex says where they stand, 0 for no word, and hintStart
+// whether there are any: it is small enough to stay near while a text is read.
+var hintWords, hintIndex, hintStart = func() (words [][]hintWord, index [1 << 15]uint8, start [1 << 9]uint64) {
 	words = [][]hintWord{nil}
 	for bit, list := range map[hint][]string{
 		hintMarking:    {"confidential", "internal use", "not for dist", "attorney", "trade secret"},
@@ -120,33 +133,51 @@ var hintWords, hintIndex = func() (words [][]hintWord, index [1024]uint8) {
 		hintToken:      {"akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat", "sk-", "sk_live_", "rk_live_", "xox", "-----begin", "eyj"},
 	} {
 		for _, w := range list {
-			k := pair(w[0], w[1])
+			k := uint(w[0]&31)<<10 | uint(w[1]&31)<<5 | uint(w[2]&31)
 			if index[k] == 0 {
 				index[k] = uint8(len(words))
 				words = append(words, nil)
 			}
+			start[k>>6] |= 1 << (k & 63)
 			words[index[k]] = append(words[index[k]], hintWord{w, bit})
 		}
 	}
-	return words, index
+	return words, index, start
 }()
 
-func pair(a, b byte) int { return int(a&31)<<5 | int(b&31) }
+// hintBytes is the low five bits of a byte, and more for those that a look at a
+// text has to dwell on: digits, and what is not ASCII.
+var hintBytes = func() (t [256]uint8) {
+	for c := range t {
+		t[c] = uint8(c) & 31
+		if isDigit(byte(c)) || c >= 0x80 {
+			t[c] |= 32
+		}
+	}
+	return t
+}()
 
 func isDigit(c byte) bool { return c-'0' <= 9 }
 
 // look reads a text once. It may say too much, and never too little.
 func look(text string) (h hint) {
-	var prev byte
 	row, run := 0, 0 // digits in a row; digits with at most one blank or dash between them
+	last := uint(0)  // three bytes
 	for i := range len(text) {
-		c := text[i]
-		if k := hintIndex[pair(prev, c)]; k != 0 && i > 0 {
-			for _, w := range hintWords[k] {
-				if h&w.bit == 0 && len(text)-i+1 >= len(w.word) && strings.EqualFold(text[i-1:i-1+len(w.word)], w.word) {
+		b := hintBytes[text[i]]
+		if last = (last<<5 | uint(b&31)) & (1<<15 - 1); hintStart[last>>6]>>(last&63)&1 != 0 && i >= 2 {
+			for _, w := range hintWords[hintIndex[last]] {
+				if h&w.bit == 0 && begins(text[i-2:], w.word) {
 					h |= w.bit
 				}
 			}
+		}
+		if b < 32 && run == 0 {
+			continue
+		}
+		c, prev := text[i], byte(0)
+		if i > 0 {
+			prev = text[i-1]
 		}
 		switch {
 		case isDigit(c):
@@ -167,9 +198,26 @@ func look(text string) (h hint) {
 		case c == 0xbf && prev == 0xc5, c == 0xaa && prev == 0x84:
 			return ^hint(0) // a long s or a kelvin sign, which match s and k without regard to case
 		}
-		prev = c
 	}
 	return h
+}
+
+// begins reports that the text begins with the word, which is in lower case,
+// whatever its own case.
+func begins(text, word string) bool {
+	if len(text) < len(word) {
+		return false
+	}
+	for i := range len(word) {
+		c := text[i]
+		if c-'A' < 26 {
+			c += 'a' - 'A'
+		}
+		if c != word[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // namesPerson reports a text that points at one person. Social security numbers

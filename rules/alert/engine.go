@@ -41,17 +41,18 @@ type Engine struct {
 	latest    [64]latest // by a few letters of kind and tool
 	absence   []*state
 	now, seen int64
-	from      *from // of the event kept last
+	froms     [4096]*from // of events kept lately, by prompt and kind
+	names     [4096]name  // texts kept lately, by key
 	found     []rules.Finding
 }
 
 // state is one rule at work.
 type state struct {
 	r         *Rule
-	always    bool // the condition is true whatever the event
 	threshold int64
 	keys      []keyPart
 	text      func(*subject) (string, bool) // of the correlation's field, where it is one
+	id        func(*event.Event) uint64     // stands for that text, if there is one
 	number    func(*subject) (int64, bool)
 	report    RuleReport
 	reasons   []int64 // beside r.reasons; the last one is "condition"
@@ -69,15 +70,13 @@ type keyPart struct {
 	id   func(*event.Event) uint64
 }
 
-// entry is one match inside a window.
+// entry is one match inside a window. For distinct, value is the key of the text.
 type entry struct {
 	time, value, index int64
-	text               string // the value for distinct
 	from               *from
 }
 
-// from is where an entry's event stood. Events in a row, and the rules that match
-// one event, share it.
+// from is where an entry's event stood. Entries of one prompt and kind share it.
 type from struct {
 	session, prompt, kind string
 	ofSession, ofPrompt   uint64
@@ -94,25 +93,55 @@ func (e *Engine) fromOf(ev *event.Event) *from {
 	if kind == "" {
 		kind = ev.Name
 	}
-	if f := e.from; f != nil && f.is(ev, kind) {
+	at := &e.froms[(ev.OfPrompt()^uint64(ev.Kind)*0x9e3779b97f4a7c15)%uint64(len(e.froms))]
+	if f := *at; f != nil && f.is(ev, kind) {
 		return f
 	}
 	f := &from{kind: kind, ofSession: ev.OfSession(), ofPrompt: ev.OfPrompt()}
-	if old := e.from; old != nil && old.ofSession == f.ofSession {
-		f.session = old.session
-	} else {
-		f.session = strings.Clone(ev.Session)
-	}
-	if old := e.from; old != nil && old.ofPrompt == f.ofPrompt {
-		f.prompt = old.prompt
-	} else {
-		f.prompt = strings.Clone(ev.Prompt)
-	}
+	f.session, f.prompt = e.name(f.ofSession, ev.Session), e.name(f.ofPrompt, ev.Prompt)
 	if ev.Kind == event.Other {
 		f.kind = strings.Clone(f.kind)
 	}
-	e.from = f
+	*at = f
 	return f
+}
+
+// name is a text that outlives its event, and its key.
+type name struct {
+	key  uint64
+	text string
+}
+
+// name is a copy of the text that has the key; rules that keep it share one.
+func (e *Engine) name(key uint64, text string) string {
+	n := &e.names[key%uint64(len(e.names))]
+	if n.key != key || n.text != text {
+		*n = name{key, strings.Clone(text)}
+	}
+	return n.text
+}
+
+// queue is entries of which the first ones are let go. They move to the front
+// when room is needed, so that a window that slides costs no memory.
+type queue struct {
+	all  []entry
+	gone int
+}
+
+func (q *queue) live() []entry { return q.all[q.gone:] }
+
+func (q *queue) push(en entry) {
+	if len(q.all) == cap(q.all) && q.gone > len(q.all)/4 {
+		q.all = q.all[:copy(q.all, q.all[q.gone:])]
+		q.gone = 0
+	}
+	q.all = append(q.all, en)
+}
+
+// pop lets go of the first entry; there must be one.
+func (q *queue) pop() entry {
+	q.gone++
+	return q.all[q.gone-1]
 }
 
 // window is the live state of one key.
@@ -123,22 +152,61 @@ type window struct {
 	member   string
 	born     int64
 	last     int64
-	entries  []entry
+	entries  queue
 	sum      int64
 	open     int // index of the open finding + 1
 	openTill int64
 	matches  int64
-	values   map[string]int64  // distinct: value to its number
-	seen     map[string]*int64 // first_seen: value to its last time; to assign to a map would replace the key by a view
-	lead     []entry           // sequence: the last matches of the first step, as many as it needs
-	partial  [][]entry         // sequence: by number of steps done after those, the attempt that started last
-	past     *past             // rate
+	values   map[uint64]int32 // distinct: key of the value to its number
+	seen     map[uint64]int64 // first_seen: key of the value to its last time
+	steps    *steps           // sequence
+	stood    *stood           // absence: the last match, which is all that is cited
+	past     *past            // rate
+}
+
+// stood is entry and from of one event, written over by the next.
+type stood struct {
+	time, index           int64
+	ofSession, ofPrompt   uint64
+	kind                  event.Kind
+	session, prompt, name []byte
+}
+
+// stand remembers where the last match stood.
+func (w *window) stand(ev *event.Event) {
+	if w.stood == nil {
+		w.stood = &stood{}
+	}
+	at := w.stood
+	if k := ev.OfSession(); at.ofSession != k {
+		at.session, at.ofSession = append(at.session[:0], ev.Session...), k
+	}
+	if k := ev.OfPrompt(); at.ofPrompt != k {
+		at.prompt, at.ofPrompt = append(at.prompt[:0], ev.Prompt...), k
+	}
+	if at.time, at.index, at.kind = ev.Time, ev.Index, ev.Kind; ev.Kind == event.Other {
+		at.name = append(at.name[:0], ev.Name...)
+	}
+}
+
+func (at *stood) entry() entry {
+	f := &from{session: string(at.session), prompt: string(at.prompt), kind: at.kind.String()}
+	if at.kind == event.Other {
+		f.kind = string(at.name)
+	}
+	return entry{time: at.time, index: at.index, from: f}
+}
+
+// steps is how far a sequence got.
+type steps struct {
+	lead    []entry   // the last matches of the first step, as many as it needs
+	partial [][]entry // by number of steps done after those, the attempt that started last
 }
 
 // past is what a rate remembers of the windows before the present one.
 type past struct {
 	slots  []slot // with a match, oldest first
-	values map[string]struct{}
+	values map[uint64]struct{}
 }
 
 // slot is one window of the clock, numbered from 1970.
@@ -152,14 +220,12 @@ func New(rs []*Rule, cfg Config) *Engine {
 		s := &state{r: r, threshold: r.Correlation.threshold, reasons: make([]int64, len(r.reasons)+1), byKey: map[uint64]*window{}}
 		s.live.before, s.live.after = &s.live, &s.live
 		s.report.ID, s.report.Title = r.ID.Value, r.Title
-		tree := r.prog.Tree()
-		s.always = tree.Op == "bool" && tree.Bool
 		if r.Correlation.fromSpend {
 			if s.threshold = cfg.SpendSessionMicros; s.threshold <= 0 {
 				s.threshold = DefaultSessionSpendMicros
 			}
 		}
-		s.text, s.number = texts[r.Correlation.Field.Value], numbers[r.Correlation.Field.Value]
+		s.text, s.number, s.id = texts[r.Correlation.Field.Value], numbers[r.Correlation.Field.Value], ids[r.Correlation.Field.Value]
 		for _, k := range r.Correlation.Key {
 			s.keys = append(s.keys, keyPart{texts[k.Value], ids[k.Value]})
 		}
@@ -217,7 +283,7 @@ func (e *Engine) Observe(ev *event.Event) {
 	b.counted++
 	e.subj.ev = ev
 	for _, s := range b.look {
-		s.observe(e)
+		s.observe(e, s.holds)
 	}
 	e.subj.ev, e.subj.text = nil, ""
 }
@@ -227,7 +293,10 @@ func (e *Engine) Observe(ev *event.Event) {
 func (e *Engine) Close(end time.Time) []rules.Finding {
 	for _, s := range e.states {
 		s.expire(e, max(e.now, end.UnixNano()))
+		s.byKey, s.recent = map[uint64]*window{}, nil // what is left of a stream that has ended is of no use
+		s.live.before, s.live.after = &s.live, &s.live
 	}
+	e.froms, e.names = [len(e.froms)]*from{}, [len(e.names)]name{}
 	slices.SortStableFunc(e.found, func(a, b rules.Finding) int {
 		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Member, b.Member))
 	})
@@ -267,11 +336,12 @@ func (e *Engine) Reports() []RuleReport {
 	return out
 }
 
-func (s *state) observe(e *Engine) {
+// observe takes the event at hand; certain says that the condition is true of it.
+func (s *state) observe(e *Engine, certain bool) {
 	subj := &e.subj
 	s.report.Reached++
 	holds := condition.True
-	if !s.always {
+	if !certain {
 		holds = s.r.prog.Eval(subj)
 	}
 	switch holds {
@@ -302,7 +372,7 @@ func (s *state) observe(e *Engine) {
 		}
 		s.key = event.Join(s.key, id)
 	}
-	en := entry{time: subj.ev.Time}
+	en, text := entry{time: subj.ev.Time}, ""
 	switch c.Type {
 	case "sum":
 		v, ok := s.number(subj)
@@ -317,11 +387,14 @@ func (s *state) observe(e *Engine) {
 			s.blameName(c.Field.Value)
 			return
 		}
-		en.text = v
+		en.value, text = s.keyOf(v, subj.ev), v
 	case "rate":
 		ok := true
 		if s.text != nil {
-			en.text, ok = s.text(subj)
+			var v string
+			if v, ok = s.text(subj); ok {
+				en.value = s.keyOf(v, subj.ev)
+			}
 		} else if s.number != nil {
 			en.value, ok = s.number(subj)
 		} else {
@@ -344,7 +417,16 @@ func (s *state) observe(e *Engine) {
 	if c.Type == "sequence" && s.idle() && s.r.steps[0].Eval(subj) != condition.True {
 		return // nothing has begun for this key, and this event begins nothing
 	}
-	s.correlate(e, s.window(subj), en)
+	s.correlate(e, s.window(e), en, text)
+}
+
+// keyOf stands for the text of the correlation's field. Like two keys of a rule,
+// two texts meet by chance only.
+func (s *state) keyOf(text string, ev *event.Event) int64 {
+	if s.id != nil {
+		return int64(s.id(ev))
+	}
+	return int64(event.Key(text))
 }
 
 // idle reports that the key of the event has no live state.
@@ -382,14 +464,15 @@ func withReason(r *Rule, name string) *Rule {
 }
 
 // window finds or makes the live state of the event's key, and puts it last.
-func (s *state) window(subj *subject) *window {
+func (s *state) window(e *Engine) *window {
+	ev := e.subj.ev
 	w := s.recent // events come in runs of one key
 	if w == nil || w.key != s.key {
 		w = s.byKey[s.key]
 	}
 	switch {
 	case w == nil:
-		w = &window{key: s.key, born: subj.ev.Time, member: strings.Clone(MemberKey(subj.ev))}
+		w = &window{key: s.key, born: ev.Time, member: e.name(ev.OfPerson(), MemberKey(ev))}
 		s.byKey[w.key] = w
 	case s.live.before == w:
 	default:
@@ -399,8 +482,8 @@ func (s *state) window(subj *subject) *window {
 		w.before, w.after = s.live.before, &s.live
 		w.before.after, w.after.before = w, w
 	}
-	if w.matches > 0 && subj.ev.Time-w.last > s.hold() { // dead, not yet swept
-		*w = window{before: w.before, after: w.after, key: w.key, born: subj.ev.Time, member: strings.Clone(MemberKey(subj.ev))}
+	if w.matches > 0 && ev.Time-w.last > s.hold() { // dead, not yet swept
+		*w = window{before: w.before, after: w.after, key: w.key, born: ev.Time, member: e.name(ev.OfPerson(), MemberKey(ev))}
 	}
 	s.recent = w
 	return w
@@ -442,7 +525,7 @@ func (s *state) unload(now int64) {
 		return
 	}
 	for w := s.live.after; w != &s.live && now-w.last > int64(c.window); w = w.after { // those behind matched later
-		w.entries, w.values, w.sum = nil, nil, 0
+		w.entries, w.values, w.sum = queue{}, nil, 0
 		w.past.slots = slices.Clip(w.past.slots)
 		w.past.values = nil
 	}
@@ -457,7 +540,7 @@ func (s *state) silent(e *Engine, w *window) {
 	if left, ok := e.cfg.Leavers[w.member]; matches < s.threshold || ok && left.UnixNano() <= at && w.member != "" && len(s.keys) > 0 {
 		return // too little history, or the member is rightly silent
 	}
-	s.raise(e, w, at, int(w.matches), fmt.Sprintf("no matching record for %s after %s", short(s.r.Correlation.window), time.Unix(0, w.last).UTC().Format(time.RFC3339)), w.entries)
+	s.raise(e, w, at, int(w.matches), fmt.Sprintf("no matching record for %s after %s", short(s.r.Correlation.window), time.Unix(0, w.last).UTC().Format(time.RFC3339)), []entry{w.stood.entry()})
 }
 
 const dayNanos = int64(24 * time.Hour)
@@ -479,106 +562,82 @@ func (s *state) busyDay(w *window, at int64) {
 	p.slots = slices.Delete(p.slots, 0, drop)
 }
 
-func (s *state) correlate(e *Engine, w *window, en entry) {
+func (s *state) correlate(e *Engine, w *window, en entry, text string) {
 	ev := e.subj.ev
+	en.index = ev.Index
 	c := &s.r.Correlation
 	late := en.time < w.last
 	w.last = max(w.last, en.time)
 	w.matches++
 	if c.Type == "" || c.Type == "first_seen" {
 		if m := MemberKey(ev); m != w.member { // a single event decides, so it also says who
-			w.member = strings.Clone(m)
+			w.member = e.name(ev.OfPerson(), m)
 		}
 	}
 	switch c.Type {
 	case "":
-		s.hit(e, w, s.entry(e, w, en, ev), "the condition holds")
+		en.from = e.fromOf(ev)
+		s.hit(e, w, en, "the condition holds")
 	case "absence":
-		if len(w.entries) == 0 {
-			w.entries = append(w.entries, entry{from: &from{}})
-		}
-		old := &w.entries[0] // the only one: written over, not replaced
-		old.time, old.index = en.time, ev.Index
-		if k := ev.OfSession(); old.from.ofSession != k {
-			old.from.session, old.from.ofSession = strings.Clone(ev.Session), k
-		}
-		if k := ev.OfPrompt(); old.from.ofPrompt != k {
-			old.from.prompt, old.from.ofPrompt = strings.Clone(ev.Prompt), k
-		}
-		if old.from.kind = ev.Kind.String(); ev.Kind == event.Other {
-			old.from.kind = strings.Clone(ev.Name)
-		}
+		w.stand(ev)
 		if c.baseline > 0 {
 			s.busyDay(w, en.time)
 		}
 	case "count", "sum", "distinct":
-		s.slide(e, w, s.entry(e, w, en, ev), late)
+		en.from = e.fromOf(ev)
+		s.slide(e, w, en, late)
 	case "first_seen":
-		s.firstSeen(e, w, en, ev)
+		s.firstSeen(e, w, en, ev, text)
 	case "sequence":
-		s.sequence(e, w, s.entry(e, w, en, ev))
+		s.sequence(e, w, en)
 	case "rate":
-		s.rate(e, w, s.entry(e, w, en, ev), late)
+		en.from = e.fromOf(ev)
+		s.rate(e, w, en, late)
 	}
 }
 
-// entry fills in what a finding will cite. Strings are cloned, or shared with
-// the entry before when they are equal, as they are inside a prompt.
-func (s *state) entry(e *Engine, w *window, en entry, ev *event.Event) entry {
-	en.index = ev.Index
-	if n := len(w.entries); n > 0 {
-		prev := &w.entries[n-1]
-		if prev.from.is(ev, ev.Kind.String()) {
-			en.from = prev.from
-		}
-		if en.text == prev.text {
-			en.text = prev.text
-		} else {
-			en.text = strings.Clone(en.text)
-		}
+// keep adds an entry and lets go of those that are older than the span, whose
+// ends belong to it.
+func (w *window) keep(en entry, late bool, span int64, distinct bool) {
+	w.entries.push(en)
+	if late {
+		slices.SortStableFunc(w.entries.live(), func(a, b entry) int { return cmp.Compare(a.time, b.time) })
+	}
+	if !distinct {
+		w.sum += en.value
 	} else {
-		en.text = strings.Clone(en.text)
+		if w.values == nil {
+			w.values = map[uint64]int32{}
+		}
+		w.values[uint64(en.value)]++
 	}
-	if en.from == nil {
-		en.from = e.fromOf(ev)
+	for w.last-w.entries.live()[0].time > span {
+		old := w.entries.pop()
+		if !distinct {
+			w.sum -= old.value
+		} else if n := w.values[uint64(old.value)]; n > 1 {
+			w.values[uint64(old.value)] = n - 1
+		} else {
+			delete(w.values, uint64(old.value))
+		}
 	}
-	return en
 }
 
 // slide keeps the entries of the window, ends included, and fires on its total.
 func (s *state) slide(e *Engine, w *window, en entry, late bool) {
-	w.entries = append(w.entries, en)
-	if late {
-		slices.SortStableFunc(w.entries, func(a, b entry) int { return cmp.Compare(a.time, b.time) })
-	}
-	w.sum += en.value
 	c := &s.r.Correlation
-	if c.Type == "distinct" {
-		if w.values == nil {
-			w.values = map[string]int64{}
-		}
-		w.values[en.text]++
-	}
-	for w.last-w.entries[0].time > int64(c.window) {
-		old := w.entries[0]
-		w.entries = w.entries[1:] // append moves the live ones when it needs room
-		w.sum -= old.value
-		if c.Type == "distinct" {
-			if w.values[old.text]--; w.values[old.text] == 0 {
-				delete(w.values, old.text)
-			}
-		}
-	}
+	w.keep(en, late, int64(c.window), c.Type == "distinct")
 	if w.open > 0 && en.time <= w.openTill {
 		s.extend(e, w, en)
 		return
 	}
+	cited := w.entries.live()
 	switch c.Type {
 	case "count":
-		if int64(len(w.entries)) < s.threshold {
+		if int64(len(cited)) < s.threshold {
 			return
 		}
-		s.open(e, w, en.time, len(w.entries), fmt.Sprintf("%d matches within %s (threshold %d)", len(w.entries), short(c.window), s.threshold), w.entries)
+		s.open(e, w, en.time, len(cited), fmt.Sprintf("%d matches within %s (threshold %d)", len(cited), short(c.window), s.threshold), cited)
 	case "sum":
 		if w.sum <= s.threshold {
 			return
@@ -588,55 +647,51 @@ func (s *state) slide(e *Engine, w *window, en entry, late bool) {
 		if c.Field.Value == "cost_micros" {
 			what, amount = "estimated cost", dollars
 		}
-		s.open(e, w, en.time, len(w.entries), fmt.Sprintf("%s %s within %s (threshold %s)", what, amount(w.sum), short(c.window), amount(s.threshold)), w.entries)
+		s.open(e, w, en.time, len(cited), fmt.Sprintf("%s %s within %s (threshold %s)", what, amount(w.sum), short(c.window), amount(s.threshold)), cited)
 	case "distinct":
 		if int64(len(w.values)) < s.threshold {
 			return
 		}
-		s.open(e, w, en.time, len(w.entries), fmt.Sprintf("%d different values of %s within %s (threshold %d)", len(w.values), c.Field.Value, short(c.window), s.threshold), w.entries)
+		s.open(e, w, en.time, len(cited), fmt.Sprintf("%d different values of %s within %s (threshold %d)", len(w.values), c.Field.Value, short(c.window), s.threshold), cited)
 	}
 }
 
-func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event) {
+func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text string) {
 	c := &s.r.Correlation
 	span := int64(c.window)
 	if w.seen == nil {
-		w.seen = map[string]*int64{}
+		w.seen = map[uint64]int64{}
 	}
-	at := w.seen[en.text]
-	ok, last := at != nil, int64(0)
-	if ok {
-		last = *at
-		*at = max(last, en.time)
-	} else {
-		if len(w.seen)%256 == 255 { // keep only what the window still remembers
-			for v, t := range w.seen {
-				if en.time-*t > span {
-					delete(w.seen, v)
-				}
+	key := uint64(en.value)
+	last, ok := w.seen[key]
+	if !ok && len(w.seen)%256 == 255 { // keep only what the window still remembers
+		for v, t := range w.seen {
+			if en.time-t > span {
+				delete(w.seen, v)
 			}
 		}
-		en.text, at = strings.Clone(en.text), new(int64)
-		*at = en.time
-		w.seen[en.text] = at
+	}
+	if !ok || en.time > last {
+		w.seen[key] = en.time
 	}
 	if ok && en.time-last <= span || en.time-w.born < int64(c.warmup) {
 		return
 	}
-	en = s.entry(e, w, en, ev)
+	en.from = e.fromOf(ev)
 	if c.within == 0 {
-		s.hit(e, w, en, fmt.Sprintf("first %s %q within %s", c.Field.Value, en.text, short(c.window)))
+		s.hit(e, w, en, fmt.Sprintf("first %s %q within %s", c.Field.Value, text, short(c.window)))
 		return
 	}
-	w.entries = append(w.entries, en)
-	for w.last-w.entries[0].time > int64(c.within) {
-		w.entries = w.entries[1:]
+	w.entries.push(en)
+	for w.last-w.entries.live()[0].time > int64(c.within) {
+		w.entries.pop()
 	}
+	cited := w.entries.live()
 	switch {
 	case w.open > 0 && en.time <= w.openTill:
 		s.extend(e, w, en)
-	case int64(len(w.entries)) >= s.threshold:
-		s.open(e, w, en.time, len(w.entries), fmt.Sprintf("%d values of %s within %s that were not seen in %s (threshold %d)", len(w.entries), c.Field.Value, short(c.within), short(c.window), s.threshold), w.entries)
+	case int64(len(cited)) >= s.threshold:
+		s.open(e, w, en.time, len(cited), fmt.Sprintf("%d values of %s within %s that were not seen in %s (threshold %d)", len(cited), c.Field.Value, short(c.within), short(c.window), s.threshold), cited)
 	}
 }
 
@@ -662,32 +717,12 @@ func (s *state) rate(e *Engine, w *window, en entry, late bool) {
 		cur.value += en.value
 	} else {
 		if p.values == nil {
-			p.values = map[string]struct{}{}
+			p.values = map[uint64]struct{}{}
 		}
-		p.values[en.text] = struct{}{}
+		p.values[uint64(en.value)] = struct{}{}
 		cur.value = int64(len(p.values))
 	}
-	w.entries = append(w.entries, en)
-	if late {
-		slices.SortStableFunc(w.entries, func(a, b entry) int { return cmp.Compare(a.time, b.time) })
-	}
-	w.sum += en.value
-	if distinct {
-		if w.values == nil {
-			w.values = map[string]int64{}
-		}
-		w.values[en.text]++
-	}
-	for w.last-w.entries[0].time > span {
-		old := w.entries[0]
-		w.entries = w.entries[1:]
-		w.sum -= old.value
-		if distinct {
-			if w.values[old.text]--; w.values[old.text] == 0 {
-				delete(w.values, old.text)
-			}
-		}
-	}
+	w.keep(en, late, span, distinct)
 	if w.open > 0 && en.time <= w.openTill {
 		s.extend(e, w, en)
 		return
@@ -722,8 +757,9 @@ func (s *state) rate(e *Engine, w *window, en entry, late bool) {
 	case c.Field.Value != "":
 		what = "sum of " + c.Field.Value
 	}
-	s.open(e, w, en.time, len(w.entries), fmt.Sprintf("%s %s within %s, against a mean of %s over %d earlier windows (factor %g, threshold %s)",
-		what, amount(now), short(c.window), amount(total/active), active, float64(c.factor)/1000, amount(s.threshold)), w.entries)
+	cited := w.entries.live()
+	s.open(e, w, en.time, len(cited), fmt.Sprintf("%s %s within %s, against a mean of %s over %d earlier windows (factor %g, threshold %s)",
+		what, amount(now), short(c.window), amount(total/active), active, float64(c.factor)/1000, amount(s.threshold)), cited)
 }
 
 func floorDiv(a, b int64) int64 {
@@ -738,48 +774,53 @@ func floorDiv(a, b int64) int64 {
 // steps done after them, the attempt that started last: it is the one that stays
 // inside the window longest.
 func (s *state) sequence(e *Engine, w *window, en entry) {
-	steps, lead, span := s.r.steps, s.r.lead, int64(s.r.Correlation.window)
-	if w.partial == nil {
-		w.partial = make([][]entry, len(steps)-lead)
-	}
-	last := len(steps) - 1
-	if w.open > 0 && en.time <= w.openTill && steps[last].Eval(&e.subj) == condition.True {
+	progs, lead, span := s.r.steps, s.r.lead, int64(s.r.Correlation.window)
+	last := len(progs) - 1
+	if w.open > 0 && en.time <= w.openTill && progs[last].Eval(&e.subj) == condition.True {
+		en.from = e.fromOf(e.subj.ev)
 		s.extend(e, w, en) // the incident goes on
 		return
 	}
 	var prog *condition.Program[subject]
 	match := false
 	for k := last; k >= lead-1; k-- { // downwards, so that one event is one step
-		if steps[k] != prog {
-			prog = steps[k]
+		if progs[k] != prog {
+			prog = progs[k]
 			match = prog.Eval(&e.subj) == condition.True
 		}
 		if !match {
 			continue
 		}
+		if w.steps == nil {
+			w.steps = &steps{partial: make([][]entry, len(progs)-lead)}
+		}
+		p := w.steps
+		if en.from == nil {
+			en.from = e.fromOf(e.subj.ev)
+		}
 		if k < lead {
-			if len(w.lead) == lead {
-				copy(w.lead, w.lead[1:])
-				w.lead[lead-1] = en
+			if len(p.lead) == lead {
+				copy(p.lead, p.lead[1:])
+				p.lead[lead-1] = en
 			} else {
-				w.lead = append(w.lead, en)
+				p.lead = append(p.lead, en)
 			}
 			return
 		}
-		sofar := w.lead
+		sofar := p.lead
 		if k > lead {
-			sofar = w.partial[k-lead-1]
+			sofar = p.partial[k-lead-1]
 		}
 		if len(sofar) < k || en.time-sofar[0].time > span {
 			continue
 		}
-		done := append(slices.Clip(sofar), en)
-		if k < last {
-			w.partial[k-lead] = done
+		if k < last { // written over: no other attempt stands in this memory
+			p.partial[k-lead] = append(append(p.partial[k-lead][:0], sofar...), en)
 			continue
 		}
+		done := append(slices.Clip(sofar), en)
 		s.open(e, w, en.time, len(done), fmt.Sprintf("%d steps in order within %s", len(done), short(s.r.Correlation.window)), done)
-		w.partial, w.lead = nil, nil
+		w.steps = nil
 		return
 	}
 }

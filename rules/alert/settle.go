@@ -8,26 +8,79 @@ import (
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
 )
 
-// Most rules have nothing to say about most tools: that a condition is false
-// often follows from the event's name and tool alone. The engine works this out
-// once for each such pair and afterwards only counts the events.
+// Most rules have nothing to say about most calls: that a condition is false
+// often follows from what few values of an event and the run's configuration say.
+// The engine works this out once for each set of such values and afterwards only
+// counts the events.
 
 // nature is what a condition can be settled by.
 type nature struct {
-	kind   event.Kind
-	tool   string
-	named  bool // the tool is on the wire
-	mcp    bool // the record concerns an MCP call
-	cowork bool
+	tool         string // as sent, "" when it is not on the wire
+	server, call string // of an MCP call that is named
+	kind         event.Kind
+	approval     event.Approval
+	verb         event.Verb
+	mcp, path    event.Knowledge
+	cowork       bool
+	ended, well  bool // whether it succeeded is on the wire; it did
+	priced       bool // it costs something
+	texts, clean text // texts that are known, and those of them that nothing can be found in
+}
+
+// text is a bit for each text that conditions ask about.
+type text uint8
+
+const (
+	textPrompt text = 1 << iota
+	textResponse
+	textInput
+	textPath
+	textCommand
+)
+
+var textWords = map[string]text{"prompt": textPrompt, "response": textResponse, "tool_input": textInput, "path": textPath, "command": textCommand,
+	"has_prompt": textPrompt, "has_input": textInput}
+
+func natureOf(ev *event.Event) nature {
+	s := nature{tool: ev.Tool, kind: ev.Kind, approval: ev.Approval, verb: ev.Verb, mcp: ev.MCPKnown, path: ev.PathKnown,
+		cowork: ev.Product == event.Cowork, ended: ev.Has&event.FSuccess != 0, well: ev.Success}
+	if s.mcp == event.Known {
+		s.server, s.call = ev.MCPServer, ev.MCPTool
+	}
+	s.priced = ev.CostMicros > 0 && ev.CostFrom != event.NoCost && ev.CostFrom != event.CostMissing
+	text := func(t text, known bool, marks event.Marks) {
+		if known {
+			if s.texts |= t; ev.Looked && marks == 0 {
+				s.clean |= t
+			}
+		}
+	}
+	text(textPrompt, promptKnown(ev), ev.Marks[0])
+	text(textResponse, ev.ResponseText != "" && ev.ResponseText != event.Redacted, ev.Marks[1])
+	text(textInput, ev.Input != "" && ev.Input != event.Redacted, ev.Marks[2])
+	text(textPath, ev.PathKnown == event.Known, ev.PathMarks)
+	text(textCommand, ev.CommandKnown >= event.Partial, ev.CommandMarks)
+	return s
+}
+
+// keep makes the texts its own.
+func (s *nature) keep() {
+	s.tool, s.server, s.call = strings.Clone(s.tool), strings.Clone(s.server), strings.Clone(s.call)
 }
 
 // bucket are the rules that must look at events of one nature. The others would
 // find them false; counted stands for that.
 type bucket struct {
-	nature  nature // with a tool name of its own
-	look    []*state
+	nature  nature // with texts of its own
+	look    []looking
 	settled []*state
 	counted int64
+}
+
+// looking is a rule that must look, and whether its condition is certain to hold.
+type looking struct {
+	*state
+	holds bool
 }
 
 // latest is a bucket met lately.
@@ -41,12 +94,14 @@ type latest struct {
 const maxBuckets = 2048
 
 func (e *Engine) bucketOf(ev *event.Event) *bucket {
-	s := nature{ev.Kind, ev.Tool, ev.Tool != "", ev.MCPKnown != event.NotApplicable, ev.Product == event.Cowork}
-	n := uint(len(s.tool))
-	if n > 0 {
-		n += uint(s.tool[0])*5 + uint(s.tool[n-1])*3
+	s := natureOf(ev)
+	n := uint(s.kind)*7 + uint(s.verb)*11 + uint(s.approval)*13 + uint(s.path)*29 + uint(s.clean)*37
+	for _, text := range [...]string{s.tool, s.call} {
+		if k := uint(len(text)); k > 0 {
+			n = n*31 + k + uint(text[0])*5 + uint(text[k-1])*3
+		}
 	}
-	l := &e.latest[(n+uint(s.kind)*7)%uint(len(e.latest))]
+	l := &e.latest[n%uint(len(e.latest))]
 	if l.bucket != nil && l.nature == s {
 		return l.bucket
 	}
@@ -54,16 +109,17 @@ func (e *Engine) bucketOf(ev *event.Event) *bucket {
 		*l = latest{b.nature, b}
 		return b
 	}
-	s.tool = strings.Clone(s.tool)
+	s.keep()
 	b := &bucket{nature: s}
 	full := len(e.buckets) >= maxBuckets
 	for _, st := range e.byKind[ev.Kind] {
-		switch {
-		case !s.cowork && !st.r.any:
-		case !full && settled(st.r.prog.Tree(), &s) == condition.False:
+		if !s.cowork && !st.r.any {
+			continue
+		}
+		if v := s.settled(st.r.prog.Tree(), &e.cfg); v == condition.False && !full {
 			b.settled = append(b.settled, st)
-		default:
-			b.look = append(b.look, st)
+		} else {
+			b.look = append(b.look, looking{st, v == condition.True})
 		}
 	}
 	if full {
@@ -75,18 +131,28 @@ func (e *Engine) bucketOf(ev *event.Event) *bucket {
 
 // settled evaluates a condition with nothing known but the nature. False here is
 // false for every event of that nature, as unknown only ever turns into less.
-func settled(n *condition.Node, s *nature) condition.Tri {
+func (s *nature) settled(n *condition.Node, cfg *Config) condition.Tri {
 	switch n.Op {
 	case "bool":
 		return condition.Of(n.Bool, true)
 	case "not":
-		return settled(n.Args[0], s).Not()
+		return s.settled(n.Args[0], cfg).Not()
 	case "and":
-		return settled(n.Args[0], s).And(settled(n.Args[1], s))
+		return s.settled(n.Args[0], cfg).And(s.settled(n.Args[1], cfg))
 	case "or":
-		return settled(n.Args[0], s).Or(settled(n.Args[1], s))
+		return s.settled(n.Args[0], cfg).Or(s.settled(n.Args[1], cfg))
+	case "has":
+		if t, ok := textWords[n.Name]; ok && n.Name != "has_prompt" && n.Name != "has_input" {
+			return condition.Of(s.texts&t != 0, true)
+		}
+		if _, ok := s.fixed(n.Name); ok {
+			return condition.True
+		}
 	case "==", "!=", "in":
-		v, ok := fixed(n.Args[0], s)
+		v, ok := "", false
+		if n.Args[0].Op == "var" {
+			v, ok = s.fixed(n.Args[0].Name)
+		}
 		if !ok {
 			return condition.Unknown
 		}
@@ -94,40 +160,90 @@ func settled(n *condition.Node, s *nature) condition.Tri {
 		switch {
 		case n.Op == "in" && right.Op == "list":
 			return condition.Of(slices.Contains(right.List, v), true)
+		case n.Op == "in" && right.Op == "var" && right.Name == "allowlist":
+			return condition.Of(slices.Contains(cfg.Allowlist, v), cfg.Allowlist != nil)
 		case n.Op != "in" && right.Op == "text":
 			return condition.Of((v == right.Text) == (n.Op == "=="), true)
 		}
-	case "var":
-		switch n.Name {
-		case "is_mcp":
-			return condition.Of(s.mcp, s.named)
-		case "writes", "marked_read_only":
-			if !s.mcp {
-				return condition.False
-			}
-		case "sends":
-			if !s.mcp && s.named && s.tool != "Bash" {
-				return condition.False
-			}
-		case "browser":
-			if !s.mcp && s.named {
-				return condition.Of(browser(s.tool), true)
-			}
+	case ">":
+		if n.Args[0].Op == "var" && n.Args[0].Name == "cost_micros" && n.Args[1].Op == "int" && n.Args[1].Int == 0 && s.priced {
+			return condition.True
 		}
+	case "call":
+		switch {
+		case n.Name == "expects":
+			return condition.Of(slices.Contains(cfg.Content, n.Args[0].Text), cfg.Content != nil)
+		case n.Name == "classifier" && n.Args[0].Op == "var" && s.clean&textWords[n.Args[0].Name] != 0:
+			return condition.False
+		}
+	case "var":
+		return s.truth(n.Name, cfg)
 	}
 	return condition.Unknown
 }
 
-// fixed is the value of a word that follows from the nature.
-func fixed(n *condition.Node, s *nature) (string, bool) {
-	if n.Op != "var" {
-		return "", false
+// truth is a word that is true or false, as far as it follows from the nature.
+func (s *nature) truth(word string, cfg *Config) condition.Tri {
+	mcp := s.mcp != event.NotApplicable
+	switch word {
+	case "is_mcp":
+		return condition.Of(mcp, s.tool != "")
+	case "success":
+		return condition.Of(s.well, s.ended)
+	case "has_prompt", "has_input":
+		return condition.Of(s.texts&textWords[word] != 0, true)
+	case "remote_off":
+		return condition.Of(cfg.RemoteOff, true)
+	case "after_leaving":
+		return condition.Of(false, len(cfg.Leavers) == 0)
+	case "outside_scope":
+		return condition.Of(false, !mcp && s.path == event.NotApplicable)
+	case "writes":
+		return condition.Of(mcp && (s.verb == event.VerbWrite || s.verb == event.VerbModify), !mcp || s.verb > event.VerbUnknown)
+	case "marked_read_only":
+		if s.mcp == event.Known && cfg.ReadOnly != nil {
+			return condition.Of(foldedIn(s.server, cfg.ReadOnly), true)
+		}
+		return condition.Of(false, !mcp)
+	case "sends":
+		if s.mcp == event.Known {
+			return condition.Of(sendsByName(s.call), true)
+		}
+		return condition.Of(false, !mcp && s.tool != "" && s.tool != "Bash")
+	case "browser":
+		return condition.Of(browser(s.tool) || s.mcp == event.Known && browserServer(s.call), s.tool != "")
 	}
-	switch n.Name {
+	return condition.Unknown
+}
+
+// fixed is the value of a word that is known for every event of the nature.
+func (s *nature) fixed(word string) (string, bool) {
+	switch word {
 	case "kind":
 		return s.kind.String(), s.kind != event.Other
 	case "tool_name":
-		return s.tool, s.named && s.tool != event.Redacted
+		return s.tool, s.tool != "" && s.tool != event.Redacted
+	case "verb":
+		return s.verb.String(), s.verb > event.VerbUnknown
+	case "approval":
+		return s.approval.String(), s.approval > event.ApprovalUnknown
+	case "mcp_server":
+		return strings.ToLower(s.server), s.mcp == event.Known
+	case "mcp_tool":
+		return s.call, s.mcp == event.Known
+	case "decision", "source": // as far as the class of the approval tells
+		switch s.approval {
+		case event.AutoAccept, event.HookAccept, event.ManualAccept:
+			return "accept", word == "decision"
+		case event.HumanReject:
+			return map[string]string{"decision": "reject", "source": "user_reject"}[word], true
+		case event.Dismissed:
+			return map[string]string{"decision": "reject", "source": "user_abort"}[word], true
+		case event.PolicyDeny:
+			return map[string]string{"decision": "reject", "source": "config"}[word], true
+		case event.HookDeny:
+			return map[string]string{"decision": "reject", "source": "hook"}[word], true
+		}
 	}
 	return "", false
 }

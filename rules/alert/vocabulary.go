@@ -49,15 +49,76 @@ type subject struct {
 
 	text  string // the text looked at last, and what it could hold
 	marks event.Marks
+	paths event.Cleaner
+	roots [64]root // compared with lately
+	floor struct { // the version compared with the floor lately
+		version      string
+		below, known bool
+	}
 }
+
+// root is a folder, and what comparing with it takes.
+type root struct {
+	raw, clean, low string
+	form            form
+}
+
+// root prepares a folder; the folders of a task come with each of its records.
+func (s *subject) root(raw string) *root {
+	n := len(raw)
+	if n > 2 {
+		n += int(raw[n-1])*3 + int(raw[n-2])*5 + int(raw[n/2])*7
+	}
+	r := &s.roots[n%len(s.roots)]
+	if r.raw != raw {
+		raw = strings.Clone(raw)
+		clean := event.CleanPath(raw)
+		*r = root{raw, clean, strings.ToLower(clean), pathForm(clean)}
+	}
+	return r
+}
+
+// holds reports that path p lies in the folder, both clean, as event.Within.
+func (r *root) holds(p string) bool {
+	return strings.HasPrefix(p, r.clean) && (len(p) == len(r.clean) || r.clean == "/" || p[len(r.clean)] == '/') && !event.Climbs(p)
+}
+
+// holdsFolded is holds without regard to case.
+func (r *root) holdsFolded(p string) bool {
+	for i := range len(r.low) {
+		if i >= len(p) {
+			break
+		}
+		c := p[i]
+		if c >= 0x80 {
+			return event.Within(strings.ToLower(p), r.low)
+		}
+		if c-'A' < 26 {
+			c += 'a' - 'A'
+		}
+		if c != r.low[i] {
+			return false
+		}
+	}
+	return len(p) >= len(r.low) && (len(p) == len(r.low) || r.low == "/" || p[len(r.low)] == '/') && !event.Climbs(p)
+}
+
+// same reports one text, not only equal ones.
+func same(a, b string) bool { return len(a) == len(b) && unsafe.StringData(a) == unsafe.StringData(b) }
 
 // look is Look, once for several rules that ask about one text.
 func (s *subject) look(text string) event.Marks {
 	if s.ev.Looked {
 		for i, t := range s.ev.Texts() {
-			if len(*t) == len(text) && unsafe.StringData(*t) == unsafe.StringData(text) {
+			if same(text, *t) {
 				return s.ev.Marks[i]
 			}
+		}
+		if same(text, s.ev.Path) {
+			return s.ev.PathMarks
+		}
+		if same(text, s.ev.CommandLine) {
+			return s.ev.CommandMarks
 		}
 	}
 	if text != s.text || s.text == "" {
@@ -349,12 +410,7 @@ func sends(s *subject) condition.Tri {
 	ev := s.ev
 	switch {
 	case ev.MCPKnown == event.Known:
-		for _, w := range sendWords {
-			if len(ev.MCPTool) >= len(w) && strings.EqualFold(ev.MCPTool[:len(w)], w) {
-				return condition.True
-			}
-		}
-		return condition.False
+		return condition.Of(sendsByName(ev.MCPTool), true)
 	case ev.MCPKnown == event.Unknown:
 		return condition.Unknown
 	case ev.Tool == "Bash":
@@ -364,6 +420,16 @@ func sends(s *subject) condition.Tri {
 		return condition.Of(uploads(ev.CommandLine), true)
 	}
 	return condition.Of(false, ev.Tool != "")
+}
+
+// sendsByName judges a tool of a connector.
+func sendsByName(tool string) bool {
+	for _, w := range sendWords {
+		if len(tool) >= len(w) && strings.EqualFold(tool[:len(w)], w) {
+			return true
+		}
+	}
+	return false
 }
 
 func uploads(c string) bool {
@@ -435,8 +501,11 @@ func belowFloor(s *subject) condition.Tri {
 	case s.ev.OS == "" || s.cfg.DesktopFloor == "":
 		return condition.Unknown
 	}
-	c, ok := compareVersions(s.ev.ServiceVersion, s.cfg.DesktopFloor)
-	return condition.Of(c < 0, ok)
+	if f := &s.floor; f.version != s.ev.ServiceVersion || f.version == "" {
+		c, ok := compareVersions(s.ev.ServiceVersion, s.cfg.DesktopFloor)
+		f.version, f.below, f.known = strings.Clone(s.ev.ServiceVersion), c < 0, ok
+	}
+	return condition.Of(s.floor.below, s.floor.known)
 }
 
 // compareVersions compares dotted numbers part by part; a missing part is 0.
@@ -493,7 +562,7 @@ func outsideScope(s *subject) condition.Tri {
 // unknown: a relative path, a path inside the virtual machine, a path of the
 // other operating system, or a folder list that is not on the wire.
 func (s *subject) outside(p string) condition.Tri {
-	p = event.CleanPath(p)
+	p = s.paths.Clean(p)
 	form := pathForm(p)
 	if form == relative {
 		return condition.Unknown
@@ -507,19 +576,19 @@ func (s *subject) outside(p string) condition.Tri {
 	}
 	comparable := false
 	for _, roots := range [2][]string{s.ev.HostPaths, s.cfg.Roots} {
-		for _, r := range roots {
-			r = event.CleanPath(r)
-			if pathForm(r) != form {
+		for _, raw := range roots {
+			r := s.root(raw)
+			if r.form != form {
 				continue
 			}
 			comparable = true
 			switch {
-			case form == drive && event.Within(strings.ToLower(p), strings.ToLower(r)), form != drive && event.Within(p, r):
+			case form == drive && r.holdsFolded(p), form != drive && r.holds(p):
 				if climbs { // inside by its letters, but links may lead elsewhere
 					return condition.Unknown
 				}
 				return condition.False
-			case event.Within(strings.ToLower(p), strings.ToLower(r)):
+			case r.holdsFolded(p):
 				return condition.Unknown // whether the disk ignores case is not on the wire
 			}
 		}

@@ -3,6 +3,7 @@ package event
 import (
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Knowledge tells how far a derived text is known. The zero value is the safe
@@ -349,6 +350,31 @@ func CleanPath(p string) string {
 	}
 	if len(p) > 1 && p[1] == ':' && p[0] >= 'A' && p[0] <= 'Z' {
 		p = strings.ToLower(p[:1]) + p[1:]
+	}
+	for len(p) > 1 && p[len(p)-1] == '/' {
+		p = p[:len(p)-1]
+	}
+	return p
+}
+
+// Cleaner is CleanPath for many paths: what it returns holds until it is asked
+// again.
+type Cleaner struct{ memory []byte }
+
+// Clean is CleanPath.
+func (c *Cleaner) Clean(p string) string {
+	upper := len(p) > 1 && p[1] == ':' && p[0] >= 'A' && p[0] <= 'Z'
+	if strings.IndexByte(p, '\\') >= 0 || upper {
+		c.memory = append(c.memory[:0], p...)
+		for i, b := range c.memory {
+			if b == '\\' {
+				c.memory[i] = '/'
+			}
+		}
+		if upper {
+			c.memory[0] += 'a' - 'A'
+		}
+		p = unsafe.String(&c.memory[0], len(c.memory))
 	}
 	for len(p) > 1 && p[len(p)-1] == '/' {
 		p = p[:len(p)-1]

@@ -244,8 +244,10 @@ type Ready struct {
 	Roster   *org.Directory
 	Member   int32
 	Identity Identity
-	Looked   bool // Marks are those of Texts
+	Looked   bool // Marks are those of Texts, PathMarks and CommandMarks those of Path and CommandLine
 	Marks    [4]Marks
+
+	PathMarks, CommandMarks Marks
 	// Keys of the ids, 0 when they have not been worked out: ask OfSession, OfPrompt
 	// and OfPerson.
 	SessionKey, PromptKey, PersonKey uint64
@@ -259,11 +261,15 @@ func (e *Event) Texts() [4]*string {
 // Key stands for an id. Equal ids have equal keys, in every run; among a million
 // ids the chance that two share one is below one in ten million.
 func Key(id string) uint64 {
-	h := uint64(14695981039346656037) // FNV-1a
-	for i := range len(id) {
-		h = (h ^ uint64(id[i])) * 1099511628211
+	h := uint64(len(id))
+	for ; len(id) >= 8; id = id[8:] {
+		h = Join(h, uint64(id[0])|uint64(id[1])<<8|uint64(id[2])<<16|uint64(id[3])<<24|uint64(id[4])<<32|uint64(id[5])<<40|uint64(id[6])<<48|uint64(id[7])<<56)
 	}
-	return h
+	rest := uint64(0)
+	for i := range len(id) {
+		rest |= uint64(id[i]) << (8 * i)
+	}
+	return Join(h, rest)
 }
 
 // Join makes one key of two, which hangs on every bit of both and on their order.

@@ -14,12 +14,14 @@ import (
 type Scratch struct {
 	text strings.Builder
 	keys map[[2]string]mcpTool
+	last mcpTool // handed out last
 }
 
 // mcpTool is what is made of a server and a tool, once.
 type mcpTool struct {
-	key  string
-	verb Verb
+	server, tool string
+	key          string
+	verb         Verb
 }
 
 const (
@@ -112,17 +114,21 @@ func hex4(s string) (rune, bool) {
 }
 
 // mcpTool names an MCP tool and says what it does.
-func (s *Scratch) mcpTool(server, tool string) mcpTool {
-	if t, ok := s.keys[[2]string{server, tool}]; ok {
+func (s *Scratch) mcpTool(server, tool string) *mcpTool {
+	if t := &s.last; t.server == server && t.tool == tool {
 		return t
 	}
-	if s.keys == nil || len(s.keys) >= scratchKeys {
-		s.keys = map[[2]string]mcpTool{}
+	t, ok := s.keys[[2]string{server, tool}]
+	if !ok {
+		if s.keys == nil || len(s.keys) >= scratchKeys {
+			s.keys = map[[2]string]mcpTool{}
+		}
+		k := "mcp:" + server + "/" + tool
+		t = mcpTool{k[4 : 4+len(server)], k[5+len(server):], k, verbOf(tool)}
+		s.keys[[2]string{t.server, t.tool}] = t
 	}
-	k := "mcp:" + server + "/" + tool
-	t := mcpTool{k, verbOf(tool)}
-	s.keys[[2]string{k[4 : 4+len(server)], k[5+len(server):]}] = t
-	return t
+	s.last = t
+	return &s.last
 }
 
 // arguments walks the members of a JSON object that stands inside a text and

@@ -299,10 +299,10 @@ func roleGrant(r *org.Role, conn *org.Connector, tool string) (o Outcome, rows b
 	return Ask, true // a row without a level is the lower grant
 }
 
-// callCache remembers the outcomes of calls by state, because a stream repeats a
-// few calls without end and reasons are costly. It is not safe for concurrent
-// use.
-type callCache map[callKey]Outcome
+// Calls remembers the outcomes of calls by state, because a stream repeats a
+// few calls without end and reasons are costly. It serves one engine and is not
+// safe for concurrent use.
+type Calls map[callKey]Outcome
 
 type callKey struct {
 	state                  int32
@@ -312,8 +312,8 @@ type callKey struct {
 
 const maxCalls = 1 << 16 // a stream with endless server names must not fill memory
 
-// outcome is ConnectorCall's outcome without its reasons.
-func (cc callCache) outcome(e *Engine, member int, c Call, t time.Time) Outcome {
+// Outcome is ConnectorCall's outcome without its reasons.
+func (cc Calls) Outcome(e *Engine, member int, c Call, t time.Time) Outcome {
 	ns := t.UnixNano()
 	in := func(i int) Outcome {
 		if e.inputs.Personal[member] != nil {

@@ -38,10 +38,10 @@ type incident struct {
 type observer struct {
 	counters Counters
 	open     map[incidentKey]*incident
-	calls    callCache
+	calls    Calls
 }
 
-func (o *observer) reset() { *o = observer{open: map[incidentKey]*incident{}, calls: callCache{}} }
+func (o *observer) reset() { *o = observer{open: map[incidentKey]*incident{}, calls: Calls{}} }
 
 // Counters of the records seen so far.
 func (e *Engine) Counters() Counters { return e.obs.counters }
@@ -106,7 +106,7 @@ func (e *Engine) observeMCP(member int, ev *event.Event, t time.Time) {
 	c.MCPCalls++
 	call := Call{Connector: ev.MCPServer, Tool: ev.MCPTool, Scope: ev.ServerScope, Write: true}
 	rule := "rbac-connector"
-	switch e.obs.calls.outcome(e, member, call, t) {
+	switch e.obs.calls.Outcome(e, member, call, t) {
 	case NotGoverned:
 		rule = "rbac-local-server"
 	case Deny:

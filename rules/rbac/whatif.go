@@ -166,7 +166,7 @@ func twins(from, in *org.Directory) []int {
 // rejected is no attempt: its call did not run.
 type WhatIf struct {
 	a, b           *Engine
-	calls          [2]callCache
+	calls          [2]Calls
 	items          [2]map[itemUse]string
 	pairs          map[pairUse][2]string // answers of both, where both are settled
 	changes        map[changeKey]*tally
@@ -218,7 +218,7 @@ type Blind struct {
 // only asked, not fed: give them to the replay themselves if their findings are
 // wanted too.
 func NewWhatIf(current, proposed *Engine) *WhatIf {
-	return &WhatIf{a: current, b: proposed, calls: [2]callCache{{}, {}}, items: [2]map[itemUse]string{{}, {}}, pairs: map[pairUse][2]string{},
+	return &WhatIf{a: current, b: proposed, calls: [2]Calls{{}, {}}, items: [2]map[itemUse]string{{}, {}}, pairs: map[pairUse][2]string{},
 		changes: map[changeKey]*tally{}, impossible: map[changeKey]*tally{},
 		twin: twins(proposed.dir, current.dir), back: twins(current.dir, proposed.dir)}
 }
@@ -358,7 +358,7 @@ func (w *WhatIf) ask(side, member int, q Question, ev *event.Event, t time.Time)
 	case "connector":
 		// A call of somebody who may not use Cowork at all is a Cowork matter, which
 		// its prompts show; here the connector alone is asked about.
-		return w.calls[side].outcome(e, member, Call{Connector: q.Name, Tool: q.Tool, Scope: ev.ServerScope, Write: true}, t).String()
+		return w.calls[side].Outcome(e, member, Call{Connector: q.Name, Tool: q.Tool, Scope: ev.ServerScope, Write: true}, t).String()
 	}
 	ns := t.UnixNano()
 	acc := &e.accounts[member]

@@ -93,8 +93,8 @@ func Build(cfg *Config, seed uint64) (*Directory, error) {
 	for _, p := range parts {
 		for i := range p.Members {
 			place := strconv.Itoa(p.first + i)
-			// Never 0: that seed means random to gofakeit.
-			person := gofakeit.NewUnlocked(int64(Stream(seed, "member", p.Name, place).Uint64() | 1))
+			// Never 0, and the numbers of gofakeit's own source: organisations keep their names.
+			person := gofakeit.NewCustom(&quickSource{seed: int64(Stream(seed, "member", p.Name, place).Uint64() | 1)})
 			given, family := person.FirstName(), person.LastName()
 			ids := Stream(seed, "account", p.Name, place)
 			m := Member{

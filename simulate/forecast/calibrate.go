@@ -2,6 +2,7 @@ package forecast
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -36,7 +37,7 @@ type Level struct{ Seen, Expected float64 }
 // which weekdays. It keeps one record per session and no text.
 type Calibrator struct {
 	dir                *org.Directory
-	sessions           map[string]*heard
+	sessions           map[uint64]*heard // by the key of the session
 	first              int64
 	last               int64
 	cowork             int64 // micro-dollars
@@ -47,15 +48,32 @@ type Calibrator struct {
 }
 
 type heard struct {
-	who   string
-	start int64
-	costs []int64 // cumulative
+	session, who string
+	start        int64
+	costs        []byte // of one request after the other, as unsigned varints: two or three bytes each
+}
+
+// cumulative is the cost after each request.
+func (h *heard) cumulative() []int64 {
+	n := 0
+	for _, b := range h.costs {
+		if b < 0x80 {
+			n++
+		}
+	}
+	out, total := make([]int64, 0, n), int64(0)
+	for rest := h.costs; len(rest) > 0; {
+		cost, k := binary.Uvarint(rest)
+		total += int64(cost)
+		out, rest = append(out, total), rest[k:]
+	}
+	return out
 }
 
 // NewCalibrator matches identities against the directory where they are on it.
 // Prices split the cost by its drivers; without prices it is not split.
 func NewCalibrator(d *org.Directory, prices *platform.PriceList) *Calibrator {
-	c := &Calibrator{dir: d, sessions: map[string]*heard{}}
+	c := &Calibrator{dir: d, sessions: map[uint64]*heard{}}
 	if prices != nil {
 		c.drivers = spend.NewDrivers(prices, prices.WebSearchPer1000/1000)
 	}
@@ -87,20 +105,26 @@ func (c *Calibrator) Observe(ev *event.Event) {
 	}
 	c.last = max(c.last, ev.Time)
 	c.cowork += ev.CostMicros
-	s := c.sessions[ev.Session]
+	s := c.sessions[ev.OfSession()]
 	if s == nil {
 		if len(c.sessions) == maxPool || ev.Session == "" {
 			c.dropped++
 			return
 		}
-		s = &heard{start: ev.Time, who: strings.Clone(cmp.Or(ev.Account, ev.Email, ev.AccountID))}
-		c.sessions[strings.Clone(ev.Session)] = s
+		s = &heard{session: strings.Clone(ev.Session), who: c.identity(ev), start: ev.Time}
+		c.sessions[ev.OfSession()] = s
 	}
-	total := ev.CostMicros
-	if n := len(s.costs); n > 0 {
-		total += s.costs[n-1]
+	s.costs = binary.AppendUvarint(s.costs, uint64(ev.CostMicros))
+}
+
+// identity names who sent a record. A member's own text serves where it says the
+// same: it is there anyway.
+func (c *Calibrator) identity(ev *event.Event) string {
+	who := cmp.Or(ev.Account, ev.Email, ev.AccountID)
+	if m, id := ev.Who(c.dir); id == event.Matched && c.dir.Members[m].Account == who {
+		return c.dir.Members[m].Account
 	}
-	s.costs = append(s.costs, total)
+	return strings.Clone(who)
 }
 
 // Others is the share of the spend under the same limits that is not Cowork's;
@@ -130,17 +154,16 @@ func (c *Calibrator) Model(month time.Time, may func(member int, day time.Time) 
 	if c.drivers != nil {
 		m.Drivers = c.drivers.Report()
 	}
-	names := make([]string, 0, len(c.sessions))
-	for id := range c.sessions {
-		names = append(names, id)
+	sessions := make([]*heard, 0, len(c.sessions))
+	for _, s := range c.sessions {
+		sessions = append(sessions, s)
 	}
-	slices.Sort(names) // the pool's order must not hang on a map
+	slices.SortFunc(sessions, func(a, b *heard) int { return strings.Compare(a.session, b.session) }) // the pool's order must not hang on a map
 	var byWeekday [7]float64
 	seen := map[string]float64{}
 	anonymous := 0.0
-	for _, id := range names {
-		s := c.sessions[id]
-		m.Pool = append(m.Pool, Session{Cumulative: [][]int64{s.costs}})
+	for _, s := range sessions {
+		m.Pool = append(m.Pool, Session{Cumulative: [][]int64{s.cumulative()}})
 		byWeekday[time.Unix(0, s.start).UTC().Weekday()]++
 		if s.who == "" {
 			anonymous++

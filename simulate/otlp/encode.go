@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -37,7 +38,7 @@ type walk struct {
 	who  *event.Event // whose identity stands in head; nil: nobody's
 	head []byte
 	tail []byte   // the resource as the records of a block repeat it; empty: not yet written
-	dirs []string // the folders in paths, known by their place in memory
+	dirs []string // the folders in path, known by their place in memory
 	path []byte
 
 	minute int64    // of stamp
@@ -912,6 +913,17 @@ func uvarintLen(x uint64) int {
 
 func (w *protoSink) text(key, v string) {
 	v = clean(v)
+	if k, n := len(key), len(v); k+n < 0x78 { // each length is one byte
+		at := len(w.b)
+		w.b = slices.Grow(w.b, 8+k+n)[:at+8+k+n]
+		b := w.b[at:]
+		b[0], b[1], b[2], b[3] = w.field<<3|2, byte(6+k+n), 1<<3|2, byte(k)
+		copy(b[4:], key)
+		b = b[4+k:]
+		b[0], b[1], b[2], b[3] = 2<<3|2, byte(2+n), 1<<3|2, byte(n)
+		copy(b[4:], v)
+		return
+	}
 	w.head(key, 1+uvarintLen(uint64(len(v)))+len(v))
 	w.b = binary.AppendUvarint(append(w.b, 1<<3|2), uint64(len(v)))
 	w.b = append(w.b, v...)

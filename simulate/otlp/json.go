@@ -164,19 +164,14 @@ func (p *scanner) resourceLogs(b *Batch) {
 		b.note("resource block is not an object")
 		return
 	}
-	res := &b.res
-	*res = resource{}
-	seen := false
+	var res *resource
 	var later []int
 	for first := p.open('{'); p.next(&first, '}'); {
 		switch p.key() {
 		case "resource":
-			seen = true
-			r := resourceRecord(b, res)
-			p.attributesOf(&r)
-			r.done(res)
+			res = p.resource(b)
 		case "scopeLogs", "scope_logs", "instrumentationLibraryLogs", "instrumentation_library_logs":
-			if !seen {
+			if res == nil {
 				later = append(later, p.i)
 				p.skip()
 				continue
@@ -185,6 +180,9 @@ func (p *scanner) resourceLogs(b *Batch) {
 		default:
 			p.skip()
 		}
+	}
+	if res == nil {
+		res = &resource{}
 	}
 	p.revisit(later, func() { p.scopes(b, res) })
 	if res.fault != "" {
@@ -218,8 +216,7 @@ func (p *scanner) scopeLogs(b *Batch, res *resource) {
 		b.note("scope block is not an object")
 		return
 	}
-	own := &b.own
-	*own = *res
+	own := res
 	seen := false
 	var later []int
 	records := func() {
@@ -234,7 +231,7 @@ func (p *scanner) scopeLogs(b *Batch, res *resource) {
 		switch p.key() {
 		case "scope", "instrumentationLibrary", "instrumentation_library":
 			seen = true
-			p.scope(own)
+			own = p.scope(b, res, own)
 		case "logRecords", "log_records", "logs":
 			if !seen {
 				later = append(later, p.i)
@@ -249,29 +246,68 @@ func (p *scanner) scopeLogs(b *Batch, res *resource) {
 	p.revisit(later, records)
 }
 
-func (p *scanner) scope(res *resource) {
+// resource reads a resource.
+func (p *scanner) resource(b *Batch) *resource {
+	p.peek()
+	from := p.i
+	n := strings.Index(p.s[from:], "]}") + 2 // where it ends, mostly
+	if n > 1 {
+		if res := b.known[1][p.s[from:from+n]]; res != nil {
+			p.i += n
+			return res
+		}
+	}
+	res, read := b.newResource(1, n)
+	r := resourceRecord(b, res)
+	p.attributesOf(&r)
+	r.done(res)
+	read(p.whole(from))
+	return res
+}
+
+// scope reads the scope of a block. own is what was known of it before: mostly no
+// more than its resource.
+func (p *scanner) scope(b *Batch, of, own *resource) *resource {
 	if p.peek() != '{' {
 		p.skip()
-		return
+		return own
+	}
+	from, read := p.i, func(string) {}
+	if own == of {
+		if n := len(of.scope); n > 0 && strings.HasPrefix(p.s[from:], of.scope) {
+			p.i += n
+			return of.scoped
+		}
+		own, read = b.newScoped(of)
 	}
 	for first := p.open('{'); p.next(&first, '}'); {
 		switch p.key() {
 		case "name":
 			if p.peek() == '"' {
-				res.ev.Scope = p.str()
-				if res.ev.Scope != "" {
-					res.ev.Has |= event.FScope
+				own.ev.Scope = b.stay(p.str())
+				if own.ev.Scope != "" {
+					own.ev.Has |= event.FScope
 				}
 				continue
 			}
 		case "version":
 			if p.peek() == '"' {
-				res.ev.ScopeVersion = p.str()
+				own.ev.ScopeVersion = b.stay(p.str())
 				continue
 			}
 		}
 		p.skip()
 	}
+	read(p.whole(from))
+	return own
+}
+
+// whole is the text from the given place on, "" when it is broken.
+func (p *scanner) whole(from int) string {
+	if p.err != "" {
+		return ""
+	}
+	return p.s[from:p.i]
 }
 
 // attributesOf reads an object of which only the attributes count.
@@ -304,7 +340,8 @@ func (p *scanner) record(b *Batch, res *resource) {
 	}
 	var r record
 	r.start(b, res)
-	for first := p.open('{'); p.next(&first, '}'); {
+	first := !p.quickHead(&r) && p.open('{')
+	for p.next(&first, '}') {
 		switch p.key() {
 		case "timeUnixNano", "time_unix_nano":
 			p.instant(&r, &r.time, &r.timed)
@@ -350,6 +387,46 @@ func (p *scanner) record(b *Batch, res *resource) {
 		}
 	}
 	r.finish()
+}
+
+// quickHead reads what stands before the attributes, in the form in which the
+// product's exporter writes it. It reports false, having read nothing, for any
+// other.
+func (p *scanner) quickHead(r *record) bool {
+	const (
+		time, observed, body = `{"timeUnixNano":"`, `","observedTimeUnixNano":"`, `","body":{"stringValue":"`
+		digits               = len("1782787411836000000")
+		first                = len(time)
+		second               = first + digits + len(observed)
+		third                = second + digits + len(body)
+	)
+	s := p.s[p.i:]
+	if len(s) < third || s[:first] != time || s[first+digits:second] != observed || s[second+digits:third] != body {
+		return false
+	}
+	t, ok := nanos(s[first : first+digits])
+	o, ok2 := nanos(s[second : second+digits])
+	n := strings.IndexByte(s[third:], '"')
+	if !ok || !ok2 || n < 0 || third+n+1 >= len(s) || s[third+n+1] != '}' || strings.IndexByte(s[third:third+n], '\\') >= 0 {
+		return false
+	}
+	r.instant(t, &r.time, &r.timed)
+	r.instant(o, &r.observed, &r.observedT)
+	r.body = s[third : third+n]
+	p.i += third + n + 2
+	return true
+}
+
+// nanos reads nineteen digits.
+func nanos(s string) (n uint64, ok bool) {
+	for i := range len(s) {
+		d := s[i] - '0'
+		if d > 9 {
+			return 0, false
+		}
+		n = n*10 + uint64(d)
+	}
+	return n, true
 }
 
 // texts reads a text into to; another value is skipped.
@@ -471,7 +548,7 @@ func (p *scanner) quick(r *record, last *key) bool {
 	if k >= firstResource {
 		if n := r.takeTail(k, s, p.i); n > 0 {
 			p.i += n
-			*last = r.b.tail.last
+			*last = r.res.tail.last
 			return true
 		}
 	}
@@ -481,13 +558,14 @@ func (p *scanner) quick(r *record, last *key) bool {
 	i += len(valueHead)
 	switch {
 	case strings.HasPrefix(s[i:], `stringValue":"`):
-		q := scanner{s: s, i: i + len(`stringValue":"`) - 1, text: p.text}
-		v := q.str()
-		if q.err != "" || !strings.HasPrefix(s[q.i:], "}}") {
+		from := p.i
+		p.i = i + len(`stringValue":"`) - 1
+		v := p.str()
+		if p.err != "" || !strings.HasPrefix(s[p.i:], "}}") {
+			p.i, p.err = from, ""
 			return false
 		}
-		from := p.i
-		p.i = q.i + 2
+		p.i += 2
 		switch {
 		case k == keyOther:
 			r.attr(name, value{k: text, s: v})
@@ -845,6 +923,8 @@ type scanner struct {
 	i    int
 	err  string
 	text *event.Scratch // where texts with escapes go
+
+	plainFrom, plainTo int // from here to there no backslash stands
 }
 
 func (p *scanner) fail(why string) {
@@ -997,7 +1077,15 @@ func delimiter(c byte) bool {
 // escapes.
 func (p *scanner) raw() (string, bool) {
 	p.i++
-	start, escaped := p.i, false
+	start := p.i
+	if p.plainTo < start {
+		p.plainFrom, p.plainTo = start, p.backslash(start, len(p.s))
+	} else if start < p.plainFrom { // read again
+		if to := p.backslash(start, p.plainFrom); to < p.plainFrom {
+			p.plainTo = to
+		}
+		p.plainFrom = start
+	}
 	for {
 		n := strings.IndexByte(p.s[p.i:], '"')
 		if n < 0 {
@@ -1005,12 +1093,10 @@ func (p *scanner) raw() (string, bool) {
 			p.fail("unexpected end")
 			return "", false
 		}
-		part := p.s[p.i : p.i+n]
 		p.i += n + 1
-		if strings.IndexByte(part, '\\') < 0 {
-			return p.s[start : p.i-1], escaped
+		if p.i-1 <= p.plainTo {
+			return p.s[start : p.i-1], false
 		}
-		escaped = true
 		// An odd run of backslashes before the quote escapes it. The run may
 		// reach back over an earlier escaped quote only if that ended the run.
 		run := 0
@@ -1021,6 +1107,14 @@ func (p *scanner) raw() (string, bool) {
 			return p.s[start : p.i-1], true
 		}
 	}
+}
+
+// backslash is where the first backslash in a part of the text stands, or its end.
+func (p *scanner) backslash(from, to int) int {
+	if n := strings.IndexByte(p.s[from:to], '\\'); n >= 0 {
+		return from + n
+	}
+	return to
 }
 
 // str consumes a string; without escapes the result is a view into the text.

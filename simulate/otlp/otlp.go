@@ -41,15 +41,15 @@ type Batch struct {
 		raw  string
 		list []string
 	}
-	minute struct {
-		n    int64
-		text [17]byte
-		made bool
+	minute struct { // the one of the last event.timestamp, and the day it is in
+		from, day int64
+		text      [2]uint64
+		made      bool
 	}
-	head      headRun
-	tail      tailRun
-	resources int
-	res, own  resource // the one being read, and with its scope
+	held     [heldCount]string // of the record being read
+	head     headRun
+	res, own resource                // the one being read, and with its scope
+	known    [2]map[string]*resource // that were read before, by their bytes, of protobuf and of JSON
 
 	// While view is set, texts are views into the caller's bytes, and keep copies
 	// what stays: a text that a key had last time is not copied again.
@@ -80,10 +80,8 @@ type headRun struct {
 	terminal                      string
 }
 
-// tailRun is the run of attributes in which the last record repeated its
-// resource. It holds for records of that resource only.
+// tailRun is the run of attributes in which a record repeated its resource.
 type tailRun struct {
-	of    int
 	raw   string
 	n     int
 	first key
@@ -104,7 +102,7 @@ type BadRecord struct {
 func (b *Batch) Reset() {
 	b.Events, b.Bad, b.Records, b.Other, b.Dialect = b.Events[:0], b.Bad[:0], 0, 0, ""
 	if b.Borrow { // what was kept are views into bytes that may be gone
-		b.head, b.tail = headRun{}, tailRun{}
+		b.head = headRun{}
 		b.paths.raw, b.paths.list = "", nil
 	}
 }
@@ -232,20 +230,41 @@ func (b *Batch) texts(list []string) []string {
 
 // isStamp reports that text is the instant as the product writes it.
 func (b *Batch) isStamp(text string, ns int64) bool {
-	const minute = int64(time.Minute)
+	const (
+		minute = int64(time.Minute)
+		day    = 24 * int64(time.Hour)
+	)
 	if len(text) != len("2006-01-02T15:04:05.000Z") || ns < 0 {
 		return false
 	}
-	if m := ns / minute; m != b.minute.n || !b.minute.made {
-		b.minute.n, b.minute.made = m, true
-		var all [32]byte
-		copy(b.minute.text[:], time.Unix(0, m*minute).UTC().AppendFormat(all[:0], "2006-01-02T15:04:05.000Z"))
+	m := &b.minute
+	if d := ns - m.from; d < 0 || d >= minute || !m.made {
+		m.from = ns - ns%minute
+		if d := m.from - m.day; d < 0 || d >= day || !m.made {
+			m.day, m.made = ns-ns%day, true
+			var all [32]byte
+			t := viewOf(time.Unix(0, m.day).UTC().AppendFormat(all[:0], "2006-01-02T00:00"))
+			m.text = [2]uint64{fixed64(t), fixed64(t[8:])}
+		}
+		n := uint64(m.from-m.day) / uint64(minute)
+		h, n := n/60, n%60
+		m.text[1] = m.text[1]&0xffffff | ('0'+h/10)<<24 | ('0'+h%10)<<32 | ':'<<40 | ('0'+n/10)<<48 | ('0'+n%10)<<56
 	}
-	ms := int(ns % minute / 1e6)
-	sec, ms := ms/1000, ms%1000
-	return text[:17] == string(b.minute.text[:]) &&
-		text[17] == byte('0'+sec/10) && text[18] == byte('0'+sec%10) && text[19] == '.' &&
-		text[20] == byte('0'+ms/100) && text[21] == byte('0'+ms/10%10) && text[22] == byte('0'+ms%10) && text[23] == 'Z'
+	// The rest is ":05.000Z": its marks, and five digits.
+	const (
+		marks  = 0xff000000ff0000ff
+		colon  = 'Z'<<56 | '.'<<24 | ':'
+		zeros  = 0x0030303000303000
+		beyond = 0x0076767600767600 // added to a digit, it stays below 0x80
+		high   = 0x8080808080808080
+	)
+	w := fixed64(text[16:])
+	d := (w &^ marks) ^ zeros
+	if fixed64(text) != m.text[0] || fixed64(text[8:]) != m.text[1] || w&marks != colon || (d|d+beyond)&high != 0 {
+		return false
+	}
+	digit := func(i int) int64 { return int64(d >> (8 * i) & 0xff) }
+	return (ns-m.from)/1e6 == digit(1)*10000+digit(2)*1000+digit(4)*100+digit(5)*10+digit(6)
 }
 
 // any is the form in which event.Attr keeps a value.

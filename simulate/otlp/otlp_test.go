@@ -529,6 +529,40 @@ func TestNothingIsAView(t *testing.T) {
 	}
 }
 
+// What a batch keeps of the requests before never shows: neither in what it reads
+// next nor when their bytes are gone.
+func TestNothingIsLeftBehind(t *testing.T) {
+	for _, borrow := range []bool{false, true} {
+		used := Batch{Borrow: borrow}
+		for range 3 {
+			for _, name := range []string{"cowork.json", "legacy.json", "claude-code.json"} {
+				events := decoded(t, fixture(t, name)).Events
+				for _, p := range Profiles() {
+					readTwice(t, &used, p.AppendProto(nil, events), DecodeProto)
+					readTwice(t, &used, p.AppendJSON(nil, events), DecodeJSON)
+				}
+			}
+		}
+	}
+}
+
+// readTwice holds what a used batch reads to what a new one reads.
+func readTwice(t *testing.T, used *Batch, data []byte, decode func([]byte, *Batch) error) {
+	t.Helper()
+	new := Batch{Borrow: used.Borrow}
+	whole, scrap := bytes.Clone(data), bytes.Clone(data)
+	want := decode(whole, &new)
+	used.Reset()
+	got := decode(scrap, used)
+	if fmt.Sprint(got) != fmt.Sprint(want) || used.Records != new.Records || !reflect.DeepEqual(append([]BadRecord(nil), used.Bad...), append([]BadRecord(nil), new.Bad...)) {
+		t.Fatalf("%v, %d records, %+v; a new batch gives %v, %d, %+v", got, used.Records, used.Bad, want, new.Records, new.Bad)
+	}
+	same(t, "read with a used batch", used.Events, new.Events)
+	for i := range scrap {
+		scrap[i] = 'x'
+	}
+}
+
 func FuzzDecodeJSON(f *testing.F) {
 	f.Add(fixture(f, "cowork.json"))
 	f.Add(fixture(f, "legacy.json"))
@@ -540,6 +574,11 @@ func FuzzDecodeJSON(f *testing.F) {
 			return
 		}
 		again(t, &b)
+		for _, borrow := range []bool{false, true} {
+			used := Batch{Borrow: borrow}
+			readTwice(t, &used, data, DecodeJSON)
+			readTwice(t, &used, data, DecodeJSON)
+		}
 		u := plog.JSONUnmarshaler{}
 		logs, err := u.UnmarshalLogs(data)
 		if err == nil && len(b.Bad) == 0 && b.Dialect == "" && b.Other == 0 && b.Records == logs.LogRecordCount() {
@@ -560,6 +599,11 @@ func FuzzDecodeProto(f *testing.F) {
 		err := DecodeProto(scrap, &b)
 		clear(scrap) // nothing may be a view
 		again(t, &b)
+		for _, borrow := range []bool{false, true} {
+			used := Batch{Borrow: borrow}
+			readTwice(t, &used, data, DecodeProto)
+			readTwice(t, &used, data, DecodeProto)
+		}
 		u := plog.ProtoUnmarshaler{}
 		logs, oerr := u.UnmarshalLogs(data)
 		if oerr == nil && err == nil && len(b.Bad) == 0 {
@@ -640,15 +684,20 @@ func BenchmarkDecodeJSON(b *testing.B) {
 	ev := benchEvents(b)
 	p, _ := ProfileNamed("cowork-local-1p")
 	data := p.AppendJSON(nil, ev)
-	var batch Batch
-	b.Run("own", func(b *testing.B) {
-		bench(b, data, len(ev), func() {
-			batch.Reset()
-			if err := DecodeJSON(data, &batch); err != nil {
-				b.Fatal(err)
-			}
+	for _, how := range []struct {
+		name   string
+		borrow bool
+	}{{"own", true}, {"kept", false}} { // as replay reads it, and as texts that stay
+		batch := Batch{Borrow: how.borrow}
+		b.Run(how.name, func(b *testing.B) {
+			bench(b, data, len(ev), func() {
+				batch.Reset()
+				if err := DecodeJSON(data, &batch); err != nil {
+					b.Fatal(err)
+				}
+			})
 		})
-	})
+	}
 	b.Run("pdata", func(b *testing.B) { // the tree only, without events
 		u := plog.JSONUnmarshaler{}
 		bench(b, data, len(ev), func() {
@@ -663,15 +712,20 @@ func BenchmarkDecodeProto(b *testing.B) {
 	ev := benchEvents(b)
 	p, _ := ProfileNamed("cowork-local-1p")
 	data := p.AppendProto(nil, ev)
-	var batch Batch
-	b.Run("own", func(b *testing.B) {
-		bench(b, data, len(ev), func() {
-			batch.Reset()
-			if err := DecodeProto(data, &batch); err != nil {
-				b.Fatal(err)
-			}
+	for _, how := range []struct {
+		name   string
+		borrow bool
+	}{{"own", true}, {"kept", false}} { // as replay reads it, and as texts that stay
+		batch := Batch{Borrow: how.borrow}
+		b.Run(how.name, func(b *testing.B) {
+			bench(b, data, len(ev), func() {
+				batch.Reset()
+				if err := DecodeProto(data, &batch); err != nil {
+					b.Fatal(err)
+				}
+			})
 		})
-	})
+	}
 	b.Run("pdata", func(b *testing.B) {
 		u := plog.ProtoUnmarshaler{}
 		bench(b, data, len(ev), func() {

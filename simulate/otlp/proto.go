@@ -126,19 +126,18 @@ func clean(s string) string {
 }
 
 func protoResourceLogs(s string, b *Batch) {
-	res := &b.res
-	*res = resource{}
 	// The resource may stand behind its records, so it is looked for first.
+	raw, given := "", false
 	for m := (message{s: s}); m.next(); {
 		if m.field == 1 && m.wire == 2 {
-			r := resourceRecord(b, res)
-			for a := (message{s: m.bytes}); a.next(); {
-				if a.field == 1 && a.wire == 2 {
-					protoAttr(&r, a.bytes)
-				}
-			}
-			r.done(res)
+			raw, given = m.bytes, true
 		}
+	}
+	res := &b.res
+	if given {
+		res = b.resource(raw)
+	} else {
+		*res = resource{}
 	}
 	m := message{s: s}
 	for m.next() {
@@ -154,27 +153,77 @@ func protoResourceLogs(s string, b *Batch) {
 	}
 }
 
-func protoScopeLogs(s string, b *Batch, of *resource) {
-	res := &b.own
-	*res = *of
-	for m := (message{s: s}); m.next(); {
-		if m.field == 1 && m.wire == 2 {
-			for a := (message{s: m.bytes}); a.next(); {
-				switch {
-				case a.field == 1 && a.wire == 2:
-					res.ev.Scope = b.stay(clean(a.bytes))
-					if res.ev.Scope != "" {
-						res.ev.Has |= event.FScope
-					}
-				case a.field == 2 && a.wire == 2:
-					res.ev.ScopeVersion = b.stay(clean(a.bytes))
-				}
-			}
+// resource gives the resource that the bytes of one say.
+func (b *Batch) resource(raw string) *resource {
+	if res := b.known[0][raw]; res != nil {
+		return res
+	}
+	res, read := b.newResource(0, len(raw))
+	r := resourceRecord(b, res)
+	for a := (message{s: raw}); a.next(); {
+		if a.field == 1 && a.wire == 2 {
+			protoAttr(&r, a.bytes)
 		}
 	}
+	r.done(res)
+	read(raw)
+	return res
+}
+
+// within gives a resource with the scope that the bytes of one say.
+func (b *Batch) within(of *resource, scope string) *resource {
+	if scope == "" {
+		return of
+	}
+	if of.scoped != nil && of.scope == scope {
+		return of.scoped
+	}
+	own, read := b.newScoped(of)
+	for a := (message{s: scope}); a.next(); {
+		switch {
+		case a.field == 1 && a.wire == 2:
+			own.ev.Scope = b.stay(clean(a.bytes))
+			if own.ev.Scope != "" {
+				own.ev.Has |= event.FScope
+			}
+		case a.field == 2 && a.wire == 2:
+			own.ev.ScopeVersion = b.stay(clean(a.bytes))
+		}
+	}
+	read(scope)
+	return own
+}
+
+// protoScopeLogs reads one scope block. The scope mostly stands before its
+// records; where it stands behind them, they are read again. What a scope says in
+// several parts is what the parts say behind each other.
+func protoScopeLogs(s string, b *Batch, of *resource) {
+	records, events, bads := b.Records, len(b.Events), len(b.Bad)
+	var res *resource
+	var scope string
 	m := message{s: s}
 	for m.next() {
-		if m.field == 2 && m.wire == 2 {
+		switch {
+		case m.wire != 2:
+		case m.field == 1 && res != nil:
+			b.Records, b.Events, b.Bad = records, b.Events[:events], b.Bad[:bads]
+			for scope, m = "", (message{s: s}); m.next(); {
+				if m.field == 1 && m.wire == 2 {
+					scope += m.bytes
+				}
+			}
+			res = b.within(of, scope)
+			for m = (message{s: s}); m.next(); {
+				if m.field == 2 && m.wire == 2 {
+					protoRecord(m.bytes, m.cut, b, res)
+				}
+			}
+		case m.field == 1:
+			scope += m.bytes
+		case m.field == 2:
+			if res == nil {
+				res = b.within(of, scope)
+			}
 			protoRecord(m.bytes, m.cut, b, res)
 		}
 	}
@@ -187,7 +236,6 @@ func protoRecord(s string, cut bool, b *Batch, res *resource) {
 	var r record
 	r.start(b, res)
 	m := message{s: s}
-	last := keyOther
 	for m.err == "" && m.i < len(s) {
 		switch tag := s[m.i]; tag { // what every record has, without ado
 		case 1<<3 | 1, 11<<3 | 1:
@@ -210,13 +258,12 @@ func protoRecord(s string, cut bool, b *Batch, res *resource) {
 				}
 			}
 		case 6<<3 | 2:
+			from := m.i
 			if n := r.takeHead(s, m.i); n > 0 {
 				m.i += n
-				last = keyTerminal
-				continue
+				r.last = keyTerminal
 			}
-			if end := quickAttr(&r, s, m.i, &last); end > 0 {
-				m.i = end
+			if m.i = r.quickAttrs(s, m.i); m.i > from {
 				continue
 			}
 		}
@@ -255,154 +302,186 @@ func protoRecord(s string, cut bool, b *Batch, res *resource) {
 	r.finish()
 }
 
-// quickAttr reads the attribute field that starts at i, if it has the form that
-// every library writes: the key, then one value, and nothing else. It returns the
-// end, or 0, having read nothing, for any other form.
-func quickAttr(r *record, s string, i int, last *key) int {
-	if i+6 > len(s) {
-		return 0
-	}
-	n, at := int(s[i+1]), i+2
-	if n >= 0x80 {
-		if n, at = shortLen(s, i+1); at == 0 {
-			return 0
-		}
-	}
-	end := at + n
-	if end > len(s) || n < 4 || s[at] != 1<<3|2 {
-		return 0
-	}
-	n = int(s[at+1]) // a key of 128 bytes and more is read elsewhere
-	at += 2
-	if n >= 0x80 || at+n+2 > end || n == 0 {
-		return 0
-	}
-	name := s[at : at+n]
-	next := &r.b.guess[r.slot][*last]
-	k := *next
-	if k == keyOther || keyNames[k] != name {
-		k = keyOf(name)
-		if k == keyOther && !valid(name) {
-			return 0
-		}
-		*next = k
-	}
-	at += n
-	if r.run.head != 2 {
-		r.keepHead(k, i, s)
-	}
-	if k >= firstResource {
-		if n := r.takeTail(k, s, i); n > 0 {
-			*last = r.b.tail.last
-			return i + n
-		}
-	}
-	if s[at] != 2<<3|2 {
-		return 0
-	}
-	if n = end - at - 2; n < 0x80 {
-		if int(s[at+1]) != n || n < 2 {
-			return 0
-		}
-		at += 2
-	} else if n, at = shortLen(s, at+1); at == 0 || at+n != end || n < 2 {
-		return 0
-	}
-	switch s[at] {
-	case 1<<3 | 2:
-		if n = end - at - 2; n < 0x80 {
-			if int(s[at+1]) != n {
-				return 0
-			}
-			at += 2
-		} else if n, at = shortLen(s, at+1); at == 0 || at+n != end {
-			return 0
-		}
-		v := s[at:end]
-		if !valid(v) {
-			return 0
-		}
-		switch {
-		case k == keyOther:
-			r.attr(name, value{k: text, s: v})
-		case k < firstResource || !r.repeats(k, v, s, i, end):
-			r.text(k, v)
-		}
-	case 2 << 3:
-		if end-at != 2 || s[at+1] > 1 {
-			return 0
-		}
-		r.attr(name, value{k: boolean, b: s[at+1] == 1})
-	case 3 << 3:
-		var x uint64
-		shift := uint(0)
-		for at++; at < end && shift < 63; shift += 7 {
-			c := s[at]
-			at++
-			x |= uint64(c&0x7f) << shift
-			if c < 0x80 {
-				break
-			}
-		}
-		if at != end || s[end-1] >= 0x80 {
-			return 0
-		}
-		if !r.integer(k, int64(x)) {
-			r.attr(name, value{k: integer, i: int64(x)})
-		}
-	case 4<<3 | 1:
-		if end-at != 9 {
-			return 0
-		}
-		f := math.Float64frombits(fixed64(s[at+1 : end]))
-		if k == keyCostUSD && r.attrs < maxAttributes {
-			r.attrs++
-			r.cost(keyNames[k], &value{k: double, f: f}, f, false)
-		} else {
-			r.attr(name, value{k: double, f: f})
-		}
-	case 5<<3 | 2:
-		// The folders rarely change from record to record.
-		if k != keyHostPaths {
-			return 0
-		}
-		if s[at:end] == r.b.paths.raw {
-			r.attrs++
-			r.hostPaths(r.b.paths.list)
+// quickAttrs reads the attribute fields that start at i, as long as they have the
+// form that every library writes: the key, then one value, and nothing else. It
+// returns where the first other one begins.
+func (r *record) quickAttrs(s string, i int) int {
+	b, e, last := r.b, r.ev, r.last
+	for i+8 <= len(s) {
+		w := fixed32(s[i : i+4])
+		if byte(w) != 6<<3|2 {
 			break
 		}
-		v := protoValue(s[at:end], 0)
-		if v.k != list {
-			return 0
+		at := i + 2
+		end := at + int(byte(w>>8))
+		if byte(w>>8) >= 0x80 {
+			var n int
+			if n, at = shortLen(s, i+1); at == 0 || at+4 > len(s) {
+				break
+			}
+			end = at + n
+			w = fixed32(s[at:at+4]) << 16
 		}
-		r.b.paths.raw, r.b.paths.list = r.b.stay(s[at:end]), r.b.texts(v.ss)
-		r.attrs++
-		r.hostPaths(r.b.paths.list)
-	default:
-		return 0
+		n := int(w >> 24) // a key of 128 bytes and more is read elsewhere
+		at += 2
+		to := at + n
+		if byte(w>>16) != 1<<3|2 || n >= 0x80 || to+4 > end || n == 0 || end > len(s) {
+			break
+		}
+		next := &b.guess[r.slot][last]
+		k := *next
+		if p := &patterns[k]; p.n != n || fixed64(s[to-8:to])&p.short != p.last || n > 8 && (fixed64(s[at:]) != p.first || n > 16 && fixed64(s[at+8:]) != p.mid) {
+			if k = keyOf(s[at:to]); k == keyOther && !valid(s[at:to]) {
+				break
+			}
+			*next = k
+		}
+		name := s[at:to]
+		if r.run.head != 2 {
+			r.keepHead(k, i, s)
+		}
+		if k >= firstResource {
+			if n := r.takeTail(k, s, i); n > 0 {
+				last = r.res.tail.last
+				i += n
+				continue
+			}
+		}
+		kind := uint8(1<<3 | 2)
+		at = to + 4
+		if n = end - at; n > 0x7d || fixed32(s[to:at]) != 2<<3|2|1<<19|2<<16|uint32(n)<<24|uint32(n+2)<<8 {
+			// no short text
+			if s[to] != 2<<3|2 {
+				break
+			}
+			if n, at = shortLen(s, to+1); at == 0 || at+n != end || n < 2 {
+				break
+			}
+			if kind = s[at]; kind == 1<<3|2 {
+				if n, at = shortLen(s, at+1); at == 0 || at+n != end {
+					break
+				}
+			}
+		}
+		switch kind {
+		case 1<<3 | 2:
+			v := s[at:end]
+			x := fixed64(s[end-8 : end]) // what stands before a text of less than eight bytes is harmless
+			for j := at; j < end-8; j += 8 {
+				x |= fixed64(s[j : j+8])
+			}
+			if x&0x8080808080808080 != 0 && !utf8.ValidString(v) {
+				goto out
+			}
+			f := &fields[k]
+			if !f.quick || r.attrs >= maxAttributes {
+				if k == keyOther {
+					r.attr(name, value{k: text, s: v})
+				} else if k < firstResource || !r.repeats(k, v, s, i, end) {
+					r.text(k, v)
+				}
+				break
+			}
+			r.attrs++
+			switch {
+			case k == keyEventName:
+				r.name, r.slot = v, nameSlot(v)
+			case k == keyStamp:
+				r.stamp = v
+			default:
+				if b.view {
+					v = b.keep(k, v)
+				}
+				*f.text(e) = v
+				e.Has |= f.bit
+			}
+		case 2 << 3:
+			if end-at != 2 || s[at+1] > 1 {
+				goto out
+			}
+			r.attr(name, value{k: boolean, b: s[at+1] == 1})
+		case 3 << 3:
+			var x uint64
+			shift := uint(0)
+			for at++; at < end && shift < 63; shift += 7 {
+				c := s[at]
+				at++
+				x |= uint64(c&0x7f) << shift
+				if c < 0x80 {
+					break
+				}
+			}
+			if at != end || s[end-1] >= 0x80 {
+				goto out
+			}
+			if !r.integer(k, int64(x)) {
+				r.attr(name, value{k: integer, i: int64(x)})
+			}
+		case 4<<3 | 1:
+			if end-at != 9 {
+				goto out
+			}
+			f := math.Float64frombits(fixed64(s[at+1 : end]))
+			if k == keyCostUSD && r.attrs < maxAttributes {
+				r.attrs++
+				r.cost(keyNames[k], &value{k: double, f: f}, f, false)
+			} else {
+				r.attr(name, value{k: double, f: f})
+			}
+		case 5<<3 | 2:
+			// The folders rarely change from record to record.
+			if k != keyHostPaths {
+				goto out
+			}
+			if s[at:end] == b.paths.raw {
+				r.attrs++
+				r.hostPaths(b.paths.list)
+				break
+			}
+			v := protoValue(s[at:end], 0)
+			if v.k != list {
+				goto out
+			}
+			b.paths.raw, b.paths.list = b.stay(s[at:end]), b.texts(v.ss)
+			r.attrs++
+			r.hostPaths(b.paths.list)
+		default:
+			goto out
+		}
+		if r.run.head == 1 {
+			r.run.headTo = end
+		}
+		last, i = k, end
 	}
-	if r.run.head == 1 {
-		r.run.headTo = end
-	}
-	*last = k
-	return end
+out:
+	r.last = last
+	return i
 }
 
 // valid is utf8.ValidString, with less ado for a short text.
 func valid(s string) bool {
 	n := len(s)
-	if n > 48 {
-		return utf8.ValidString(s)
-	}
 	var x uint64
-	i := 0
-	for ; i+8 <= n; i += 8 {
-		x |= fixed64(s[i : i+8])
-	}
-	for ; i < n; i++ {
-		x |= uint64(s[i])
+	switch {
+	case n > 64:
+		return utf8.ValidString(s)
+	case n >= 8:
+		x = fixed64(s[n-8:])
+		for i := 0; i < n-8; i += 8 {
+			x |= fixed64(s[i : i+8])
+		}
+	default:
+		for i := range n {
+			x |= uint64(s[i])
+		}
 	}
 	return x&0x8080808080808080 == 0 || utf8.ValidString(s)
+}
+
+// fixed32 reads four bytes, the lowest first.
+func fixed32(v string) uint32 {
+	_ = v[3]
+	return uint32(v[0]) | uint32(v[1])<<8 | uint32(v[2])<<16 | uint32(v[3])<<24
 }
 
 // fixed64 reads eight bytes, the lowest first.

@@ -13,18 +13,72 @@ import (
 // resource is the part of the records of one resource that they have in common.
 // Each record starts as a copy of ev.
 type resource struct {
-	id    int // 0: no resource was given
 	ev    event.Event
 	wait  pending
+	held  [heldCount]string
 	fault string
+	tail  tailRun // how its records repeat it
+
+	// One that is kept for later requests holds no views into this one's bytes. The
+	// scope that was met with it last, and it with that scope, are kept with it.
+	kept   bool
+	scope  string
+	scoped *resource
+}
+
+// The machines and releases of an organisation are few, so resources come again
+// and again. More than these, or longer ones, are read each time.
+const (
+	maxResources = 128
+	maxResource  = 2048
+)
+
+// newResource gives the place to read a resource of about so many bytes into.
+// Afterwards read is told its bytes, so that it is kept for requests to come, by the
+// form it was read from; "" says that it is not to be kept.
+func (b *Batch) newResource(form, size int) (res *resource, read func(raw string)) {
+	if size > maxResource || len(b.known[form]) >= maxResources {
+		return &b.res, func(string) {}
+	}
+	res = new(resource)
+	view := b.view
+	b.view = true // what is kept is copied
+	return res, func(raw string) {
+		b.view = view
+		if raw == "" || len(raw) > maxResource {
+			return
+		}
+		if b.known[form] == nil {
+			b.known[form] = map[string]*resource{}
+		}
+		res.kept = true
+		b.known[form][strings.Clone(raw)] = res
+	}
+}
+
+// newScoped is newResource for a resource with a scope.
+func (b *Batch) newScoped(of *resource) (own *resource, read func(raw string)) {
+	own, read = &b.own, func(string) {}
+	if of.kept {
+		own = new(resource)
+		view := b.view
+		b.view = true
+		read = func(raw string) {
+			if b.view = view; raw != "" {
+				of.scope, of.scoped = strings.Clone(raw), own
+			}
+		}
+	}
+	*own = *of
+	own.scope, own.scoped, own.tail = "", nil, tailRun{}
+	return own, read
 }
 
 // pending holds what only the whole record can interpret: the event's name, and
 // pairs of keys of which the event decides which one fills the field.
 type pending struct {
 	name, stamp string
-	held        [heldCount]string
-	holds       uint8 // a bit for each of held
+	holds       uint8 // a bit for each of record.held that is set
 }
 
 const (
@@ -46,22 +100,27 @@ type record struct {
 	b                *Batch
 	time, observed   int64
 	timed, observedT bool
-	own              bool  // a record, not a resource
-	of               int   // its resource
-	slot             uint8 // of its event's name
+	own              bool      // a record, not a resource
+	res              *resource // its resource
+	slot             uint8     // of its event's name
+	last             key       // the attribute read last
 	body, eventName  string
 	attrs            int
 	shared           int // leading Extra entries that belong to the resource
 	run              run
-	fault            string // first thing lost; the record is kept
-	fatal            string // the record is no record
+	fault            string             // first thing lost; the record is kept
+	fatal            string             // the record is no record
+	held             *[heldCount]string // those of b, or of the resource
 	pending
 }
 
-// start begins a record as a copy of its resource, in place at the end of the
-// batch. finish keeps it there, or takes it away.
+// start begins a record, given as its zero value, as a copy of its resource, in
+// place at the end of the batch. finish keeps it there, or takes it away.
 func (r *record) start(b *Batch, res *resource) {
-	*r = record{b: b, own: true, of: res.id, pending: res.wait, shared: len(res.ev.Extra)}
+	r.b, r.own, r.res, r.held, r.shared = b, true, res, &b.held, len(res.ev.Extra)
+	if r.pending = res.wait; r.holds != 0 {
+		b.held = res.held
+	}
 	if n := len(b.Events); n < cap(b.Events) {
 		b.Events = b.Events[:n+1]
 	} else {
@@ -73,9 +132,8 @@ func (r *record) start(b *Batch, res *resource) {
 
 // resourceRecord begins a record that collects the attributes of a resource.
 func resourceRecord(b *Batch, res *resource) record {
-	b.resources++
-	*res = resource{id: b.resources}
-	return record{b: b, ev: &res.ev, run: run{head: 2}}
+	*res = resource{}
+	return record{b: b, res: res, ev: &res.ev, held: &res.held, run: run{head: 2}}
 }
 
 // done turns the record that took a resource's attributes into that resource.
@@ -118,6 +176,16 @@ func (r *record) attr(name string, v value) {
 		return
 	}
 	e := r.ev
+	f := &fields[k]
+	if f.how == asNumber || f.how == asSize {
+		i, ok := v.int()
+		if !ok {
+			r.keep(name, &v, "not a number")
+			return
+		}
+		r.number(f, i, f.how == asSize)
+		return
+	}
 	switch k {
 	case keyOther:
 		r.extra(name, &v)
@@ -127,33 +195,6 @@ func (r *record) attr(name string, v value) {
 			return
 		}
 		r.hostPaths(r.b.texts(v.ss))
-	case keySequence:
-		r.num(k, &e.Sequence, &v, event.FSequence)
-	case keyDuration:
-		r.num(k, &e.Duration, &v, event.FDuration)
-	case keyInputTokens:
-		r.num(k, &e.InputTokens, &v, event.FInputTokens)
-	case keyOutputTokens:
-		r.num(k, &e.OutputTokens, &v, event.FOutputTokens)
-	case keyCacheRead:
-		r.num(k, &e.CacheRead, &v, event.FCacheRead)
-	case keyCacheWrite:
-		r.num(k, &e.CacheWrite, &v, event.FCacheWrite)
-	case keyStatusCode:
-		r.num(k, &e.Status, &v, event.FStatus)
-	case keyAttempt:
-		r.num(k, &e.Attempt, &v, event.FAttempt)
-	case keyResponseLength:
-		r.num(k, &e.ResponseLength, &v, event.FResponseLength)
-	case keyPromptLength: // lengths and sizes are texts on the wire
-		r.num(k, &e.PromptLength, &v, event.FPromptLength)
-		e.Retyped |= e.Has & event.FPromptLength
-	case keyInputSize:
-		r.num(k, &e.InputSize, &v, event.FInputSize)
-		e.Retyped |= e.Has & event.FInputSize
-	case keyResultSize:
-		r.num(k, &e.ResultSize, &v, event.FResultSize)
-		e.Retyped |= e.Has & event.FResultSize
 	case keySuccess:
 		if v.k != boolean {
 			r.keep(name, &v, "not true or false")
@@ -184,44 +225,31 @@ func (r *record) attr(name string, v value) {
 	}
 }
 
+// number fills a field; retyped says that the wire mostly carries it in another
+// type.
+func (r *record) number(f *field, i int64, retyped bool) {
+	*f.number(r.ev) = i
+	r.ev.Has |= f.bit
+	r.retyped(f.bit, retyped)
+}
+
 // integer takes a number for a field that is one on the wire; it reports false
 // for any other field, having taken nothing.
 func (r *record) integer(k key, i int64) bool {
 	if r.attrs >= maxAttributes {
 		return false
 	}
-	e := r.ev
-	var bit event.Field
-	switch k {
-	case keySequence:
-		e.Sequence, bit = i, event.FSequence
-	case keyDuration:
-		e.Duration, bit = i, event.FDuration
-	case keyInputTokens:
-		e.InputTokens, bit = i, event.FInputTokens
-	case keyOutputTokens:
-		e.OutputTokens, bit = i, event.FOutputTokens
-	case keyCacheRead:
-		e.CacheRead, bit = i, event.FCacheRead
-	case keyCacheWrite:
-		e.CacheWrite, bit = i, event.FCacheWrite
-	case keyStatusCode:
-		e.Status, bit = i, event.FStatus
-	case keyAttempt:
-		e.Attempt, bit = i, event.FAttempt
-	case keyResponseLength:
-		e.ResponseLength, bit = i, event.FResponseLength
-	case keyCostMicros:
-		if i <= -1e15 || i >= 1e15 {
-			return false
-		}
-		e.CostMicros, bit = i, event.FCostMicros
+	switch f := &fields[k]; {
+	case f.how == asNumber:
+		r.number(f, i, false)
+	case k == keyCostMicros && i > -1e15 && i < 1e15:
+		r.ev.CostMicros = i
+		r.ev.Has |= event.FCostMicros
+		r.ev.Retyped &^= event.FCostMicros
 	default:
 		return false
 	}
 	r.attrs++
-	e.Has |= bit
-	e.Retyped &^= bit
 	return true
 }
 
@@ -236,79 +264,40 @@ func (r *record) text(k key, s string) {
 		return
 	}
 	e := r.ev
+	switch f := &fields[k]; f.how {
+	case asText:
+		s = r.b.keep(k, s)
+		to := f.text(e)
+		if f.bit == 0 {
+			r.plain(k, to, s)
+			return
+		}
+		*to = s
+		e.Has |= f.bit
+		return
+	case asNumber, asSize:
+		if i, ok := parseInt(s); ok {
+			r.number(f, i, f.how == asNumber)
+			return
+		}
+		if k == keyStatusCode && s == "undefined" { // documented for errors without an HTTP answer
+			r.extra(keyNames[k], &value{k: text, s: s})
+			return
+		}
+		r.keep(keyNames[k], &value{k: text, s: s}, "not a number")
+		return
+	case asHeld:
+		r.held[f.held] = r.b.keep(k, s)
+		r.holds |= 1 << f.held
+		return
+	}
 	switch k {
 	case keyEventName:
 		r.name, r.slot = s, nameSlot(s)
-		return
 	case keyStamp:
 		r.stamp = s
-		return
-	case keySequence, keySuccess, keyDuration, keyInputSize, keyResultSize, keyPromptLength, keyResponseLength, keyInputTokens, keyOutputTokens,
-		keyCacheRead, keyCacheWrite, keyCostUSD, keyCostMicros, keyStatusCode, keyAttempt:
-	default:
-		s = r.b.keep(k, s)
-	}
-	switch k {
-	case keyDecision:
-		r.hold(heldDecision, s)
-	case keyDecisionType:
-		r.hold(heldDecisionType, s)
-	case keySource:
-		r.hold(heldSource, s)
-	case keyDecisionSource:
-		r.hold(heldDecisionSource, s)
-	case keyToolScope:
-		r.hold(heldToolScope, s)
-	case keyServerScope:
-		r.hold(heldServerScope, s)
-
-	case keyService:
-		r.plain(k, &e.Service, s)
-	case keyServiceVersion:
-		e.ServiceVersion = s
-		e.Has |= event.FServiceVersion
-	case keyOS:
-		r.plain(k, &e.OS, s)
-	case keyDeployment:
-		r.plain(k, &e.DeploymentMode, s)
-	case keySurface:
-		e.Surface = s
-		e.Has |= event.FSurface
-	case keyTerminal:
-		r.plain(k, &e.Terminal, s)
-	case keySession:
-		e.Session = s
-		e.Has |= event.FSession
-	case keyPrompt:
-		e.Prompt = s
-		e.Has |= event.FPrompt
-	case keyUserID:
-		e.UserID = s
-		e.Has |= event.FUserID
-	case keyEmail:
-		e.Email = s
-		e.Has |= event.FEmail
-	case keyAccount:
-		e.Account = s
-		e.Has |= event.FAccount
-	case keyAccountID:
-		r.plain(k, &e.AccountID, s)
-	case keyOrganisation:
-		e.Organisation = s
-		e.Has |= event.FOrganisation
 	case keyHostPaths:
-		r.hostPathText(s)
-	case keySequence:
-		r.numText(k, &e.Sequence, s, event.FSequence)
-
-	case keyTool:
-		e.Tool = s
-		e.Has |= event.FTool
-	case keyToolUse:
-		e.ToolUse = s
-		e.Has |= event.FToolUse
-	case keyToolSource:
-		r.plain(k, &e.ToolSource, s)
+		r.hostPathText(r.b.stay(s))
 	case keySuccess:
 		switch s {
 		case "true", "false":
@@ -318,61 +307,6 @@ func (r *record) text(k key, s string) {
 		default:
 			r.keep(keyNames[k], &value{k: text, s: s}, "not true or false")
 		}
-	case keyDuration:
-		r.numText(k, &e.Duration, s, event.FDuration)
-	case keyParameters:
-		e.Parameters = s
-		e.Has |= event.FParameters
-	case keyInput:
-		e.Input = s
-		e.Has |= event.FInput
-	case keyInputSize:
-		r.numText(k, &e.InputSize, s, event.FInputSize)
-		e.Retyped &^= event.FInputSize
-	case keyResultSize:
-		r.numText(k, &e.ResultSize, s, event.FResultSize)
-		e.Retyped &^= event.FResultSize
-	case keyErrorType:
-		r.plain(k, &e.ErrorType, s)
-	case keyError:
-		e.Error = s
-		e.Has |= event.FError
-
-	case keyPromptText:
-		e.PromptText = s
-		e.Has |= event.FPromptText
-	case keyPromptLength:
-		r.numText(k, &e.PromptLength, s, event.FPromptLength)
-		e.Retyped &^= event.FPromptLength
-	case keyResponse:
-		e.ResponseText = s
-		e.Has |= event.FResponseText
-	case keyResponseLength:
-		r.numText(k, &e.ResponseLength, s, event.FResponseLength)
-	case keyCommand:
-		r.plain(k, &e.Command, s)
-
-	case keyModel:
-		e.Model = s
-		e.Has |= event.FModel
-	case keyRequest:
-		e.Request = s
-		e.Has |= event.FRequest
-	case keyQuerySource:
-		e.QuerySource = s
-		e.Has |= event.FQuerySource
-	case keySpeed:
-		r.plain(k, &e.Speed, s)
-	case keyAgent:
-		r.plain(k, &e.Agent, s)
-	case keyInputTokens:
-		r.numText(k, &e.InputTokens, s, event.FInputTokens)
-	case keyOutputTokens:
-		r.numText(k, &e.OutputTokens, s, event.FOutputTokens)
-	case keyCacheRead:
-		r.numText(k, &e.CacheRead, s, event.FCacheRead)
-	case keyCacheWrite:
-		r.numText(k, &e.CacheWrite, s, event.FCacheWrite)
 	case keyCostUSD:
 		f, err := strconv.ParseFloat(s, 64)
 		if err != nil {
@@ -381,39 +315,8 @@ func (r *record) text(k key, s string) {
 		r.cost(keyNames[k], &value{k: text, s: s}, f, true)
 	case keyCostMicros:
 		r.micros(keyNames[k], &value{k: text, s: s}, true)
-	case keyStatusCode:
-		if s == "undefined" { // documented for errors without an HTTP answer
-			r.extra(keyNames[k], &value{k: text, s: s})
-			return
-		}
-		r.numText(k, &e.Status, s, event.FStatus)
-	case keyAttempt:
-		r.numText(k, &e.Attempt, s, event.FAttempt)
-
-	case keyPlugin:
-		e.Plugin = s
-		e.Has |= event.FPlugin
-	case keyPluginHash:
-		r.plain(k, &e.PluginHash, s)
-	case keyMarketplace:
-		r.plain(k, &e.Marketplace, s)
-	case keySkill:
-		e.Skill = s
-		e.Has |= event.FSkill
-	case keyMCPServer:
-		e.MCPServerAttr = s
-		e.Has |= event.FMCPServer
-	case keyMCPTool:
-		e.MCPToolAttr = s
-		e.Has |= event.FMCPTool
-	case keyStatusText:
-		r.plain(k, &e.ConnStatus, s)
 	case keyHostArch, keyOSVersion, keyOwner:
 		r.extra(keyNames[k], &value{k: text, s: s})
-	case keyFromMode:
-		r.plain(k, &e.FromMode, s)
-	case keyToMode:
-		r.plain(k, &e.ToMode, s)
 	}
 }
 
@@ -476,8 +379,8 @@ func (r *record) keepHead(k key, i int, s string) {
 
 // takeTail skips the run in which the record repeats its resource.
 func (r *record) takeTail(k key, s string, i int) int {
-	t := &r.b.tail
-	if k != t.first || t.of != r.of || t.of == 0 || r.run.off || !strings.HasPrefix(s[i:], t.raw) {
+	t := &r.res.tail
+	if k != t.first || r.run.off || !strings.HasPrefix(s[i:], t.raw) {
 		return 0
 	}
 	r.attrs += t.n
@@ -530,14 +433,15 @@ func (r *record) repeats(k key, v string, s string, i, end int) bool {
 // keepTail is called at the end of a record's attributes.
 func (r *record) keepTail(s string) {
 	n := &r.run
-	if n.tailN > 1 && n.tailFrom >= 0 && !n.off && r.attrs <= maxAttributes && !(r.b.tail.of == r.of && r.b.tail.raw == s[n.tailFrom:n.tailTo]) {
-		r.b.tail = tailRun{of: r.of, raw: r.b.stay(s[n.tailFrom:n.tailTo]), n: n.tailN, first: n.tailFirst, last: n.tailLast}
+	if n.tailN < 2 || n.tailFrom < 0 || n.off || r.attrs > maxAttributes {
+		return
 	}
-}
-
-func (r *record) hold(i int, s string) {
-	r.held[i] = s
-	r.holds |= 1 << i
+	if raw := s[n.tailFrom:n.tailTo]; r.res.tail.raw != raw {
+		if raw = r.b.stay(raw); r.res.kept {
+			raw = strings.Clone(raw)
+		}
+		r.res.tail = tailRun{raw: raw, n: n.tailN, first: n.tailFirst, last: n.tailLast}
+	}
 }
 
 func (r *record) hostPaths(paths []string) {
@@ -586,28 +490,6 @@ func (r *record) drop(name string) {
 			return
 		}
 	}
-}
-
-func (r *record) num(k key, to *int64, v *value, bit event.Field) {
-	i, ok := v.int()
-	if !ok {
-		r.keep(keyNames[k], v, "not a number")
-		return
-	}
-	*to = i
-	r.ev.Has |= bit
-	r.ev.Retyped &^= bit
-}
-
-func (r *record) numText(k key, to *int64, s string, bit event.Field) {
-	i, ok := parseInt(s)
-	if !ok {
-		r.keep(keyNames[k], &value{k: text, s: s}, "not a number")
-		return
-	}
-	*to = i
-	r.ev.Has |= bit
-	r.ev.Retyped |= bit
 }
 
 // cost is bounded so that the micro-dollars stay exact in a float64.
@@ -702,7 +584,7 @@ func (r *record) finish() {
 		r.lose("no event name")
 	}
 	e.Product = product(e.Service, e.Scope)
-	if r.body != "" && !isBody(r.body, e) {
+	if r.body != "" && (r.body != bodies[e.Kind] || e.Product == event.DesktopLogs) && !isBody(r.body, e) {
 		e.Body = b.stay(r.body)
 	}
 	if r.timed {

@@ -231,6 +231,12 @@ func newPipeline(ctx context.Context, o *Options, wg *sync.WaitGroup) *pipeline 
 
 // put adds a unit, whose bytes may be reused afterwards.
 func (p *pipeline) put(data []byte, k kind, reason string) error {
+	p.begin().add(data, k, reason)
+	return p.full()
+}
+
+// begin is the block at hand.
+func (p *pipeline) begin() *block {
 	if p.cur == nil {
 		select {
 		case p.cur = <-p.free:
@@ -241,7 +247,11 @@ func (p *pipeline) put(data []byte, k kind, reason string) error {
 		}
 		p.cur.input = p.input
 	}
-	p.cur.add(data, k, reason)
+	return p.cur
+}
+
+// full sends the block on its way when it holds enough.
+func (p *pipeline) full() error {
 	if p.cur.weight < blockBytes {
 		return nil
 	}

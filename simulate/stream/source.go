@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -53,6 +54,9 @@ type Options struct {
 	// Borrow is otlp.Batch.Borrow: events are then valid only until their batch's
 	// memory is used again.
 	Borrow bool
+	// Unhashed leaves Input.SHA256 empty, which is for a reader whose answer is no
+	// evidence: hashing costs as much as decoding.
+	Unhashed bool
 	// Prepare is called once for each worker; what it gives is called for each event
 	// that the worker decoded.
 	Prepare func() func(*event.Event)
@@ -91,7 +95,7 @@ type Source struct {
 type Input struct {
 	Name     string
 	Format   string // e.g. "json lines", "zstd, protobuf frames"
-	SHA256   string // of the raw bytes, lower-case hex
+	SHA256   string // of the raw bytes, lower-case hex; "" with Options.Unhashed
 	Size     int64  // raw bytes
 	Requests int64  // requests read, of any signal
 	Records  int64  // records decoded to events
@@ -406,14 +410,16 @@ type reading struct {
 // input's own failures from those of the layers above.
 type raw struct {
 	r   io.Reader
-	h   io.Writer
+	h   hash.Hash // nil: not asked for
 	n   int64
 	err error
 }
 
 func (t *raw) Read(p []byte) (int, error) {
 	n, err := t.r.Read(p)
-	t.h.Write(p[:n])
+	if t.h != nil {
+		t.h.Write(p[:n])
+	}
 	t.n += int64(n)
 	if err != nil && err != io.EOF {
 		t.err = err
@@ -445,14 +451,17 @@ func (b *bound) Read(p []byte) (int, error) {
 
 // input reads one input through its layers of compression.
 func (r *reading) input(f io.Reader) error {
-	h := sha256.New()
-	src := &raw{r: f, h: h}
-	br := bufio.NewReaderSize(src, 256<<10)
+	src := &raw{r: f}
+	if !r.opts.Unhashed {
+		src.h = sha256.New()
+	}
+	under := io.Reader(src)
+	br := bufio.NewReaderSize(under, 256<<10)
 	var layers []string
 	if head, _ := br.Peek(len(ownMark)); bytes.Equal(head, ownMark) && (r.opts.Format == "" || r.opts.Format == "otlp") {
 		br.Discard(len(ownMark))
 		format, err := r.blocks(br)
-		return r.ended(src, h, "zstd, "+format, err)
+		return r.ended(src, "zstd, "+format, err)
 	}
 	for len(layers) < 2 {
 		head, _ := br.Peek(4)
@@ -464,7 +473,8 @@ func (r *reading) input(f io.Reader) error {
 			}
 			defer zr.Close()
 			layers = append(layers, "zstd")
-			br = bufio.NewReaderSize(&bound{r: zr, src: src, opts: &r.opts}, 256<<10)
+			under = &bound{r: zr, src: src, opts: &r.opts}
+			br = bufio.NewReaderSize(under, 256<<10)
 			continue
 		}
 		if len(head) >= 2 && head[0] == 0x1f && head[1] == 0x8b {
@@ -473,17 +483,18 @@ func (r *reading) input(f io.Reader) error {
 				break // a file cut within its header is of no known format
 			}
 			layers = append(layers, "gzip")
-			br = bufio.NewReaderSize(&bound{r: zr, src: src, opts: &r.opts}, 256<<10)
+			under = &bound{r: zr, src: src, opts: &r.opts}
+			br = bufio.NewReaderSize(under, 256<<10)
 			continue
 		}
 		break
 	}
-	format, err := r.content(br)
-	return r.ended(src, h, strings.Join(append(layers, format), ", "), err)
+	format, err := r.content(br, under)
+	return r.ended(src, strings.Join(append(layers, format), ", "), err)
 }
 
 // ended completes what is known of an input.
-func (r *reading) ended(src *raw, h hash.Hash, format string, err error) error {
+func (r *reading) ended(src *raw, format string, err error) error {
 	r.in.Format = format
 	if err != nil {
 		switch {
@@ -503,7 +514,9 @@ func (r *reading) ended(src *raw, h hash.Hash, format string, err error) error {
 	if _, err := io.Copy(io.Discard, src); err != nil {
 		return err
 	}
-	r.in.Size, r.in.SHA256 = src.n, hex.EncodeToString(h.Sum(nil))
+	if r.in.Size = src.n; src.h != nil {
+		r.in.SHA256 = hex.EncodeToString(src.h.Sum(nil))
+	}
 	return nil
 }
 
@@ -571,9 +584,10 @@ func (s stop) Error() string        { return s.err.Error() }
 func (s stop) Unwrap() error        { return s.err }
 func (s stop) Is(target error) bool { return target == errStop }
 
-// content recognises the form by its first bytes and reads it. A returned error
+// content recognises the form by its first bytes and reads it; br reads ahead of
+// what is under it. A returned error
 // comes from a layer below or is a stop.
-func (r *reading) content(br *bufio.Reader) (string, error) {
+func (r *reading) content(br *bufio.Reader, under io.Reader) (string, error) {
 	if r.opts.Format == "csv" {
 		return "csv", r.csv(br)
 	}
@@ -598,6 +612,10 @@ func (r *reading) content(br *bufio.Reader) (string, error) {
 	case head[0] == 0x0a:
 		return "protobuf", r.protobuf(br)
 	case len(head) >= 4 && int64(binary.BigEndian.Uint32(head)) <= int64(r.opts.MaxLine) && (len(head) == 4 || framed(head[4:])):
+		if br.Buffered() == br.Size() { // the input goes on: what comes next is read to where it is decoded
+			begun, _ := br.Peek(br.Buffered())
+			return "frames", r.frames(io.MultiReader(bytes.NewReader(begun), under))
+		}
 		return "frames", r.frames(br)
 	}
 	if first, _, _ := bytes.Cut(head, []byte("\n")); otlp.IsCSV(string(first)) {
@@ -770,42 +788,77 @@ func (r *reading) oneLine(line []byte, whole, last bool) error {
 	return r.decode(line, false, reason)
 }
 
-// frames reads requests that each stand behind their length, big-endian.
-func (r *reading) frames(br *bufio.Reader) error {
-	var head [4]byte
+// frames reads requests that each stand behind their length, big-endian. They are
+// read into the block in which they are decoded, many at once; what was read
+// beyond the block begins the next one.
+func (r *reading) frames(in io.Reader) error {
+	var beyond []byte
+	var failed error
+	ahead := blockBytes
 	for {
-		n, err := io.ReadFull(br, head[:])
-		if err == io.EOF {
-			return nil
+		if err := r.ctx.Err(); err != nil {
+			return stop{err}
 		}
-		if err == io.ErrUnexpectedEOF {
-			r.in.lose(LostTail, int64(n))
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		size := int64(binary.BigEndian.Uint32(head[:]))
-		if size > int64(r.opts.MaxLine) {
-			r.in.lose(LostFrames, 4)
-			return nil
-		}
-		if size > 0 && size <= int64(br.Size()) { // used where it stands
-			if data, err := br.Peek(int(size)); err == nil {
-				if err := r.decode(data, !looksJSON(data), LostFrame); err != nil {
-					return err
-				}
-				br.Discard(int(size))
-				continue
+		b := r.pipe.begin()
+		at := len(b.batch.Text)
+		text := append(b.batch.Text, beyond...)
+		beyond = beyond[:0]
+		// upTo has the text reach to that length if the input does. It grows with what
+		// is there, so that a false length allocates nothing.
+		upTo := func(to int) bool {
+			for failed == nil && len(text) < to {
+				room := slices.Grow(text, min(to-len(text), max(ahead, len(text))))
+				n, err := in.Read(room[len(text):min(to, cap(room))])
+				text, failed = room[:len(text)+n], err
 			}
+			return len(text) >= to
 		}
-		ok, err := r.read(br, size)
-		if err != nil || !ok {
-			return err
+		enough := at + ahead
+		upTo(enough)
+		full := func() bool { return at >= enough || b.weight >= blockBytes }
+		for !full() && upTo(at+1) {
+			if !upTo(at + 4) {
+				break
+			}
+			size := int64(binary.BigEndian.Uint32(text[at:]))
+			if size > int64(r.opts.MaxLine) {
+				r.in.lose(LostFrames, 4)
+				b.batch.Text = text[:at]
+				return r.pipe.full()
+			}
+			from, to := at+4, at+4+int(size)
+			if !upTo(to) {
+				break
+			}
+			data := text[from:to]
+			k := r.kindOf(data, !looksJSON(data))
+			if k >= kindPacked {
+				b.add(data, k, LostFrame)
+				ahead = blockBytes / unpacked
+			} else {
+				b.weight += len(data)
+				b.units = append(b.units, unit{from: from, to: to, kind: k, reason: LostFrame})
+			}
+			at = to
 		}
-		if err := r.decode(r.buf, !looksJSON(r.buf), LostFrame); err != nil {
-			return err
+		rest := text[at:]
+		b.batch.Text = text[:at]
+		if full() {
+			beyond = append(beyond, rest...)
+			if err := r.pipe.flush(); err != nil {
+				return err
+			}
+			continue
 		}
+		switch n := int64(len(rest)); {
+		case failed != io.EOF && (failed != io.ErrUnexpectedEOF || n == 0 || n >= 4):
+			return failed
+		case n >= 4: // a frame's length, and what there is of the frame
+			r.in.lose(LostTail, n-4)
+		case n > 0:
+			r.in.lose(LostTail, n)
+		}
+		return nil
 	}
 }
 
@@ -873,16 +926,19 @@ func (r *reading) decode(data []byte, proto bool, reason string) error {
 	if err := r.ctx.Err(); err != nil {
 		return stop{err}
 	}
-	kind := kindJSON
+	return r.pipe.put(data, r.kindOf(data, proto), reason)
+}
+
+func (r *reading) kindOf(data []byte, proto bool) kind {
 	switch {
 	case proto && bytes.HasPrefix(data, zstdMagic):
-		kind = kindPacked
+		return kindPacked
 	case proto:
-		kind = kindProto
+		return kindProto
 	case r.opts.Format != "" && r.opts.Format != "otlp":
-		kind = kindFlat
+		return kindFlat
 	}
-	return r.pipe.put(data, kind, reason)
+	return kindJSON
 }
 
 // csv reads rows under a header line. A unit is the header with some rows, cut

@@ -13,9 +13,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"pgregory.net/rapid"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/simulate/otlp"
@@ -191,6 +193,62 @@ func TestDamage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFramesHoweverTheyArrive: frames of any size, whole or packed, are read into
+// blocks; wherever the input is cut and however few bytes a read gives, the whole
+// frames before the cut count, and what is lost is what stands behind them.
+func TestFramesHoweverTheyArrive(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var data []byte
+		var ends, records []int
+		for range rapid.IntRange(1, 60).Draw(t, "frames") {
+			n := rapid.SampledFrom([]int{1, 2, 20, 200}).Draw(t, "records")
+			frame := profile().AppendProto(nil, sample(0, n))
+			if rapid.IntRange(0, 4).Draw(t, "packed") == 0 {
+				w, _ := zstd.NewWriter(nil)
+				frame = w.EncodeAll(frame, nil)
+			}
+			data = append(data, framesOf(frame)...)
+			ends, records = append(ends, len(data)), append(records, n)
+		}
+		first := ends[0]
+		cut := rapid.IntRange(first, len(data)).Draw(t, "cut")
+		want, whole := 0, 0
+		for i, end := range ends {
+			if end <= cut {
+				want, whole = want+records[i], end
+			}
+		}
+		tail := cut - whole
+		if tail >= 4 {
+			tail -= 4
+		}
+		in := io.Reader(bytes.NewReader(data[:cut]))
+		if rapid.Bool().Draw(t, "halves") {
+			in = iotest.HalfReader(in)
+		}
+		s, err := Open([]string{"-"}, Options{Stdin: in})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		if err := s.Each(context.Background(), func(b *otlp.Batch) error { got += len(b.Events); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		r := s.Report()[0]
+		bytesLost := int64(0)
+		for _, l := range r.Lost {
+			if l.Reason != LostTail {
+				t.Fatalf("lost %+v", r.Lost)
+			}
+			bytesLost += l.Bytes
+		}
+		sum := sha256.Sum256(data[:cut])
+		if got != want || bytesLost != int64(tail) || (len(r.Lost) > 0) != (cut > whole) || r.SHA256 != hex.EncodeToString(sum[:]) {
+			t.Fatalf("cut at %d of %d: %d records of %d, lost %+v, expected %d bytes", cut, len(data), got, want, r.Lost, tail)
+		}
+	})
 }
 
 func TestOtherSignalAndProducts(t *testing.T) {
