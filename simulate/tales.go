@@ -129,7 +129,7 @@ type stepSpec struct {
 	Tokens string `yaml:"tokens"` // tokens the next request finds anew
 	Scale  string `yaml:"scale"`  // of the request's tokens
 	Length string `yaml:"length"` // characters of the prompt
-	Live   bool   `yaml:"live"`   // keys stand in the text themselves, not the variable that holds them
+	Live   bool   `yaml:"live"`   // keys and numbers stand in the text themselves, not the variable that holds them
 	Lines  string `yaml:"lines"`  // rows pasted below the prompt, or arguments of the command
 	Slow   string `yaml:"slow"`   // duration against the usual
 	Other  string `yaml:"other"`  // share of paths in folders new to the member
@@ -1099,10 +1099,10 @@ var secrets = []struct {
 		return credential(org.Stream(wr.w.seed, "firm's key"))
 	}},
 	{"{secret}", []string{"in the vault", "in the settings", "the one of last month"}, func(wr *writer, _ *rand.Rand, in *instance) string { return credential(in.r0(wr.w, "key")) }},
-	{"{testcard}", nil, func(_ *writer, r *rand.Rand, _ *instance) string {
+	{"{testcard}", []string{"$TEST_CARD", "$SAMPLE_CARD"}, func(_ *writer, r *rand.Rand, _ *instance) string {
 		return oneOf(r, []string{"4111111111111111", "4242424242424242", "5555555555554444", "378282246310005"})
 	}},
-	{"{testkey}", nil, func(_ *writer, r *rand.Rand, _ *instance) string {
+	{"{testkey}", []string{"$VENDOR_TEST_KEY"}, func(_ *writer, r *rand.Rand, _ *instance) string {
 		return oneOf(r, []string{"AKIAIOSFODNN7EXAMPLE", "sk_test_4eC39HqLyjWDarjtT1zdp7dc"})
 	}},
 	{"{order}", nil, func(_ *writer, r *rand.Rand, _ *instance) string { return digits(r, between(r, 13, 19)) }},
