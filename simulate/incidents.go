@@ -12,6 +12,7 @@ import (
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
 // TruthLabel is what really happened in one injected story. It stays beside the
@@ -302,6 +303,11 @@ func (wr *writer) as(in *instance, role, needs string, evident bool) {
 	wr.mark = &mark{in, role, needs, evident}
 }
 
+// errand writes the prompt of an errand and the request that answers it.
+func (wr *writer) errand(name string) {
+	wr.say(wr.phrase(nil, &stepSpec{Prompt: source.Text{Value: name}}))
+}
+
 // say writes a prompt and the request that answers it.
 func (wr *writer) say(text string) {
 	wr.prompt(text)
@@ -331,9 +337,9 @@ func scopeDrift(w *world, in *instance) string {
 			r := wr.r
 			wr.as(in, "prepare", "userPrompts", false)
 			if neutral {
-				wr.say(fill(r, oneOf(r, s.persona.Prompts), wr.file, wr.folder, wr.day))
+				wr.errand("ordinary")
 			} else {
-				wr.say("Is there anything about the pay bands or this year's reviews of our team?")
+				wr.errand("people")
 			}
 			wr.as(in, "prepare", "toolDetails", true)
 			st := wr.fileCall([]string{"Glob", "Grep"}[r.IntN(2)], root+sep+"People"+sep+"x")
@@ -400,7 +406,7 @@ func shadowConnector(w *world, in *instance) string {
 				wr.sc.local, wr.sc.localID = name, &mark{in, "prepare", "toolDetails", false}
 				for i := 0; i < n; {
 					wr.as(in, "bystander", "", false)
-					wr.say(fill(wr.r, oneOf(wr.r, s.persona.Prompts), wr.file, wr.folder, wr.day))
+					wr.errand("ordinary")
 					for range min(between(wr.r, 1, 6), n-i) {
 						wr.as(in, "act", "toolDetails", true)
 						st := wr.mcp(name, oneOf(wr.r, w.p.ServerTools), "user")
@@ -454,26 +460,28 @@ func cardAndKey(w *world, in *instance) string {
 	w.at(in, s, in.day, func(wr *writer) {
 		r := wr.r
 		wr.as(in, "bystander", "", false)
-		wr.say(fill(r, oneOf(r, s.persona.Prompts), wr.file, wr.folder, wr.day))
+		wr.errand("ordinary")
 		for k := range repeats {
 			wr.as(in, "act", "toolDetails", true)
 			if !card {
 				if k == 0 && r.Float64() < 0.5 {
 					wr.as(in, "act", "userPrompts", true)
-					wr.say("The key for the export is " + values[0] + ", please fetch this month's file.")
+					wr.say(wr.fillWords(r, nil, strings.ReplaceAll(oneOf(r, wr.w.p.wording.errand("export-key").Prompts), "{secret}", values[0])))
 					wr.as(in, "act", "toolDetails", true)
 				}
-				wr.bash("curl -sS -H 'Authorization: Bearer " + values[k%len(values)] + "' https://api.vendor.example/v1/export?page=" + strconv.Itoa(k+1))
+				fetch := strings.ReplaceAll(oneOf(r, wr.w.p.wording.command("fetch-export").Commands), "{key}", values[k%len(values)])
+				wr.bash(wr.fillWords(r, nil, fetch))
 			} else {
 				var b strings.Builder
-				b.WriteString("python3 -c \"rows = [")
-				for b.Len() < at {
-					fmt.Fprintf(&b, "'%s', ", digits(r, 6)) // other columns of the paste
+				rows := wr.w.p.wording.command("inline-rows")
+				b.WriteString(rows.Commands[0])
+				for b.Len() < at { // other columns of the paste
+					b.WriteString(wr.fillWords(r, nil, oneOf(r, rows.Again)))
 				}
 				for _, v := range values[k*len(values)/repeats : max((k+1)*len(values)/repeats, min(k, len(values)-1)+1)] {
 					fmt.Fprintf(&b, "'card %s', ", strings.Join([]string{v[:4], v[4:8], v[8:12], v[12:]}, sep))
 				}
-				b.WriteString("]; print(len(rows))\"")
+				b.WriteString(rows.After)
 				wr.bash(b.String())
 			}
 			wr.sc.steps[len(wr.sc.steps)-1].u = 1
@@ -523,7 +531,7 @@ func rejectionWearDown(w *world, in *instance) string {
 	w.at(in, s, in.day, func(wr *writer) {
 		r := wr.r
 		wr.as(in, "bystander", "", false)
-		wr.say("This folder is a mess. Please tidy it up and remove what we no longer need.")
+		wr.errand("tidy")
 		clean := func() string {
 			n := 1
 			if vary {
@@ -558,7 +566,9 @@ func rejectionWearDown(w *world, in *instance) string {
 		}
 		wr.as(in, "bystander", "", false)
 		for range between(r, 0, 5) {
-			wr.say(oneOf(r, []string{"Wait, stop.", "Where did the photos go?", "Can you undo this?", "What exactly was removed? Please list it."}))
+			wr.exact = true // short, and alarmed
+			wr.errand("alarm")
+			wr.exact = false
 		}
 	})
 	return ""
@@ -589,12 +599,12 @@ func subagentStorm(w *world, in *instance) string {
 	w.at(in, s, in.day, func(wr *writer) {
 		r := wr.r
 		wr.as(in, "prepare", "", false)
-		wr.say(fill(r, "Review every document in {folder} against the checklist and write one report.", wr.file, wr.folder, wr.day))
+		wr.errand("review")
 		pause := time.Duration(minutes*60000/float64(agents*each)) * time.Millisecond
 		wave := max(agents/depth, 1)
 		for k := range played {
 			wr.as(in, "act", "", k >= wave || depth == 1)
-			st := wr.call(step{tool: "Agent", params: object(0, "subagent_type", "general-purpose"), input: object(512, "description", "Review "+wr.file, "subagent_type", "general-purpose"), dur: time.Millisecond})
+			st := wr.call(step{tool: "Agent", params: object(0, "subagent_type", "general-purpose"), input: object(512, "description", "Look into "+wr.file, "subagent_type", "general-purpose"), dur: time.Millisecond})
 			st.u = 1
 			for range each {
 				f := scale * (0.4 + 1.2*r.Float64())
@@ -707,13 +717,10 @@ func phiInMarketing(w *world, in *instance) string {
 	in.draw("free_text", float64(btoi(free)))
 	german := in.of("german").Float64() < 0.5 // the office writes English, or one other language
 	in.draw("german", float64(btoi(german)))
-	ask, lines := "Turn these member stories into short pieces for the newsletter.\n", [2]string{
-		"{person} (member ID {member}, born {dob}), {icd}, visit on {date}: felt well looked after by the nurse line.\n",
-		"{person} from the spring group told us how the heart operation went and that the sleeping problems came back.\n"}
+	// What marketing asks for every week, with rows that only claims staff pastes.
+	ask, rows := "newsletter", [2]string{"members", "experiences"}
 	if german {
-		ask, lines = "Mach aus diesen Geschichten kurze Beiträge für den Rundbrief.\n", [2]string{
-			"{person} (Versichertennummer {member}, geboren am {dob}), {icd}, Termin am {date}: fühlte sich am Telefon gut betreut.\n",
-			"{person} aus der Frühjahrsgruppe erzählte, wie die Herzoperation verlief und dass die Schlafprobleme zurück sind.\n"}
+		ask, rows = "rundbrief", [2]string{"mitglieder", "erfahrungen"}
 	}
 	for k := range sessions {
 		n, c := share(prompts, sessions, k), share(carrying, sessions, k)
@@ -722,16 +729,12 @@ func phiInMarketing(w *world, in *instance) string {
 			for i := range max(n, c) {
 				if i >= c {
 					wr.as(in, "bystander", "", false)
-					wr.say(oneOf(r, []string{"Make the second story warmer.", "Use the quote from the first one as the headline.", "Shorten all of them to 80 words."}))
+					wr.errand("correction")
 					continue
 				}
-				var b strings.Builder
-				b.WriteString(ask)
-				for range ids {
-					b.WriteString(fill(r, lines[btoi(free)], "", "", wr.day))
-				}
 				wr.as(in, "act", "userPrompts", true)
-				wr.prompt(b.String())
+				text := oneOf(r, w.p.wording.errand(ask).Prompts)
+				wr.prompt(wr.fillWords(r, nil, pasted(r, text, w.p.wording.paste(rows[btoi(free)]), ids)))
 				wr.as(in, "bystander", "", false)
 				wr.request()
 				wr.fileCall("Write", wr.folder+s.sep+wr.file)

@@ -124,6 +124,8 @@ type persona struct {
 	Files     []string `yaml:"files,required"`
 	Prompts   []string `yaml:"prompts,required"`
 	Secrets   []string `yaml:"secrets"`
+
+	asks asks
 }
 
 type profile struct {
@@ -141,7 +143,11 @@ type profile struct {
 	Commands       []string      `yaml:"commands,required"`
 	Answers        []string      `yaml:"answers,required"`
 	Words          []string      `yaml:"words,required"`
+	Errands        []errand      `yaml:"errands,required"`
+	Pastes         []paste       `yaml:"pastes,required"`
+	Shell          []shell       `yaml:"shell,required"`
 
+	wording     wording   // what stories may name: Errands, Pastes and Shell, and what their file adds
 	toolWeights []float64 // weights of Tools, for pick
 }
 
@@ -166,7 +172,24 @@ func loadProfile(name string) (*profile, error) {
 	for _, t := range p.Tools {
 		p.toolWeights = append(p.toolWeights, t.Weight)
 	}
+	if err := p.settle(wording{}); err != nil {
+		return nil, err
+	}
 	return p, nil
+}
+
+// settle checks the wording, with more that a story file adds, and deals it out.
+func (p *profile) settle(more wording) error {
+	own := wording{p.Errands, p.Pastes, p.Shell}
+	known := p.wording
+	p.wording = own.with(more)
+	var ps source.Problems
+	p.wording.check(&ps, p.Personas, known)
+	for i := range p.Personas {
+		x := &p.Personas[i]
+		x.asks = p.wording.asks(x)
+	}
+	return ps.Err()
 }
 
 // persona finds a persona by name; an unknown or empty one works like general staff.

@@ -91,6 +91,8 @@ type writer struct {
 	fresh  float64 // tokens added since the last request
 	mark   *mark
 	prose  *rand.Rand // texts have a stream of their own, so that they change no other draw
+	words  *rand.Rand // and so has what members ask for and run besides every day's
+	exact  bool       // a prompt of a stated length gets no more text
 }
 
 // filler is a text of n bytes that nobody reads.
@@ -100,7 +102,7 @@ func (w *world) write(sp spec) *script {
 	s, n := sp.staff, &w.p.N
 	r := org.Stream(w.seed, "session", s.ID, sp.day, strconv.Itoa(sp.n))
 	day, _ := time.Parse(time.DateOnly, sp.day)
-	wr := &writer{w: w, s: s, r: r, day: day, prose: w.stream("prose", sp), sc: &script{session: uuid(r)}}
+	wr := &writer{w: w, s: s, r: r, day: day, prose: w.stream("prose", sp), words: w.stream("words", sp), sc: &script{session: uuid(r)}}
 	select {
 	case wr.sc.steps = <-w.steps:
 	default:
@@ -187,19 +189,24 @@ func (wr *writer) life(n int) {
 func (wr *writer) ordinary(follow bool) {
 	r, n := wr.r, &wr.w.p.N
 	p := wr.s.persona
-	text := ""
+	text, other := "", p.asks.task
 	switch u := r.Float64(); {
 	case u < p.Sensitive.Value && len(p.Secrets) > 0:
-		text = oneOf(r, p.Secrets)
+		text, other = oneOf(r, p.Secrets), p.asks.record
 	case follow && u > 0.6:
-		text = oneOf(r, wr.w.p.Followups)
+		text, other = oneOf(r, wr.w.p.Followups), p.asks.followup
 	default:
 		text = oneOf(r, p.Prompts)
 		if r.Float64() < 0.4 {
 			wr.newFile()
 		}
 	}
-	wr.prompt(fill(r, text, wr.file, wr.folder, wr.day))
+	text = fill(r, text, wr.file, wr.folder, wr.day)
+	st := wr.prompt(text)
+	if e := choose(wr.words, other, (*errand).share); e != nil {
+		st.text = wr.ask(wr.words, e) + st.text[len(text):]
+		st.length = int64(utf8.RuneCountInString(st.text))
+	}
 	tools := min(int(lognormal(r, n.ToolsMedian.Value, n.ToolsSigma.Value)+0.5), 40)
 	wr.request()
 	for i := range tools {
@@ -229,14 +236,14 @@ func (wr *writer) prompt(text string) *step {
 	}
 	wr.fresh += float64(len(text))/4 + 30
 	unseen := false
-	if wr.mark == nil {
+	if !wr.exact {
 		if wr.prose.Float64() < n.LongPrompt.Value {
 			text = wr.w.words.prose(wr.prose, text+" ", 40+int(lognormal(wr.prose, 120, 0.8)))
 		}
 		if wr.prose.Float64() < n.Pasted.Value {
 			text = wr.w.words.prose(wr.prose, text+"\n\n", min(int(lognormal(wr.prose, n.PastedMedian.Value, n.PastedSigma.Value)), 20_000))
 		}
-		unseen = wr.prose.Float64() < n.PromptUnseen.Value
+		unseen = wr.prose.Float64() < n.PromptUnseen.Value && wr.mark == nil
 	}
 	return wr.add(step{op: opPrompt, wait: wait, id: uuid(wr.r), text: text, length: int64(utf8.RuneCountInString(text)), unseen: unseen})
 }
@@ -323,12 +330,15 @@ func (wr *writer) anyTool() {
 		if r.Float64() < w.p.N.Upload.Value {
 			cmd = oneOf(r, w.p.Uploads) // ordinary members exchange files with partners too
 		}
-		wr.bash(fill(r, cmd, wr.file, wr.folder, wr.day))
+		st := wr.bash(fill(r, cmd, wr.file, wr.folder, wr.day))
+		if s := choose(wr.words, wr.s.persona.asks.shell, (*shell).share); s != nil {
+			st.params, st.input = shellCall(wr.fillWords(wr.words, nil, s.command(wr.words, 0)))
+		}
 	case "WebSearch":
 		q := fill(r, oneOf(r, wr.s.persona.Prompts), wr.file, "", wr.day)
 		wr.call(step{tool: tool, command: "web_search", input: object(512, "query", q[:min(len(q), 60)]), dur: seconds(r, 2, 0.5, 30)})
 	case "WebFetch":
-		wr.call(step{tool: tool, input: object(512, "url", "https://docs.example.org/"+strings.ToLower(wr.s.persona.Name)+"/"+digits(r, 3), "prompt", "summarise"), dur: seconds(r, 3, 0.5, 30)})
+		wr.fetch()
 	case "Skill":
 		wr.call(step{tool: tool, params: object(0, "skill_name", oneOf(r, w.skills)), input: "{}"})
 	default:
@@ -370,9 +380,18 @@ func parent(path string) string {
 
 // bash writes a shell call. tool_input cuts the command, full_command does not.
 func (wr *writer) bash(command string) *step {
+	params, input := shellCall(command)
+	return wr.call(step{tool: "Bash", params: params, input: input, dur: seconds(wr.r, 0.6, 1.1, 300)})
+}
+
+func shellCall(command string) (params, input string) {
 	name, _, _ := strings.Cut(command, " ")
-	return wr.call(step{tool: "Bash", params: object(0, "bash_command", name, "full_command", command, "description", "Run "+name),
-		input: object(512, "command", command), dur: seconds(wr.r, 0.6, 1.1, 300)})
+	return object(0, "bash_command", name, "full_command", command, "description", "Run "+name), object(512, "command", command)
+}
+
+// fetch writes a call that reads a page.
+func (wr *writer) fetch() *step {
+	return wr.call(step{tool: "WebFetch", input: object(512, "url", "https://docs.example.org/"+strings.ToLower(wr.s.persona.Name)+"/"+digits(wr.r, 3), "prompt", "summarise"), dur: seconds(wr.r, 3, 0.5, 30)})
 }
 
 // mcp writes a call of an MCP tool. The wire names user servers mcp_tool; the

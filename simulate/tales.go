@@ -89,28 +89,29 @@ type part struct {
 
 // stepSpec is one verb with its modifiers.
 type stepSpec struct {
-	Prompt  string     `yaml:"prompt"` // text with {words}; ordinary for one of the member's own
-	Life    string     `yaml:"life"`   // ordinary prompts with their tools
-	Request bool       `yaml:"request"`
-	Read    string     `yaml:"read"` // where: see writer.place
-	Write   string     `yaml:"write"`
-	Edit    string     `yaml:"edit"`
-	Glob    string     `yaml:"glob"`
-	Call    string     `yaml:"call,enum=read|write|send|search|any"`
-	On      string     `yaml:"on,enum=approved|marked|local|unlisted|longer|builtin"`
-	Name    string     `yaml:"name"` // of the tool, instead of one that fits the call
-	Tool    string     `yaml:"tool"` // a built-in tool
-	Bash    string     `yaml:"bash"`
-	Fetch   string     `yaml:"fetch"`
-	Agents  string     `yaml:"agents"` // subagents
-	Mode    string     `yaml:"mode"`
-	Plugin  string     `yaml:"plugin,enum=foreign|known|own|update"`
-	Skill   string     `yaml:"skill"`
-	Error   string     `yaml:"error"` // HTTP status
-	Refusal bool       `yaml:"refusal"`
-	Wait    string     `yaml:"wait"`
-	Loop    string     `yaml:"loop"`
-	Do      []stepSpec `yaml:"do"`
+	Prompt  source.Text `yaml:"prompt"` // an errand of the profile; ordinary for a prompt of every day
+	Paste   source.Text `yaml:"paste"`  // what is pasted below it, instead of what the errand has
+	Life    string      `yaml:"life"`   // ordinary prompts with their tools
+	Request bool        `yaml:"request"`
+	Read    string      `yaml:"read"` // where: see writer.place
+	Write   string      `yaml:"write"`
+	Edit    string      `yaml:"edit"`
+	Glob    string      `yaml:"glob"`
+	Call    string      `yaml:"call,enum=read|write|send|search|any"`
+	On      string      `yaml:"on,enum=approved|marked|local|unlisted|longer|builtin"`
+	Name    string      `yaml:"name"` // of the tool, instead of one that fits the call
+	Tool    string      `yaml:"tool"` // a built-in tool
+	Bash    source.Text `yaml:"bash"` // ordinary, upload or a kind of command of the profile
+	Fetch   string      `yaml:"fetch,enum=ordinary"`
+	Agents  string      `yaml:"agents"` // subagents
+	Mode    string      `yaml:"mode"`
+	Plugin  string      `yaml:"plugin,enum=foreign|known|own|update"`
+	Skill   string      `yaml:"skill"`
+	Error   string      `yaml:"error"` // HTTP status
+	Refusal bool        `yaml:"refusal"`
+	Wait    string      `yaml:"wait"`
+	Loop    string      `yaml:"loop"`
+	Do      []stepSpec  `yaml:"do"`
 
 	Times  string `yaml:"times"` // in every session
 	Share  string `yaml:"share"` // over all sessions of the part
@@ -128,7 +129,8 @@ type stepSpec struct {
 	Tokens string `yaml:"tokens"` // tokens the next request finds anew
 	Scale  string `yaml:"scale"`  // of the request's tokens
 	Length string `yaml:"length"` // characters of the prompt
-	Lines  string `yaml:"lines"`  // how often the last line of the prompt or command stands in it
+	Live   bool   `yaml:"live"`   // keys and numbers stand in the text themselves, not the variable that holds them
+	Lines  string `yaml:"lines"`  // rows pasted below the prompt, or arguments of the command
 	Slow   string `yaml:"slow"`   // duration against the usual
 	Other  string `yaml:"other"`  // share of paths in folders new to the member
 }
@@ -160,6 +162,15 @@ var tales = sync.OnceValue(func() []tale {
 	return ts
 })
 
+// office is the wording that shipped stories name.
+var office = sync.OnceValue(func() *wording {
+	p, err := loadProfile("")
+	if err != nil {
+		panic(err) // the file is embedded and a test loads it
+	}
+	return &p.wording
+})
+
 // loadTales reads and checks story files.
 func loadTales(fsys fs.FS, dir string) ([]tale, error) {
 	var all []tale
@@ -173,14 +184,14 @@ func loadTales(fsys fs.FS, dir string) ([]tale, error) {
 		if err != nil {
 			return nil, err
 		}
-		ts, err := readTales(name, data)
+		file, err := readTales(name, data)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, ts...)
+		all = append(all, file.Stories...)
 	}
 	slices.SortStableFunc(all, func(a, b tale) int { return a.Number - b.Number })
-	return all, checkTales(all)
+	return all, checkTales(all, office())
 }
 
 // habits are what ordinary members do now and then where detectors are measured.
@@ -191,7 +202,7 @@ var habits = sync.OnceValue(func() []tale {
 			Habits []tale `yaml:"habits,required"`
 		}
 		if err = f.Decode(&file); err == nil {
-			if err = checkTales(file.Habits); err == nil {
+			if err = checkTales(file.Habits, office()); err == nil {
 				return file.Habits
 			}
 		}
@@ -231,23 +242,28 @@ func (w *world) placeHabits() {
 	}
 }
 
-func readTales(name string, data []byte) ([]tale, error) {
-	f, err := source.Parse(name, data)
-	if err != nil {
-		return nil, err
-	}
-	var file struct {
-		Stories []tale `yaml:"stories,required"`
-	}
-	err = f.Decode(&file)
-	return file.Stories, err
+// taleFile is a file of stories, with the wording it adds to ordinary life.
+type taleFile struct {
+	Stories []tale   `yaml:"stories,required"`
+	Errands []errand `yaml:"errands"`
+	Pastes  []paste  `yaml:"pastes"`
+	Shell   []shell  `yaml:"shell"`
 }
 
-func checkTales(all []tale) error {
+func readTales(name string, data []byte) (file taleFile, err error) {
+	f, err := source.Parse(name, data)
+	if err == nil {
+		err = f.Decode(&file)
+	}
+	return file, err
+}
+
+// checkTales checks tales that may name the wording.
+func checkTales(all []tale, words *wording) error {
 	var ps source.Problems
 	for i := range all {
 		t := &all[i]
-		t.check(&ps)
+		t.check(&ps, words)
 		for k := range t.Twins {
 			w := &t.Twins[k]
 			w.of = t
@@ -257,7 +273,7 @@ func checkTales(all []tale) error {
 			if w.Personas == nil {
 				w.Personas = t.Personas
 			}
-			w.check(&ps)
+			w.check(&ps, words)
 			if w.Fact == "" || w.Innocent == "" {
 				ps.Add(w.At, "say why it is innocent and where that can be read", "twin %s has no fact or no reason", w.ID)
 			}
@@ -267,16 +283,29 @@ func checkTales(all []tale) error {
 }
 
 // Stories are stories of a user's own, beside the shipped ones.
-type Stories struct{ tales []tale }
+type Stories struct {
+	tales   []tale
+	wording wording // that ordinary life has beside the profile's
+}
 
 // ParseStories reads a story file in the form of the shipped ones. A story here
-// needs everything a measurement asks for, and steps of its own.
+// needs everything a measurement asks for, and steps of its own. What its members
+// ask for and run are errands and kinds of commands of the profile, or of the file
+// itself, which then says how often ordinary members come with them.
 func ParseStories(name string, data []byte) (*Stories, error) {
-	ts, err := readTales(name, data)
+	file, err := readTales(name, data)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkTales(ts); err != nil {
+	ts, more := file.Stories, wording{file.Errands, file.Pastes, file.Shell}
+	p, err := loadProfile("")
+	if err != nil {
+		return nil, err
+	}
+	if err := p.settle(more); err != nil {
+		return nil, err
+	}
+	if err := checkTales(ts, &p.wording); err != nil {
 		return nil, err
 	}
 	var ps source.Problems
@@ -304,7 +333,7 @@ func ParseStories(name string, data []byte) (*Stories, error) {
 			ps.Add(t.At, "state capture, severity, main and topics (T1 to T24)", "story %s leaves out what a measurement needs", t.ID)
 		}
 	}
-	return &Stories{ts}, ps.Err()
+	return &Stories{ts, more}, ps.Err()
 }
 
 // Tales lists them like the shipped ones; nil has none.
@@ -316,7 +345,7 @@ func (s *Stories) Tales() []TaleInfo {
 }
 
 // check tries every amount, so that a mistake in a file shows when it is loaded.
-func (t *tale) check(ps *source.Problems) {
+func (t *tale) check(ps *source.Problems, words *wording) {
 	in := &instance{tale: t, r: rand.New(rand.NewPCG(1, 1)), values: map[string]float64{}}
 	bad := func(format string, args ...any) {
 		ps.Add(t.At, "an amount is a number, a draw, a range or two of them joined by * / +", t.ID.Value+": "+format, args...)
@@ -351,6 +380,7 @@ func (t *tale) check(ps *source.Problems) {
 		for i := range list {
 			s := &list[i]
 			try(s.Life, s.Agents, s.Error, s.Wait, s.Loop, s.Times, s.Share, s.If, s.Once, s.Gap, s.Took, s.Fails, s.Size, s.Result, s.Tokens, s.Scale, s.Length, s.Lines, s.Slow, s.Other)
+			words.named(ps, s)
 			steps(s.Do)
 		}
 	}
@@ -730,9 +760,9 @@ func (t *telling) step(wr *writer, s *stepSpec) {
 	}
 	if needs == "" {
 		switch {
-		case s.Prompt != "":
+		case s.Prompt.Value != "":
 			needs = "userPrompts"
-		case s.Read != "", s.Write != "", s.Edit != "", s.Glob != "", s.Call != "", s.Bash != "", s.Fetch != "", s.Skill != "":
+		case s.Read != "", s.Write != "", s.Edit != "", s.Glob != "", s.Call != "", s.Bash.Value != "", s.Fetch != "", s.Skill != "":
 			needs = "toolDetails"
 		}
 	} else if needs == "none" {
@@ -741,22 +771,11 @@ func (t *telling) step(wr *writer, s *stepSpec) {
 	wr.as(in, role, needs, s.Shows)
 	var st *step
 	switch {
-	case s.Prompt != "":
-		text := s.Prompt
-		if text == "ordinary" {
-			text = oneOf(r, wr.s.persona.Prompts)
-		}
-		if s.Lines != "" { // the text has a line for each
-			line := text[strings.IndexByte(text, '\n')+1:]
-			for range in.count(s.Lines, r, 1) - 1 {
-				text += "\n" + line
-			}
-		}
-		text = wr.tell(in, text)
-		if s.Length != "" {
-			text = wr.stretch(text, in.count(s.Length, r, len(text)))
-		}
+	case s.Prompt.Value != "":
+		text := wr.phrase(in, s)
+		wr.exact = s.Length != ""
 		st = wr.prompt(text)
+		wr.exact = false
 	case s.Life != "":
 		wr.life(in.count(s.Life, r, 1))
 	case s.Request:
@@ -777,21 +796,18 @@ func (t *telling) step(wr *writer, s *stepSpec) {
 		st = wr.connector(in, s)
 	case s.Tool != "":
 		st = wr.call(step{tool: s.Tool, input: object(512, "url", "https://portal.supplier.example/"+strings.ToLower(wr.s.persona.Name)+"/"+digits(r, 2), "value", digits(r, 4))})
-	case s.Bash != "":
-		text := s.Bash
-		switch text {
-		case "ordinary":
-			text = oneOf(r, w.p.Commands)
-		case "upload":
+	case s.Bash.Value != "":
+		text := ""
+		if c := w.p.wording.command(s.Bash.Value); c != nil {
+			text = c.command(r, in.count(s.Lines, r, 0))
+		} else if s.Bash.Value == "upload" {
 			text = oneOf(r, w.p.Uploads)
+		} else {
+			text = oneOf(r, w.p.Commands)
 		}
-		if n := in.count(s.Lines, r, 1); n > 1 {
-			head, tail, _ := strings.Cut(text, "\n")
-			text = head + strings.Repeat(" "+tail, n)
-		}
-		st = wr.bash(wr.tell(in, strings.ReplaceAll(text, "\n", " ")))
+		st = wr.bash(wr.fillWords(r, s.speaker(in), text))
 	case s.Fetch != "":
-		st = wr.call(step{tool: "WebFetch", input: object(512, "url", "https://"+s.Fetch+"/"+digits(r, 3), "prompt", "summarise"), dur: seconds(r, 3, 0.5, 30)})
+		st = wr.fetch()
 	case s.Agents != "":
 		for range in.count(s.Agents, r, 1) {
 			wr.subagent(1+r.IntN(3), wr.sc.model)
@@ -867,13 +883,48 @@ func (t *telling) step(wr *writer, s *stepSpec) {
 	}
 }
 
-// stretch makes a text of n characters in the member's own words.
-func (wr *writer) stretch(text string, n int) string {
-	for len(text) < n {
-		text += " " + fill(wr.r, oneOf(wr.r, wr.s.persona.Prompts), wr.file, wr.folder, wr.day)
+// phrase is a prompt of a story, in words that ordinary members use too.
+func (wr *writer) phrase(in *instance, s *stepSpec) string {
+	r := wr.r
+	texts, under, rows := wr.s.persona.Prompts, s.Paste.Value, in.count(s.Lines, r, 0)
+	if e := wr.w.p.wording.errand(s.Prompt.Value); e != nil {
+		texts = e.Prompts
+		if under == "" {
+			under = e.Paste
+		}
+		if x, err := parseRange(e.Rows); err == nil && s.Lines == "" {
+			rows = int(x.draw(r))
+		}
 	}
-	rs := []rune(text)
-	return string(rs[:min(n, len(rs))])
+	n := in.count(s.Length, r, 0)
+	text := oneOf(r, texts)
+	if n > 0 { // one that is not too long; none is cut
+		var fit []string
+		for _, t := range texts {
+			if len(t) <= n {
+				fit = append(fit, t)
+			}
+		}
+		if text = slices.MinFunc(texts, func(a, b string) int { return len(a) - len(b) }); fit != nil {
+			text = oneOf(r, fit)
+		}
+	}
+	if p := wr.w.p.wording.paste(under); p != nil {
+		text = pasted(r, text, p, rows)
+	}
+	text = wr.fillWords(r, s.speaker(in), text)
+	if more := n - len(text) - 1; more > 0 {
+		text = wr.w.words.prose(wr.prose, text+" ", more)
+	}
+	return text
+}
+
+// speaker is the story, where the keys it speaks of are live.
+func (s *stepSpec) speaker(in *instance) *instance {
+	if s.Live {
+		return in
+	}
+	return nil
 }
 
 // place is the path a step reads or writes.
@@ -1036,35 +1087,29 @@ func fits(t org.Tool, kind string) bool {
 	return slices.ContainsFunc(callWords[kind], func(p string) bool { return strings.HasPrefix(t.Name, p) })
 }
 
-// secrets are words of story texts that stand for invented secrets and for
-// numbers that only look like them.
+// secrets are words of texts that stand for invented secrets and for numbers that
+// only look like them. Plain is what careful people write in their place.
 var secrets = []struct {
-	word string
-	make func(wr *writer, in *instance) string
+	word  string
+	plain []string
+	make  func(wr *writer, r *rand.Rand, in *instance) string
 }{
-	{"{key}", func(wr *writer, in *instance) string { return credential(in.r0(wr.w, "key")) }},
-	{"{firmkey}", func(wr *writer, in *instance) string { return credential(org.Stream(wr.w.seed, "firm's key")) }},
-	{"{card}", func(wr *writer, in *instance) string { return cardNumber(wr.r) }},
-	{"{testcard}", func(wr *writer, in *instance) string {
-		return oneOf(wr.r, []string{"4111111111111111", "4242424242424242", "5555555555554444", "378282246310005"})
+	{"{key}", []string{"$VENDOR_KEY"}, func(wr *writer, _ *rand.Rand, in *instance) string { return credential(in.r0(wr.w, "key")) }},
+	{"{firmkey}", []string{"$LEDGER_KEY"}, func(wr *writer, _ *rand.Rand, _ *instance) string {
+		return credential(org.Stream(wr.w.seed, "firm's key"))
 	}},
-	{"{testkey}", func(wr *writer, in *instance) string {
-		return oneOf(wr.r, []string{"AKIAIOSFODNN7EXAMPLE", "sk_test_4eC39HqLyjWDarjtT1zdp7dc"})
+	{"{secret}", []string{"in the vault", "in the settings", "the one of last month"}, func(wr *writer, _ *rand.Rand, in *instance) string { return credential(in.r0(wr.w, "key")) }},
+	{"{testcard}", []string{"$TEST_CARD", "$SAMPLE_CARD"}, func(_ *writer, r *rand.Rand, _ *instance) string {
+		return oneOf(r, []string{"4111111111111111", "4242424242424242", "5555555555554444", "378282246310005"})
 	}},
-	{"{order}", func(wr *writer, in *instance) string { return digits(wr.r, between(wr.r, 13, 19)) }},
-	{"{hash}", func(wr *writer, in *instance) string { return hex64(wr.r)[:40] }},
-	{"{badid}", func(wr *writer, in *instance) string { return "000-00-" + digits(wr.r, 4) }},
-}
-
-// tell fills a text of a story.
-func (wr *writer) tell(in *instance, text string) string {
-	text = fill(wr.r, text, wr.file, wr.folder, wr.day)
-	for _, s := range secrets {
-		for strings.Contains(text, s.word) {
-			text = strings.Replace(text, s.word, s.make(wr, in), 1)
-		}
-	}
-	return text
+	{"{testkey}", []string{"$VENDOR_TEST_KEY"}, func(_ *writer, r *rand.Rand, _ *instance) string {
+		return oneOf(r, []string{"AKIAIOSFODNN7EXAMPLE", "sk_test_4eC39HqLyjWDarjtT1zdp7dc"})
+	}},
+	{"{order}", nil, func(_ *writer, r *rand.Rand, _ *instance) string { return digits(r, between(r, 13, 19)) }},
+	{"{six}", nil, func(_ *writer, r *rand.Rand, _ *instance) string { return digits(r, 6) }},
+	{"{four}", nil, func(_ *writer, r *rand.Rand, _ *instance) string { return digits(r, 4) }},
+	{"{hash}", nil, func(_ *writer, r *rand.Rand, _ *instance) string { return hex64(r)[:40] }},
+	{"{badid}", nil, func(_ *writer, r *rand.Rand, _ *instance) string { return "000-00-" + digits(r, 4) }},
 }
 
 // pluginHash names a plugin: a known one of the organisation, the member's own,

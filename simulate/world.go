@@ -99,6 +99,11 @@ func newWorld(o Options) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Stories != nil {
+		if err := p.settle(o.Stories.wording); err != nil {
+			return nil, err
+		}
+	}
 	w := &world{o: o, p: p, seed: s.Seed, begin: s.Period.From.Time, end: s.Period.To.Time.AddDate(0, 0, 1),
 		days: s.Period.Days(), holidays: map[string]bool{}, intensity: s.Behaviour.Rate(),
 		words: newVocabulary(p.Words), zones: map[string]*time.Location{}, released: map[string]logs{}, steps: make(chan []step, 256), capture: captured(s.Telemetry), wire: wireOf(s.Telemetry), pieces: map[pieceKey][]*piece{}}
