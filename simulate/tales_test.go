@@ -203,6 +203,8 @@ func TestMistakesInTales(t *testing.T) {
 		"draws: {n: x..y}": "is not an amount",
 		"main: calls\n    draws: {n: 1..2}\n    parts: [{steps: [{life: 1}]}]": "main names no draw",
 		"parts: [{steps: [{prompt: a, times: calls}]}]":                        `"calls" is not an amount`,
+		`parts: [{steps: [{prompt: "Mail it to me."}]}]`:                       `s/a.yaml:5:31: prompt "Mail it to me." is a text of the story's own`,
+		"parts: [{steps: [{prompt: mial}]}]":                                   `did you mean "mail"?`,
 		"parts: [{steps: [{promt: a}]}]":                                       `did you mean "prompt"?`,
 		"changes: [{do: vanish, for: 1h}]":                                     "vanish",
 		"twins: [{id: 1a, title: t}]":                                          "has no fact or no reason",

@@ -54,6 +54,7 @@ func rulesCommand() *cli.Command {
 					&cli.IntFlag{Name: "twins", Usage: "`N` of each twin", Value: 11},
 					&cli.StringFlag{Name: "label", Usage: "draw other seeds by `NAME`", Value: "report"},
 					&cli.StringFlag{Name: "stories", Usage: "play the stories of a YAML `FILE` as well"},
+					&cli.BoolFlag{Name: "wording", Usage: "only print the errands, pastes and commands that such a file may name"},
 					asJSON,
 				}, Action: rulesScore},
 			{Name: "backtest", Usage: "what rules would have raised over a capture, and what a change would do", ArgsUsage: "STREAM...",
@@ -503,6 +504,10 @@ func explainEvent(w io.Writer, r *alert.Rule, ev *event.Event, cfg alert.Config,
 }
 
 func rulesScore(c *cli.Context) error {
+	if c.Bool("wording") {
+		_, err := io.WriteString(c.App.Writer, simulate.Wording())
+		return err
+	}
 	path, err := optional(c)
 	if err != nil {
 		return err
