@@ -441,3 +441,47 @@ func TestHistoryAndFaults(t *testing.T) {
 		}
 	}
 }
+
+// Rules G3 and G4, for what steps touch: every kind of place, server, plugin, tool
+// name and mode that a story or twin uses is also met in ordinary life, by a habit
+// or every day, unless meeting it is the story.
+func TestTouchedByOrdinaryMembersToo(t *testing.T) {
+	touched := func(s *stepSpec) (out []string) {
+		for _, where := range []string{s.Read, s.Write, s.Edit, s.Glob} {
+			if where != "" {
+				out = append(out, "place "+where)
+			}
+		}
+		for what, v := range map[string]string{"server ": s.On, "plugin ": s.Plugin, "tool ": s.Name, "built-in ": s.Tool, "mode ": s.Mode} {
+			if v != "" {
+				out = append(out, what+v)
+			}
+		}
+		return out
+	}
+	ordinary := map[string]string{
+		"place own": "every day", "place sibling": "every day", "server approved": "every day",
+		"tool add_comment": "every day, on tickets",
+		"place other":      "the work of others is what the story reads",
+		"place fresh":      "a folder new to the member is what the story is about",
+		"place keys":       "the files of keys are what the story is about",
+		"server longer":    "a renamed server is a new name by what it is",
+		"plugin update":    "an update of the known plugin comes to everybody on one day",
+	}
+	for i := range habits() {
+		for _, s := range habits()[i].steps() {
+			for _, x := range touched(s) {
+				ordinary[x] = "a habit"
+			}
+		}
+	}
+	for _, name := range everyTale() {
+		for _, s := range taleNamed(name).steps() {
+			for _, x := range touched(s) {
+				if ordinary[x] == "" {
+					t.Errorf("%s: %s is nowhere in ordinary life", name, x)
+				}
+			}
+		}
+	}
+}

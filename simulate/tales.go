@@ -949,13 +949,15 @@ func (wr *writer) place(in *instance, s *stepSpec, where string) string {
 	case "fresh": // one folder new to the member, the same for the whole story
 		return wr.s.path(home+"Documents", "Projects/new-"+strconv.Itoa(in.n)) + sep + name
 	case "people":
-		return wr.s.path(wr.s.mount, "People/"+oneOf(r, []string{"Reviews", "Pay", "Cases"})) + sep + name
+		return wr.s.path(wr.s.mount, "People/"+oneOf(r, []string{"Reviews", "Pay", "Cases", "Absence"})) + sep + name
 	case "keys":
 		return wr.s.path(wr.s.home, oneOf(r, []string{".ssh/id_ed25519", ".aws/credentials", ".config/gh/hosts.yml", ".netrc", ".kube/config"}))
 	case "sample-keys":
 		return wr.folder + sep + oneOf(r, []string{".env.example", ".env.sample", ".env.template"})
 	case "app":
 		return wr.s.path(wr.s.application(), oneOf(r, []string{"skills", "tmp"})+"/"+oneOf(r, wr.w.p.Skills)+".md")
+	case "mounted": // as the machine that Cowork runs in names a folder of the company
+		return "/sessions/" + strings.ToLower(wr.s.persona.Name) + "-" + digits(r, 3) + "/mnt/company/" + oneOf(r, wr.s.persona.Folders) + "/" + name
 	case "remount": // the same folder under another prefix
 		return strings.Replace(wr.folder, home+"Documents", wr.s.path(wr.s.mount, "Relocated"), 1) + sep + name
 	case "team": // the shared team folder; kept names link members
@@ -991,6 +993,7 @@ func (wr *writer) connector(in *instance, s *stepSpec) *step {
 		server, _ = w.pickTool(in.r0(w, "marked"), "read", true)
 	case "longer":
 		server, _ = w.pickTool(in.r0(w, "server"), s.Call, false)
+		tool = w.toolOf(r, server, s.Call)
 		server += "-workspace"
 	case "builtin":
 		server, scope = "desktop-tools", "dynamic"
