@@ -260,7 +260,7 @@ func (b *Batch) isStamp(text string, ns int64) bool {
 	)
 	w := fixed64(text[16:])
 	d := (w &^ marks) ^ zeros
-	if fixed64(text) != m.text[0] || fixed64(text[8:]) != m.text[1] || w&marks != colon || (d|d+beyond)&high != 0 {
+	if fixed64(text) != m.text[0] || fixed64(text[8:]) != m.text[1] || w&marks != colon || (d|(d+beyond))&high != 0 {
 		return false
 	}
 	digit := func(i int) int64 { return int64(d >> (8 * i) & 0xff) }

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -742,4 +743,30 @@ func BenchmarkAppendJSON(b *testing.B) {
 	var buf []byte
 	data := p.AppendJSON(nil, ev)
 	bench(b, data, len(ev), func() { buf = p.AppendJSON(buf[:0], ev) })
+}
+
+// isStamp knows the instant as it is written, and no other text: held to the
+// library's formatting, over days before and after each other.
+func TestIsStamp(t *testing.T) {
+	var b Batch
+	for _, ns := range []int64{0, 1, 1782787411836000000, 1782787411836999999, 1782787379999000000, 1782691200000000000, 4102444799999000000, 59999e6, 3600e9} {
+		text := time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000Z")
+		if !b.isStamp(text, ns) {
+			t.Errorf("%d is not %s", ns, text)
+		}
+		for i := range text {
+			for c := range 256 {
+				other := text[:i] + string([]byte{byte(c)}) + text[i+1:]
+				if other != text && b.isStamp(other, ns) {
+					t.Errorf("%d is %q, too", ns, other)
+				}
+			}
+		}
+		if b.isStamp(text+"Z", ns) || b.isStamp("", ns) || b.isStamp(text, -ns-1) {
+			t.Errorf("%s of another length or instant", text)
+		}
+	}
+	if text := "1970-01-01T00:00:00.00\xc0Z"; b.isStamp(text, 240e6) { // as if its last digit were 240
+		t.Errorf("240 ms are %q", text)
+	}
 }
