@@ -326,7 +326,7 @@ func scopeDrift(w *world, in *instance) string {
 	neutral := in.of("neutral").Float64() < 0.5
 	root, sep := s.mount, s.sep
 	if mount {
-		root, sep = "/sessions/"+strings.ToLower(s.persona.Name)+"-"+digits(in.r, 3)+"/mnt/company", "/"
+		root, sep = s.mounted(in.r), "/"
 	}
 	for k := range sessions {
 		share := paths / sessions
@@ -348,7 +348,7 @@ func scopeDrift(w *world, in *instance) string {
 				bad := r.Float64() < failed
 				wr.as(in, []string{"collect", "prepare"}[btoi(bad)], "toolDetails", true)
 				wr.request()
-				folder := oneOf(r, []string{"Reviews", "Pay", "Cases", "Absence"})
+				folder := oneOf(r, peopleFolders)
 				st := wr.fileCall("Read", root+sep+"People"+sep+folder+sep+oneOf(r, []string{"summary", "notes", "list", "plan"})+"-"+digits(r, 3)+".docx")
 				st.u, st.fail, st.failText = 1, "", ""
 				if bad {

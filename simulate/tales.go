@@ -927,6 +927,14 @@ func (s *stepSpec) speaker(in *instance) *instance {
 	return nil
 }
 
+// peopleFolders hold what the people team works with.
+var peopleFolders = []string{"Reviews", "Pay", "Cases", "Absence"}
+
+// mounted is the company's share as the machine that Cowork runs in names it.
+func (s *staff) mounted(r *rand.Rand) string {
+	return "/sessions/" + strings.ToLower(s.persona.Name) + "-" + digits(r, 3) + "/mnt/company"
+}
+
 // place is the path a step reads or writes.
 func (wr *writer) place(in *instance, s *stepSpec, where string) string {
 	r, sep := wr.r, wr.s.sep
@@ -949,7 +957,7 @@ func (wr *writer) place(in *instance, s *stepSpec, where string) string {
 	case "fresh": // one folder new to the member, the same for the whole story
 		return wr.s.path(home+"Documents", "Projects/new-"+strconv.Itoa(in.n)) + sep + name
 	case "people":
-		return wr.s.path(wr.s.mount, "People/"+oneOf(r, []string{"Reviews", "Pay", "Cases", "Absence"})) + sep + name
+		return wr.s.path(wr.s.mount, "People/"+oneOf(r, peopleFolders)) + sep + name
 	case "keys":
 		return wr.s.path(wr.s.home, oneOf(r, []string{".ssh/id_ed25519", ".aws/credentials", ".config/gh/hosts.yml", ".netrc", ".kube/config"}))
 	case "sample-keys":
@@ -957,7 +965,7 @@ func (wr *writer) place(in *instance, s *stepSpec, where string) string {
 	case "app":
 		return wr.s.path(wr.s.application(), oneOf(r, []string{"skills", "tmp"})+"/"+oneOf(r, wr.w.p.Skills)+".md")
 	case "mounted": // as the machine that Cowork runs in names a folder of the company
-		return "/sessions/" + strings.ToLower(wr.s.persona.Name) + "-" + digits(r, 3) + "/mnt/company/" + oneOf(r, wr.s.persona.Folders) + "/" + name
+		return wr.s.mounted(r) + "/" + oneOf(r, wr.s.persona.Folders) + "/" + name
 	case "remount": // the same folder under another prefix
 		return strings.Replace(wr.folder, home+"Documents", wr.s.path(wr.s.mount, "Relocated"), 1) + sep + name
 	case "team": // the shared team folder; kept names link members

@@ -681,24 +681,25 @@ func bench(b *testing.B, data []byte, n int, f func()) {
 	}
 }
 
-func BenchmarkDecodeJSON(b *testing.B) {
-	ev := benchEvents(b)
-	p, _ := ProfileNamed("cowork-local-1p")
-	data := p.AppendJSON(nil, ev)
-	for _, how := range []struct {
-		name   string
-		borrow bool
-	}{{"own", true}, {"kept", false}} { // as replay reads it, and as texts that stay
-		batch := Batch{Borrow: how.borrow}
-		b.Run(how.name, func(b *testing.B) {
-			bench(b, data, len(ev), func() {
+// benchDecode decodes as replay reads, and to texts that stay.
+func benchDecode(b *testing.B, data []byte, n int, decode func([]byte, *Batch) error) {
+	for name, batch := range map[string]*Batch{"own": {Borrow: true}, "kept": {}} {
+		b.Run(name, func(b *testing.B) {
+			bench(b, data, n, func() {
 				batch.Reset()
-				if err := DecodeJSON(data, &batch); err != nil {
+				if err := decode(data, batch); err != nil {
 					b.Fatal(err)
 				}
 			})
 		})
 	}
+}
+
+func BenchmarkDecodeJSON(b *testing.B) {
+	ev := benchEvents(b)
+	p, _ := ProfileNamed("cowork-local-1p")
+	data := p.AppendJSON(nil, ev)
+	benchDecode(b, data, len(ev), DecodeJSON)
 	b.Run("pdata", func(b *testing.B) { // the tree only, without events
 		u := plog.JSONUnmarshaler{}
 		bench(b, data, len(ev), func() {
@@ -713,20 +714,7 @@ func BenchmarkDecodeProto(b *testing.B) {
 	ev := benchEvents(b)
 	p, _ := ProfileNamed("cowork-local-1p")
 	data := p.AppendProto(nil, ev)
-	for _, how := range []struct {
-		name   string
-		borrow bool
-	}{{"own", true}, {"kept", false}} { // as replay reads it, and as texts that stay
-		batch := Batch{Borrow: how.borrow}
-		b.Run(how.name, func(b *testing.B) {
-			bench(b, data, len(ev), func() {
-				batch.Reset()
-				if err := DecodeProto(data, &batch); err != nil {
-					b.Fatal(err)
-				}
-			})
-		})
-	}
+	benchDecode(b, data, len(ev), DecodeProto)
 	b.Run("pdata", func(b *testing.B) {
 		u := plog.ProtoUnmarshaler{}
 		bench(b, data, len(ev), func() {
