@@ -86,6 +86,7 @@ type worker struct {
 	max     int           // bytes a frame may unpack to
 	ratio   int64         // and how many times its size, beyond a megabyte
 	frame   *zstd.Decoder // made when one is met
+	units   []unit        // of the block unpacked last
 
 	// own is what events are decoded to that are handed on packed: the few of one
 	// request at a time, which then are in the cache.
@@ -159,13 +160,14 @@ func (w *worker) open(b *block) {
 			}
 			continue
 		}
-		b.units = slices.Replace(b.units, i, i+1, requests(part, from)...)
+		w.units = requests(w.units[:0], part, from)
+		b.units = slices.Replace(b.units, i, i+1, w.units...)
 		i-- // they are looked at once more, and passed by
 	}
 }
 
-// requests splits the text of a block, which stands at from.
-func requests(text []byte, from int) (units []unit) {
+// requests adds the requests in the text of a block, which stands at from.
+func requests(units []unit, text []byte, from int) []unit {
 	lines := looksJSON(text)
 	for len(text) > 0 {
 		u := unit{from: from, kind: kindJSON, reason: LostLine}
