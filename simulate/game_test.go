@@ -3,6 +3,7 @@ package simulate
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,6 +61,9 @@ func props(e *event.Event, connectors []string) (out []string) {
 			for k, v := range m {
 				out = append(out, kind+" "+e.Tool+" "+key+" has "+k)
 				if s, ok := v.(string); ok {
+					if _, domain, ok := strings.Cut(s, "@"); ok && (k == "to" || k == "email") {
+						put("written to", domain)
+					}
 					for _, h := range regexp.MustCompile(`https?://[^/\s"']+`).FindAllString(s, -1) {
 						put("host", h)
 					}
@@ -482,6 +486,75 @@ func TestTouchedByOrdinaryMembersToo(t *testing.T) {
 					t.Errorf("%s: %s is nowhere in ordinary life", name, x)
 				}
 			}
+		}
+	}
+}
+
+// Whom calls write to is on the wire: colleagues mostly, others now and then, as
+// often as the profile says; stories write to nobody whom ordinary members do not
+// write to, and where a recipient makes a twin innocent, it can be read.
+func TestRecipients(t *testing.T) {
+	p, err := loadProfile("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type sent struct{ inside, outside, several, none int }
+	count := func(n *sent, e *event.Event) {
+		var a struct{ To, Email string }
+		if e.Kind != event.ToolResult || e.MCPTool != "send_message" || json.Unmarshal([]byte(e.Input), &a) != nil {
+			return
+		}
+		switch _, domain, ok := strings.Cut(a.To+a.Email, "@"); {
+		case domain == "insurer.example":
+			n.inside++
+		case ok && slices.Contains(p.Outside, domain):
+			n.outside++
+		case a.To == "<nested>":
+			n.several++
+		default:
+			n.none++
+		}
+	}
+	var life sent
+	for _, seed := range []uint64{21, 22, 23} {
+		run(t, study(seed), func(b []event.Event) {
+			for i := range b {
+				b[i].Derive()
+				count(&life, &b[i])
+			}
+		})
+	}
+	one := float64(life.inside + life.outside)
+	if outside, several := float64(life.outside)/one, float64(life.several)/(one+float64(life.several)); one < 300 || life.none > 0 ||
+		math.Abs(outside-p.N.ToOutside.Value) > 0.08 || math.Abs(several-p.N.ToSeveral.Value) > 0.08 {
+		t.Errorf("%+v: %.2f outside, %.2f to several", life, outside, several)
+	}
+	for _, c := range []struct {
+		tale   string
+		inside bool
+	}{{"8b", true}, {"28a", true}, {"27a", false}, {"two-member-relay", false}, {"sleeper-note", false}, {"leaver-slow-harvest", false}} {
+		said := map[LabelledEvent]sent{}
+		o := study(33, c.tale)
+		o.Scenario.Incidents[0].Count = 4
+		truth := run(t, o, func(b []event.Event) {
+			for i := range b {
+				b[i].Derive()
+				var n sent
+				if count(&n, &b[i]); n != (sent{}) {
+					said[LabelledEvent{Session: b[i].Session, Sequence: b[i].Sequence, Time: b[i].When()}] = n
+				}
+			}
+		}).Truth
+		var all sent
+		for _, l := range truth {
+			for _, x := range l.Events {
+				x.Role = ""
+				n := said[x]
+				all = sent{all.inside + n.inside, all.outside + n.outside, all.several + n.several, all.none + n.none}
+			}
+		}
+		if n := all.inside + all.outside; n == 0 || n != map[bool]int{true: all.inside, false: all.outside}[c.inside] || all.none > 0 {
+			t.Errorf("%s: %+v", c.tale, all)
 		}
 	}
 }
