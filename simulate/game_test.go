@@ -48,6 +48,9 @@ func props(e *event.Event, connectors []string) (out []string) {
 		}
 	}
 	for key, value := range map[string]string{"service": e.Service, "service.version": e.ServiceVersion, "scope": e.Scope, "os": e.OS, "surface": e.Surface, "terminal": e.Terminal, "deployment": e.DeploymentMode} {
+		if key == "service.version" && regexp.MustCompile(`^1\.\d{4}\.`).MatchString(value) {
+			value = "(old)" // of one pool, as local servers are
+		}
 		out = append(out, "session "+key+"="+value)
 	}
 	for key, value := range map[string]string{"decision": e.Decision, "source": e.Source, "tool_source": e.ToolSource, "mcp_server_scope": e.ServerScope, "error_type": e.ErrorType, "error": e.Error, "command": e.Command, "model": e.Model,
@@ -555,6 +558,87 @@ func TestRecipients(t *testing.T) {
 		}
 		if n := all.inside + all.outside; n == 0 || n != map[bool]int{true: all.inside, false: all.outside}[c.inside] || all.none > 0 {
 			t.Errorf("%s: %+v", c.tale, all)
+		}
+	}
+}
+
+// What makes a twin innocent on the wire can be read there.
+func TestInnocenceIsOnTheWire(t *testing.T) {
+	played := func(tale string) (of []event.Event, truth []TruthLabel) {
+		all := map[LabelledEvent]event.Event{}
+		o := study(41, tale)
+		o.Scenario.Incidents[0].Count = 3
+		truth = run(t, o, func(b []event.Event) {
+			for i := range b {
+				b[i].Derive()
+				all[LabelledEvent{Session: b[i].Session, Sequence: b[i].Sequence, Time: b[i].When()}] = b[i]
+			}
+		}).Truth
+		for _, l := range truth {
+			for _, x := range l.Events {
+				x.Role = ""
+				if e, ok := all[x]; ok {
+					of = append(of, e)
+				}
+			}
+		}
+		if len(of) == 0 && tale != "21c" { // a pause has none
+			t.Fatalf("%s: no event", tale)
+		}
+		return of, truth
+	}
+	// 15a: the prompt asks for as many items as there are subagents.
+	asked, agents := map[string]string{}, map[string]int{}
+	events, _ := played("15a")
+	for _, e := range events {
+		switch e.Kind {
+		case event.UserPrompt:
+			asked[e.Session] = regexp.MustCompile(`\d+`).FindString(e.PromptText)
+		case event.SubagentCompleted:
+			agents[e.Session]++
+		}
+	}
+	for session, n := range agents {
+		if asked[session] != fmt.Sprint(n) {
+			t.Errorf("15a: asked for %q, got %d subagents", asked[session], n)
+		}
+	}
+	// 17a: the same tokens cost more, for everybody.
+	events, _ = played("17a")
+	who := map[string]bool{}
+	for _, e := range events {
+		if e.Kind == event.APIRequest {
+			list, _ := april.Cost(e.Model, e.When(), e.InputTokens, e.OutputTokens, e.CacheRead, e.CacheWrite)
+			if r := float64(e.CostMicros) / float64(list); list > 100 && (r < 1.09 || r > 1.61*1.61) {
+				t.Errorf("17a: %d micro-dollars for tokens that cost %d", e.CostMicros, list)
+			}
+			who[e.Account] = true
+		}
+	}
+	if len(who) < 15 {
+		t.Errorf("17a: %d members pay more", len(who))
+	}
+	// 17c: requests without a cost are of one version.
+	events, _ = played("17c")
+	for _, e := range events {
+		if e.Kind == event.APIRequest && e.Has&(event.FCostMicros|event.FCostUSD) == 0 && e.ServiceVersion != "1.16204.0" {
+			t.Errorf("17c: no cost on %s", e.ServiceVersion)
+		}
+	}
+	// 21c: pauses before the pause.
+	_, truth := played("21c")
+	for _, l := range truth {
+		if len(l.Gaps) < 3 || !l.Gaps[0].To.Before(l.Gaps[2].From) {
+			t.Errorf("21c: %+v", l.Gaps)
+		}
+	}
+	// 25: calls that change a record name it; what only formats names none.
+	for tale, wanted := range map[string]bool{"25a": false, "25b": true} {
+		events, _ := played(tale)
+		for _, e := range events {
+			if e.Kind == event.ToolResult && e.IsMCP() && strings.Contains(e.Input, `"id":"`) != wanted && e.Verb != event.VerbRead && e.Verb != event.VerbList {
+				t.Errorf("%s: %s %s", tale, e.MCPTool, e.Input)
+			}
 		}
 	}
 }

@@ -92,7 +92,7 @@ type writer struct {
 	mark   *mark
 	prose  *rand.Rand // texts have a stream of their own, so that they change no other draw
 	words  *rand.Rand // and so has what members ask for and run besides every day's
-	post   *rand.Rand // whom calls write to; nil until one does
+	named  *rand.Rand // see names; nil until it is drawn from
 	exact  bool       // a prompt of a stated length gets no more text
 }
 
@@ -407,7 +407,9 @@ func (wr *writer) mcp(server, tool, scope, to string) *step {
 		in = object(512, "id", digits(wr.r, 8))
 	default:
 		body := wr.filler(len(oneOf(wr.r, wr.w.p.Answers)))
-		if key := recipientKey(tool); key == "" {
+		if word, _, _ := strings.Cut(tool, "_"); word == "update" || word == "delete" || word == "edit" || word == "move" {
+			in = object(512, "id", digits(wr.names(), 8), "body", body) // what is there has a number
+		} else if key := recipientKey(tool); key == "" {
 			in = object(512, "title", wr.file, "body", body)
 		} else if a := wr.recipient(to); a == "" {
 			in = object(512, "subject", wr.file, "body", body)
@@ -432,14 +434,18 @@ func recipientKey(tool string) string {
 	return ""
 }
 
-// recipient is whom a call writes to: inside the company, outside, or as members
-// ordinarily do. It draws from a stream of its own, so that it changes no other
-// draw. It is "" where nobody's address is known.
-func (wr *writer) recipient(where string) string {
-	if wr.post == nil {
-		wr.post = org.Stream(wr.w.seed, "recipients", wr.sc.session)
+// names is the stream of whom and what calls name, so that they change no other draw.
+func (wr *writer) names() *rand.Rand {
+	if wr.named == nil {
+		wr.named = org.Stream(wr.w.seed, "named by", wr.sc.session)
 	}
-	r, n := wr.post, &wr.w.p.N
+	return wr.named
+}
+
+// recipient is whom a call writes to: inside the company, outside, or as members
+// ordinarily do. It is "" where nobody's address is known.
+func (wr *writer) recipient(where string) string {
+	r, n := wr.names(), &wr.w.p.N
 	outside, usual, several := r.Float64() < n.ToOutside.Value, r.Float64() < n.ToUsual.Value, r.Float64() < n.ToSeveral.Value
 	switch where {
 	case "inside":

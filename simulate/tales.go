@@ -105,7 +105,7 @@ type stepSpec struct {
 	Fetch   string      `yaml:"fetch,enum=ordinary"`
 	Agents  string      `yaml:"agents"` // subagents
 	Mode    string      `yaml:"mode"`
-	Plugin  string      `yaml:"plugin,enum=foreign|known|own|update"`
+	Plugin  string      `yaml:"plugin,enum=foreign|spread|known|own|update"`
 	Skill   string      `yaml:"skill"`
 	Error   string      `yaml:"error"` // HTTP status
 	Refusal bool        `yaml:"refusal"`
@@ -130,7 +130,7 @@ type stepSpec struct {
 	Scale  string `yaml:"scale"`                  // of the request's tokens
 	Length string `yaml:"length"`                 // characters of the prompt
 	Live   bool   `yaml:"live"`                   // keys and numbers stand in the text themselves, not the variable that holds them
-	Lines  string `yaml:"lines"`                  // rows pasted below the prompt, or arguments of the command
+	Lines  string `yaml:"lines"`                  // rows pasted below the prompt, else its {n}, or arguments of the command
 	Slow   string `yaml:"slow"`                   // duration against the usual
 	Other  string `yaml:"other"`                  // share of paths in folders new to the member
 	To     string `yaml:"to,enum=inside|outside"` // recipient of a sending call, whose tool then names one
@@ -139,14 +139,17 @@ type stepSpec struct {
 // change is something that is different for members over a time, without a
 // session of its own.
 type change struct {
-	Do      string `yaml:"do,required,enum=silent|thin|redact|redact-prompts|third-party|older|version|scale|fewer|auto-accepts|no-cost|errors|anonymous"`
+	Do      string `yaml:"do,required,enum=silent|thin|redact|redact-prompts|third-party|older|version|scale|dearer|model|fewer|auto-accepts|no-cost|errors|anonymous"`
 	Who     string `yaml:"who,enum=lead|second|team|all"`
 	Members string `yaml:"members"`
 	Spread  string `yaml:"spread"` // days over which it reaches the members
 	Day     string `yaml:"day"`
 	For     string `yaml:"for,required"`      // seconds
 	Amount  string `yaml:"amount"`            // see applyChange
-	To      string `yaml:"to"`                // version
+	To      string `yaml:"to"`                // version, or family of models; several with | between are drawn from
+	Once    string `yaml:"once"`              // chance, drawn once for the story
+	Times   string `yaml:"times"`             // how often
+	Every   string `yaml:"every"`             // seconds from one to the next, a day if it says nothing
 	From    string `yaml:"from,enum=all|new"` // new: only processes started meanwhile
 	Role    string `yaml:"role,enum=config|gap|act|cover"`
 	Shows   bool   `yaml:"shows"`
@@ -395,7 +398,7 @@ func (t *tale) check(ps *source.Problems, words *wording) {
 	}
 	for i := range t.Changes {
 		c := &t.Changes[i]
-		try(c.Members, c.Spread, c.Day, c.For, c.Amount, c.Hour)
+		try(c.Members, c.Spread, c.Day, c.For, c.Amount, c.Hour, c.Once, c.Times, c.Every)
 	}
 	try(t.Span)
 }
@@ -915,6 +918,8 @@ func (wr *writer) phrase(in *instance, s *stepSpec) string {
 	}
 	if p := wr.w.p.wording.paste(under); p != nil {
 		text = pasted(r, text, p, rows)
+	} else if s.Lines != "" { // so many are spoken of
+		text = strings.ReplaceAll(text, "{n}", strconv.Itoa(rows))
 	}
 	text = wr.fillWords(r, s.speaker(in), text)
 	if more := n - len(text) - 1; more > 0 {
@@ -1141,6 +1146,8 @@ func (w *world) pluginHash(in *instance, kind string, s *staff) string {
 		return PluginHash(w.seed, "claims-kit")
 	case "own":
 		return hex64(org.Stream(w.seed, "plugin", "own", s.ID))[:16]
+	case "spread": // one from outside that others here have tried as well
+		return hex64(org.Stream(w.seed, "plugin", "spread"))[:16]
 	}
 	return hex64(in.r0(w, "plugin-"+kind))[:16]
 }
