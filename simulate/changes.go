@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/scenarios/org"
 )
 
 // altered is a change in force for one member over a time.
@@ -15,6 +16,7 @@ type altered struct {
 	in       *instance
 	from, to int64
 	amount   float64
+	into     string // what the change is to, drawn once for the story
 }
 
 // Gap is a time in which a member's events should have come and did not.
@@ -26,6 +28,20 @@ type Gap struct {
 
 // placeChange lays a change over the members it concerns.
 func (w *world) placeChange(in *instance, lead *staff, c *change) {
+	if !in.chance(w, c.Once) {
+		return
+	}
+	into := c.To
+	if all := strings.Split(c.To, "|"); len(all) > 1 {
+		into = oneOf(in.r0(w, "to"), all)
+	}
+	for n := range max(in.count(c.Times, in.r, 1), 0) {
+		w.placeChangeOnce(in, lead, c, into, n)
+	}
+}
+
+// placeChangeOnce lays it there for the n-th time.
+func (w *world) placeChangeOnce(in *instance, lead *staff, c *change, into string, n int) {
 	for k, s := range w.people(in, lead, c.Who, c.Members) {
 		day := w.begin.AddDate(0, 0, in.day+in.count(c.Day, in.r, 0))
 		if k > 0 && c.Spread != "" {
@@ -36,8 +52,9 @@ func (w *world) placeChange(in *instance, lead *staff, c *change) {
 			from = in.together
 		}
 		in.together = from
+		from += int64(float64(n) * in.num(c.Every, in.r, 86400) * 1e9)
 		to := min(from+int64(in.num(c.For, in.r, 3600)*1e9), w.end.UnixNano())
-		s.changes = append(s.changes, &altered{c, in, from, to, in.num(c.Amount, in.r, 0)})
+		s.changes = append(s.changes, &altered{c, in, from, to, in.num(c.Amount, in.r, 0), into})
 		if !slices.Contains(in.who, s.Index) {
 			in.who = append(in.who, s.Index)
 		}
@@ -68,6 +85,14 @@ func (pr *process) active(do string, at int64) *altered {
 	return nil
 }
 
+// model is the model of a request: changes may move a member to another.
+func (pr *process) model(st *step, at int64) string {
+	if a := pr.active("model", at); a != nil {
+		return a.into
+	}
+	return st.model
+}
+
 // scaled is what a request costs in tokens where changes make work grow: by the
 // amount a week, compounded.
 func (pr *process) scaled(st *step, at int64) (in, out, read, create int64) {
@@ -90,7 +115,7 @@ func (p *player) alter(pr *process, out []event.Event) []event.Event {
 		e := &out[i]
 		gone := false
 		in := func(a *altered) bool {
-			return e.Time >= a.from && e.Time < a.to && (a.c.From != "new" || pr.started >= a.from)
+			return e.Time >= a.from && e.Time < a.to && (a.c.From != "new" || pr.started >= a.from) && pr.onDevice(a)
 		}
 		for _, a := range pr.s.changes { // first what is not sent at all
 			lost := a.c.Do == "silent" || a.c.Do == "thin" && p.thin(e, a) ||
@@ -120,20 +145,21 @@ func (p *player) alter(pr *process, out []event.Event) []event.Event {
 				e.DeploymentMode = "3p"
 				e.Email, e.Account, e.AccountID, e.Organisation = "", "", "", ""
 				e.Has &^= event.FEmail | event.FAccount | event.FOrganisation
-			case "older":
-				e.ServiceVersion = a.c.To
-			case "version":
-				e.ServiceVersion = a.c.To
+			case "older", "version":
+				e.ServiceVersion = a.into
 			case "auto-accepts":
 				if hit = e.Decision == "accept" && strings.HasPrefix(e.Source, "user_"); hit {
 					e.Source = "config"
 				}
 			case "no-cost":
+				if a.into != "" {
+					e.ServiceVersion = a.into
+				}
 				if hit = e.Kind == event.APIRequest; hit {
 					e.CostMicros = 0
 					e.Has &^= event.FCostMicros | event.FCostUSD
 				}
-			case "scale":
+			case "scale", "dearer", "model":
 				hit = e.Kind == event.APIRequest
 			case "anonymous":
 				e.Email, e.Account, e.AccountID = "", "", ""
@@ -149,6 +175,16 @@ func (p *player) alter(pr *process, out []event.Event) []event.Event {
 	}
 	p.out.Withheld += len(out) - len(kept)
 	return kept
+}
+
+// onDevice reports that a process runs on the device that a change of the build
+// concerns: it has the share of the member's sessions that the change's amount
+// says, and all of them where it says nothing.
+func (pr *process) onDevice(a *altered) bool {
+	if a.amount == 0 || a.c.Do != "older" && a.c.Do != "version" {
+		return true
+	}
+	return org.Stream(a.in.seed, "device of", pr.session).Float64() < a.amount
 }
 
 // thin loses events evenly, by their sequence number, so that no draw is needed.

@@ -3,6 +3,7 @@ package simulate
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -47,6 +48,9 @@ func props(e *event.Event, connectors []string) (out []string) {
 		}
 	}
 	for key, value := range map[string]string{"service": e.Service, "service.version": e.ServiceVersion, "scope": e.Scope, "os": e.OS, "surface": e.Surface, "terminal": e.Terminal, "deployment": e.DeploymentMode} {
+		if key == "service.version" && regexp.MustCompile(`^1\.\d{4}\.`).MatchString(value) {
+			value = "(old)" // of one pool, as local servers are
+		}
 		out = append(out, "session "+key+"="+value)
 	}
 	for key, value := range map[string]string{"decision": e.Decision, "source": e.Source, "tool_source": e.ToolSource, "mcp_server_scope": e.ServerScope, "error_type": e.ErrorType, "error": e.Error, "command": e.Command, "model": e.Model,
@@ -60,6 +64,9 @@ func props(e *event.Event, connectors []string) (out []string) {
 			for k, v := range m {
 				out = append(out, kind+" "+e.Tool+" "+key+" has "+k)
 				if s, ok := v.(string); ok {
+					if _, domain, ok := strings.Cut(s, "@"); ok && (k == "to" || k == "email") {
+						put("written to", domain)
+					}
 					for _, h := range regexp.MustCompile(`https?://[^/\s"']+`).FindAllString(s, -1) {
 						put("host", h)
 					}
@@ -223,7 +230,8 @@ var (
 func shingles(text string, filler map[string]bool) (out []string) {
 	for _, sentence := range sentenceEnd.Split(text, -1) {
 		var words []string
-		flush := func() {
+		whole := true
+		flush := func(whole bool) { // a sentence that no value interrupts counts as a whole too
 			strange := 0
 			for i, w := range words {
 				if !filler[w] {
@@ -234,19 +242,20 @@ func shingles(text string, filler map[string]bool) (out []string) {
 					out = append(out, strings.Join(words[i-2:i+1], " "))
 				}
 			}
-			if strange > 0 && len(words) > 3 {
+			if whole && strange > 0 && len(words) > 3 {
 				out = append(out, strings.Join(words, " "))
 			}
 			words = nil
 		}
 		for _, w := range strings.Fields(sentence) {
 			if !lettersOnly.MatchString(w) || slices.Contains(givenNames, w) || len(w) == 1 && w >= "A" && w != "I" && w < "a" {
-				flush()
+				flush(false)
+				whole = false
 				continue
 			}
 			words = append(words, strings.ToLower(w))
 		}
-		flush()
+		flush(whole)
 	}
 	return out
 }
@@ -457,16 +466,20 @@ func TestTouchedByOrdinaryMembersToo(t *testing.T) {
 				out = append(out, what+v)
 			}
 		}
+		if s.Size != "" {
+			out = append(out, "size of "+s.Call+s.Name+s.To)
+		}
 		return out
 	}
 	ordinary := map[string]string{
 		"place own": "every day", "place sibling": "every day", "server approved": "every day",
-		"tool add_comment": "every day, on tickets",
-		"place other":      "the work of others is what the story reads",
-		"place fresh":      "a folder new to the member is what the story is about",
-		"place keys":       "the files of keys are what the story is about",
-		"server longer":    "a renamed server is a new name by what it is",
-		"plugin update":    "an update of the known plugin comes to everybody on one day",
+		"size of writeadd_comment": "the same comment, where the inventory marks its server",
+		"size of ":                 "bundles, by a habit",
+		"place other":              "the work of others is what the story reads",
+		"place fresh":              "a folder new to the member is what the story is about",
+		"place keys":               "the files of keys are what the story is about",
+		"server longer":            "a renamed server is a new name by what it is",
+		"plugin update":            "an update of the known plugin comes to everybody on one day",
 	}
 	for i := range habits() {
 		for _, s := range habits()[i].steps() {
@@ -481,6 +494,156 @@ func TestTouchedByOrdinaryMembersToo(t *testing.T) {
 				if ordinary[x] == "" {
 					t.Errorf("%s: %s is nowhere in ordinary life", name, x)
 				}
+			}
+		}
+	}
+}
+
+// Whom calls write to is on the wire: colleagues mostly, others now and then, as
+// often as the profile says; stories write to nobody whom ordinary members do not
+// write to, and where a recipient makes a twin innocent, it can be read.
+func TestRecipients(t *testing.T) {
+	p, err := loadProfile("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type sent struct{ inside, outside, several, none int }
+	count := func(n *sent, e *event.Event) {
+		var a struct{ To, Email string }
+		if e.Kind != event.ToolResult || e.MCPTool != "send_message" || json.Unmarshal([]byte(e.Input), &a) != nil {
+			return
+		}
+		switch _, domain, ok := strings.Cut(a.To+a.Email, "@"); {
+		case domain == "insurer.example":
+			n.inside++
+		case ok && slices.Contains(p.Outside, domain):
+			n.outside++
+		case a.To == "<nested>":
+			n.several++
+		default:
+			n.none++
+		}
+	}
+	var life sent
+	for _, seed := range []uint64{21, 22, 23} {
+		run(t, study(seed), func(b []event.Event) {
+			for i := range b {
+				b[i].Derive()
+				count(&life, &b[i])
+			}
+		})
+	}
+	one := float64(life.inside + life.outside)
+	if outside, several := float64(life.outside)/one, float64(life.several)/(one+float64(life.several)); one < 300 || life.none > 0 ||
+		math.Abs(outside-p.N.ToOutside.Value) > 0.08 || math.Abs(several-p.N.ToSeveral.Value) > 0.08 {
+		t.Errorf("%+v: %.2f outside, %.2f to several", life, outside, several)
+	}
+	for _, c := range []struct {
+		tale   string
+		inside bool
+	}{{"8b", true}, {"28a", true}, {"27a", false}, {"two-member-relay", false}, {"sleeper-note", false}, {"leaver-slow-harvest", false}} {
+		said := map[LabelledEvent]sent{}
+		o := study(33, c.tale)
+		o.Scenario.Incidents[0].Count = 4
+		truth := run(t, o, func(b []event.Event) {
+			for i := range b {
+				b[i].Derive()
+				var n sent
+				if count(&n, &b[i]); n != (sent{}) {
+					said[LabelledEvent{Session: b[i].Session, Sequence: b[i].Sequence, Time: b[i].When()}] = n
+				}
+			}
+		}).Truth
+		var all sent
+		for _, l := range truth {
+			for _, x := range l.Events {
+				x.Role = ""
+				n := said[x]
+				all = sent{all.inside + n.inside, all.outside + n.outside, all.several + n.several, all.none + n.none}
+			}
+		}
+		if n := all.inside + all.outside; n == 0 || n != map[bool]int{true: all.inside, false: all.outside}[c.inside] || all.none > 0 {
+			t.Errorf("%s: %+v", c.tale, all)
+		}
+	}
+}
+
+// What makes a twin innocent on the wire can be read there.
+func TestInnocenceIsOnTheWire(t *testing.T) {
+	played := func(tale string) (of []event.Event, truth []TruthLabel) {
+		all := map[LabelledEvent]event.Event{}
+		o := study(41, tale)
+		o.Scenario.Incidents[0].Count = 3
+		truth = run(t, o, func(b []event.Event) {
+			for i := range b {
+				b[i].Derive()
+				all[LabelledEvent{Session: b[i].Session, Sequence: b[i].Sequence, Time: b[i].When()}] = b[i]
+			}
+		}).Truth
+		for _, l := range truth {
+			for _, x := range l.Events {
+				x.Role = ""
+				if e, ok := all[x]; ok {
+					of = append(of, e)
+				}
+			}
+		}
+		if len(of) == 0 && tale != "21c" { // a pause has none
+			t.Fatalf("%s: no event", tale)
+		}
+		return of, truth
+	}
+	// 15a: the prompt asks for as many items as there are subagents.
+	asked, agents := map[string]string{}, map[string]int{}
+	events, _ := played("15a")
+	for _, e := range events {
+		switch e.Kind {
+		case event.UserPrompt:
+			asked[e.Session] = regexp.MustCompile(`\d+`).FindString(e.PromptText)
+		case event.SubagentCompleted:
+			agents[e.Session]++
+		}
+	}
+	for session, n := range agents {
+		if asked[session] != fmt.Sprint(n) {
+			t.Errorf("15a: asked for %q, got %d subagents", asked[session], n)
+		}
+	}
+	// 17a: the same tokens cost more, for everybody.
+	events, _ = played("17a")
+	who := map[string]bool{}
+	for _, e := range events {
+		if e.Kind == event.APIRequest {
+			list, _ := april.Cost(e.Model, e.When(), e.InputTokens, e.OutputTokens, e.CacheRead, e.CacheWrite)
+			if r := float64(e.CostMicros) / float64(list); list > 100 && (r < 1.09 || r > 1.61*1.61) {
+				t.Errorf("17a: %d micro-dollars for tokens that cost %d", e.CostMicros, list)
+			}
+			who[e.Account] = true
+		}
+	}
+	if len(who) < 15 {
+		t.Errorf("17a: %d members pay more", len(who))
+	}
+	// 17c: requests without a cost are of one version.
+	events, _ = played("17c")
+	for _, e := range events {
+		if e.Kind == event.APIRequest && e.Has&(event.FCostMicros|event.FCostUSD) == 0 && e.ServiceVersion != "1.16204.0" {
+			t.Errorf("17c: no cost on %s", e.ServiceVersion)
+		}
+	}
+	// 21c: pauses before the pause.
+	_, truth := played("21c")
+	for _, l := range truth {
+		if len(l.Gaps) < 3 || !l.Gaps[0].To.Before(l.Gaps[2].From) {
+			t.Errorf("21c: %+v", l.Gaps)
+		}
+	}
+	// 25: calls that change a record name it; what only formats names none.
+	for tale, wanted := range map[string]bool{"25a": false, "25b": true} {
+		events, _ := played(tale)
+		for _, e := range events {
+			if e.Kind == event.ToolResult && e.IsMCP() && strings.Contains(e.Input, `"id":"`) != wanted && e.Verb != event.VerbRead && e.Verb != event.VerbList {
+				t.Errorf("%s: %s %s", tale, e.MCPTool, e.Input)
 			}
 		}
 	}

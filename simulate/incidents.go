@@ -409,7 +409,7 @@ func shadowConnector(w *world, in *instance) string {
 					wr.errand("ordinary")
 					for range min(between(wr.r, 1, 6), n-i) {
 						wr.as(in, "act", "toolDetails", true)
-						st := wr.mcp(name, oneOf(wr.r, w.p.ServerTools), "user")
+						st := wr.mcp(name, oneOf(wr.r, w.p.ServerTools), "user", "")
 						st.force = "config"
 						if fresh {
 							st.force = []string{"user_temporary", "user_permanent"}[wr.r.IntN(2)]
@@ -653,7 +653,7 @@ func afterLastDay(w *world, in *instance) string {
 				}
 				cn := w.connectors[wr.r.IntN(len(w.connectors))]
 				t := cn.tools[wr.r.IntN(len(cn.tools))]
-				st := wr.mcp(cn.name, t.Name, "claudeai")
+				st := wr.mcp(cn.name, t.Name, "claudeai", "")
 				st.gated, st.write = true, t.Write || !t.ReadOnly
 				wr.request()
 			}

@@ -391,12 +391,16 @@ func (p *player) response(pr *process, st *step, at int64) {
 		return
 	}
 	in, out, read, create := pr.scaled(st, at)
+	model := pr.model(st, at)
 	e := p.event(pr, event.APIRequest, at)
-	e.Model, e.QuerySource, e.Agent, e.Request, e.Speed = st.model, st.query, st.agent, st.id, "normal"
+	e.Model, e.QuerySource, e.Agent, e.Request, e.Speed = model, st.query, st.agent, st.id, "normal"
 	e.Duration, e.InputTokens, e.OutputTokens, e.CacheRead, e.CacheWrite = st.dur.Milliseconds(), in, out, read, create
 	e.Has |= event.FModel | event.FQuerySource | event.FRequest | event.FDuration | event.FInputTokens | event.FOutputTokens | event.FCacheRead | event.FCacheWrite
 	// Prices are those of as_of, like every other fact of a rehearsal.
-	if micros, ok := p.w.o.Prices.Cost(st.model, p.w.o.Scenario.AsOf.Time, in, out, read, create); ok {
+	if micros, ok := p.w.o.Prices.Cost(model, p.w.o.Scenario.AsOf.Time, in, out, read, create); ok {
+		if a := pr.active("dearer", at); a != nil {
+			micros += int64(float64(micros) * a.amount)
+		}
 		e.CostMicros = micros
 		e.Has |= event.FCostUSD
 		if pr.s.logs.micros {
@@ -410,7 +414,7 @@ func (p *player) response(pr *process, st *step, at int64) {
 	p.label(pr, e, st.mark, true)
 	if st.text != "" && pr.s.logs.responses {
 		x := p.event(pr, event.AssistantResponse, at)
-		x.ResponseText, x.Model, x.QuerySource, x.Request = st.text, st.model, st.query, st.id
+		x.ResponseText, x.Model, x.QuerySource, x.Request = st.text, model, st.query, st.id
 		x.Has |= event.FResponseText | event.FModel | event.FQuerySource | event.FRequest
 		x.ResponseLength = st.length
 		x.Has |= event.FResponseLength

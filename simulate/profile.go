@@ -29,6 +29,9 @@ type numbers struct {
 	OnShare         number `yaml:"on_share,required"`
 	SecondFolder    number `yaml:"second_folder,required"`
 	Upload          number `yaml:"upload,required"`
+	ToOutside       number `yaml:"to_outside,required"`
+	ToSeveral       number `yaml:"to_several,required"`
+	ToUsual         number `yaml:"to_usual,required"`
 	RampStart       number `yaml:"ramp_start,required"`
 	RampDays        number `yaml:"ramp_days,required"`
 	Curious         number `yaml:"curious,required"`
@@ -138,6 +141,8 @@ type profile struct {
 	ServerTools    []string      `yaml:"server_tools,required"`
 	ConnectorTools []string      `yaml:"connector_tools,required"`
 	Uploads        []string      `yaml:"uploads,required"`
+	Outside        []string      `yaml:"outside,required"`   // domains that members write to
+	Mailboxes      []string      `yaml:"mailboxes,required"` // names before the @ there
 	Personas       []persona     `yaml:"personas,required"`
 	Followups      []string      `yaml:"followups,required"`
 	Commands       []string      `yaml:"commands,required"`

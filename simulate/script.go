@@ -92,6 +92,7 @@ type writer struct {
 	mark   *mark
 	prose  *rand.Rand // texts have a stream of their own, so that they change no other draw
 	words  *rand.Rand // and so has what members ask for and run besides every day's
+	named  *rand.Rand // see names; nil until it is drawn from
 	exact  bool       // a prompt of a stated length gets no more text
 }
 
@@ -319,7 +320,7 @@ func (wr *writer) anyTool() {
 	if likes := wr.sc.likes; len(likes) > 0 && r.Float64() < w.p.N.MCPShare.Value {
 		c := likes[r.IntN(len(likes))]
 		t := c.tools[r.IntN(len(c.tools))]
-		st := wr.mcp(c.name, t.Name, "claudeai")
+		st := wr.mcp(c.name, t.Name, "claudeai", "")
 		st.gated, st.write = true, t.Write || !t.ReadOnly
 		return
 	}
@@ -395,8 +396,9 @@ func (wr *writer) fetch() *step {
 }
 
 // mcp writes a call of an MCP tool. The wire names user servers mcp_tool; the
-// real names stand in tool_parameters.
-func (wr *writer) mcp(server, tool, scope string) *step {
+// real names stand in tool_parameters. to is where a recipient is, if the call
+// names one: see recipient.
+func (wr *writer) mcp(server, tool, scope, to string) *step {
 	var in string
 	switch {
 	case strings.HasPrefix(tool, "search"), strings.HasPrefix(tool, "query"), strings.HasPrefix(tool, "list"), strings.HasPrefix(tool, "find"):
@@ -404,10 +406,63 @@ func (wr *writer) mcp(server, tool, scope string) *step {
 	case strings.HasPrefix(tool, "get"), strings.HasPrefix(tool, "read"):
 		in = object(512, "id", digits(wr.r, 8))
 	default:
-		in = object(512, "title", wr.file, "body", wr.filler(len(oneOf(wr.r, wr.w.p.Answers))))
+		body := wr.filler(len(oneOf(wr.r, wr.w.p.Answers)))
+		if word, _, _ := strings.Cut(tool, "_"); word == "update" || word == "delete" || word == "edit" || word == "move" {
+			in = object(512, "id", digits(wr.names(), 8), "body", body) // what is there has a number
+		} else if key := recipientKey(tool); key == "" {
+			in = object(512, "title", wr.file, "body", body)
+		} else if a := wr.recipient(to); a == "" {
+			in = object(512, "subject", wr.file, "body", body)
+		} else {
+			in = object(512, key, a, "subject", wr.file, "body", body)
+		}
 	}
 	return wr.call(step{tool: "mcp_tool", server: server, mcpTool: tool, scope: scope, input: in,
 		params: object(0, "mcp_server_name", server, "mcp_tool_name", tool)})
+}
+
+// recipientKey is the argument in which a tool of that name takes its
+// recipient, "" for one that takes none: a reply goes to where the thread came
+// from, an upload to a place.
+func recipientKey(tool string) string {
+	switch word, _, _ := strings.Cut(tool, "_"); word {
+	case "send", "forward":
+		return "to"
+	case "share", "invite":
+		return "email"
+	}
+	return ""
+}
+
+// names is the stream of whom and what calls name, so that they change no other draw.
+func (wr *writer) names() *rand.Rand {
+	if wr.named == nil {
+		wr.named = org.Stream(wr.w.seed, "named by", wr.sc.session)
+	}
+	return wr.named
+}
+
+// recipient is whom a call writes to: inside the company, outside, or as members
+// ordinarily do. It is "" where nobody's address is known.
+func (wr *writer) recipient(where string) string {
+	r, n := wr.names(), &wr.w.p.N
+	outside, usual, several := r.Float64() < n.ToOutside.Value, r.Float64() < n.ToUsual.Value, r.Float64() < n.ToSeveral.Value
+	switch where {
+	case "inside":
+		outside, usual, several = false, true, false
+	case "outside":
+		outside, usual = true, false
+	}
+	if several {
+		return "<nested>"
+	}
+	if usual {
+		r = org.Stream(wr.w.seed, "writes to", wr.s.ID, strconv.Itoa(r.IntN(5)))
+	}
+	if !outside {
+		return wr.w.staff[r.IntN(len(wr.w.staff))].Email
+	}
+	return oneOf(r, wr.w.p.Mailboxes) + "@" + oneOf(r, wr.w.p.Outside)
 }
 
 func parentExt(f string) string {

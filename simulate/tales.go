@@ -105,7 +105,7 @@ type stepSpec struct {
 	Fetch   string      `yaml:"fetch,enum=ordinary"`
 	Agents  string      `yaml:"agents"` // subagents
 	Mode    string      `yaml:"mode"`
-	Plugin  string      `yaml:"plugin,enum=foreign|known|own|update"`
+	Plugin  string      `yaml:"plugin,enum=foreign|spread|known|own|update"`
 	Skill   string      `yaml:"skill"`
 	Error   string      `yaml:"error"` // HTTP status
 	Refusal bool        `yaml:"refusal"`
@@ -122,30 +122,34 @@ type stepSpec struct {
 	Needs  string `yaml:"needs,enum=none|userPrompts|toolDetails"`
 	Shows  bool   `yaml:"shows"` // from here on a perfect detector could know
 	Ask    string `yaml:"ask,enum=config|user_temporary|user_permanent|user_reject|user_abort|grant|either"`
-	Took   string `yaml:"took"`   // seconds a person took to answer
-	Fails  string `yaml:"fails"`  // chance of an error
-	Size   string `yaml:"size"`   // bytes of the arguments
-	Result string `yaml:"result"` // bytes of the result
-	Tokens string `yaml:"tokens"` // tokens the next request finds anew
-	Scale  string `yaml:"scale"`  // of the request's tokens
-	Length string `yaml:"length"` // characters of the prompt
-	Live   bool   `yaml:"live"`   // keys and numbers stand in the text themselves, not the variable that holds them
-	Lines  string `yaml:"lines"`  // rows pasted below the prompt, or arguments of the command
-	Slow   string `yaml:"slow"`   // duration against the usual
-	Other  string `yaml:"other"`  // share of paths in folders new to the member
+	Took   string `yaml:"took"`                   // seconds a person took to answer
+	Fails  string `yaml:"fails"`                  // chance of an error
+	Size   string `yaml:"size"`                   // bytes of the arguments
+	Result string `yaml:"result"`                 // bytes of the result
+	Tokens string `yaml:"tokens"`                 // tokens the next request finds anew
+	Scale  string `yaml:"scale"`                  // of the request's tokens
+	Length string `yaml:"length"`                 // characters of the prompt
+	Live   bool   `yaml:"live"`                   // keys and numbers stand in the text themselves, not the variable that holds them
+	Lines  string `yaml:"lines"`                  // rows pasted below the prompt, else its {n}, or arguments of the command
+	Slow   string `yaml:"slow"`                   // duration against the usual
+	Other  string `yaml:"other"`                  // share of paths in folders new to the member
+	To     string `yaml:"to,enum=inside|outside"` // recipient of a sending call, whose tool then names one
 }
 
 // change is something that is different for members over a time, without a
 // session of its own.
 type change struct {
-	Do      string `yaml:"do,required,enum=silent|thin|redact|redact-prompts|third-party|older|version|scale|fewer|auto-accepts|no-cost|errors|anonymous"`
+	Do      string `yaml:"do,required,enum=silent|thin|redact|redact-prompts|third-party|older|version|scale|dearer|model|fewer|auto-accepts|no-cost|errors|anonymous"`
 	Who     string `yaml:"who,enum=lead|second|team|all"`
 	Members string `yaml:"members"`
 	Spread  string `yaml:"spread"` // days over which it reaches the members
 	Day     string `yaml:"day"`
 	For     string `yaml:"for,required"`      // seconds
 	Amount  string `yaml:"amount"`            // see applyChange
-	To      string `yaml:"to"`                // version
+	To      string `yaml:"to"`                // version, or family of models; several with | between are drawn from
+	Once    string `yaml:"once"`              // chance, drawn once for the story
+	Times   string `yaml:"times"`             // how often
+	Every   string `yaml:"every"`             // seconds from one to the next, a day if it says nothing
 	From    string `yaml:"from,enum=all|new"` // new: only processes started meanwhile
 	Role    string `yaml:"role,enum=config|gap|act|cover"`
 	Shows   bool   `yaml:"shows"`
@@ -381,6 +385,9 @@ func (t *tale) check(ps *source.Problems, words *wording) {
 			s := &list[i]
 			try(s.Life, s.Agents, s.Error, s.Wait, s.Loop, s.Times, s.Share, s.If, s.Once, s.Gap, s.Took, s.Fails, s.Size, s.Result, s.Tokens, s.Scale, s.Length, s.Lines, s.Slow, s.Other)
 			words.named(ps, s)
+			if s.To != "" && (s.Call != "send" || s.Name != "") {
+				bad("to: %s needs call: send without a name, so that a tool that names its recipient is chosen", s.To)
+			}
 			steps(s.Do)
 		}
 	}
@@ -391,7 +398,7 @@ func (t *tale) check(ps *source.Problems, words *wording) {
 	}
 	for i := range t.Changes {
 		c := &t.Changes[i]
-		try(c.Members, c.Spread, c.Day, c.For, c.Amount, c.Hour)
+		try(c.Members, c.Spread, c.Day, c.For, c.Amount, c.Hour, c.Once, c.Times, c.Every)
 	}
 	try(t.Span)
 }
@@ -911,6 +918,8 @@ func (wr *writer) phrase(in *instance, s *stepSpec) string {
 	}
 	if p := wr.w.p.wording.paste(under); p != nil {
 		text = pasted(r, text, p, rows)
+	} else if s.Lines != "" { // so many are spoken of
+		text = strings.ReplaceAll(text, "{n}", strconv.Itoa(rows))
 	}
 	text = wr.fillWords(r, s.speaker(in), text)
 	if more := n - len(text) - 1; more > 0 {
@@ -992,22 +1001,34 @@ func (in *instance) shared(w *world, r *rand.Rand) string {
 func (wr *writer) connector(in *instance, s *stepSpec) *step {
 	w, r := wr.w, wr.r
 	server, tool, scope := "", s.Name, "claudeai"
+	kind := s.Call
+	if s.To != "" {
+		kind = "address"
+	}
 	switch s.On {
 	case "local":
 		server, scope = in.server(w, true), "user"
 	case "unlisted":
 		server, scope = in.server(w, false), "user"
 	case "marked":
-		server, _ = w.pickTool(in.r0(w, "marked"), "read", true)
+		server = w.pickServer(in.r0(w, "marked"), func(t org.Tool) bool { return fits(t, "read") }, true)
 	case "longer":
-		server, _ = w.pickTool(in.r0(w, "server"), s.Call, false)
+		server = w.pickServer(in.r0(w, "server"), func(t org.Tool) bool { return fits(t, s.Call) }, false)
 		tool = w.toolOf(r, server, s.Call)
 		server += "-workspace"
 	case "builtin":
 		server, scope = "desktop-tools", "dynamic"
 	default:
 		// One story keeps to one server for each kind of call.
-		server, _ = w.pickTool(in.r0(w, "server-"+s.Call), s.Call, false)
+		want := func(t org.Tool) bool { return fits(t, kind) }
+		if named := func(t org.Tool) bool { return t.Name == s.Name }; w.has(named) {
+			want = named
+		}
+		if pick := in.r0(w, "server-"+kind); in.tale.Each == "" {
+			server = w.pickServer(pick, want, false)
+		} else if server = wr.liked(pick, want); server == "" { // nobody begins to use a connector by habit
+			return nil
+		}
 	}
 	if tool == "" {
 		switch {
@@ -1016,10 +1037,10 @@ func (wr *writer) connector(in *instance, s *stepSpec) *step {
 		case s.On == "marked" && s.Call == "write":
 			tool = oneOf(r, []string{"update_record", "create_record", "delete_record"})
 		default:
-			tool = w.toolOf(r, server, s.Call)
+			tool = w.toolOf(r, server, kind)
 		}
 	}
-	st := wr.mcp(server, tool, scope)
+	st := wr.mcp(server, tool, scope, s.To)
 	if s.On == "builtin" {
 		st.toolSource = "sdk_host_builtin_mcp"
 	}
@@ -1047,24 +1068,42 @@ var callWords = map[string][]string{
 	"search": {"search", "query", "list", "find"},
 }
 
-// pickTool picks a connector with a tool of the kind and the tool. marked asks
-// for one whose tools all only read.
-func (w *world) pickTool(r *rand.Rand, kind string, marked bool) (server, tool string) {
+// has reports that an enabled connector has a wanted tool.
+func (w *world) has(want func(org.Tool) bool) bool {
+	return slices.ContainsFunc(w.connectors, func(c connector) bool { return slices.ContainsFunc(c.tools, want) })
+}
+
+// liked is a connector that the member uses and that has a wanted tool, or "".
+func (wr *writer) liked(r *rand.Rand, want func(org.Tool) bool) string {
+	var fit []string
+	for _, c := range wr.sc.likes {
+		if slices.ContainsFunc(c.tools, want) {
+			fit = append(fit, c.name)
+		}
+	}
+	if fit == nil {
+		return ""
+	}
+	return oneOf(r, fit)
+}
+
+// pickServer picks a connector with a wanted tool. marked asks for one whose
+// tools all only read.
+func (w *world) pickServer(r *rand.Rand, want func(org.Tool) bool, marked bool) string {
 	var fit []connector
 	for _, c := range w.connectors {
 		reads := !slices.ContainsFunc(c.tools, func(t org.Tool) bool { return !t.ReadOnly })
 		if marked && !reads {
 			continue
 		}
-		if slices.ContainsFunc(c.tools, func(t org.Tool) bool { return fits(t, kind) }) {
+		if slices.ContainsFunc(c.tools, want) {
 			fit = append(fit, c)
 		}
 	}
 	if len(fit) == 0 {
 		fit = w.connectors
 	}
-	c := fit[r.IntN(len(fit))]
-	return c.name, w.toolOf(r, c.name, kind)
+	return fit[r.IntN(len(fit))].name
 }
 
 func (w *world) toolOf(r *rand.Rand, server, kind string) string {
@@ -1083,7 +1122,7 @@ func (w *world) toolOf(r *rand.Rand, server, kind string) string {
 		}
 		return c.tools[r.IntN(len(c.tools))].Name
 	}
-	return map[string]string{"send": "send_message", "write": "create_item", "search": "search"}[kind]
+	return map[string]string{"send": "send_message", "address": "send_message", "write": "create_item", "search": "search"}[kind]
 }
 
 func fits(t org.Tool, kind string) bool {
@@ -1094,6 +1133,8 @@ func fits(t org.Tool, kind string) bool {
 		return t.Write
 	case "any":
 		return true
+	case "address":
+		return recipientKey(t.Name) != ""
 	}
 	return slices.ContainsFunc(callWords[kind], func(p string) bool { return strings.HasPrefix(t.Name, p) })
 }
@@ -1131,6 +1172,8 @@ func (w *world) pluginHash(in *instance, kind string, s *staff) string {
 		return PluginHash(w.seed, "claims-kit")
 	case "own":
 		return hex64(org.Stream(w.seed, "plugin", "own", s.ID))[:16]
+	case "spread": // one from outside that others here have tried as well
+		return hex64(org.Stream(w.seed, "plugin", "spread"))[:16]
 	}
 	return hex64(in.r0(w, "plugin-"+kind))[:16]
 }

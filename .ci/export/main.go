@@ -83,7 +83,7 @@ func run(dir string) error {
 		return err
 	}
 	simulate.SetLeavers(s, d, func(int, time.Time) bool { return true })
-	cfg := alert.Config{Content: s.Telemetry.Content, DesktopFloor: "1.15962.1", RemoteOff: true, SpendSessionMicros: 8_000_000, Propagation: 30 * time.Minute, Plugins: []string{"claims-kit"},
+	cfg := alert.Config{Content: s.Telemetry.Content, DesktopFloor: "1.15962.1", RemoteOff: true, SpendSessionMicros: 8_000_000, Propagation: 30 * time.Minute, Plugins: []string{"claims-kit"}, Domains: d.Domains(),
 		ReadOnly: []string{"ledger"}, Allowlist: []string{"filesystem", "sqlite"}, Leavers: map[string]time.Time{}, Workloads: map[string][]string{}, Forbidden: map[string][]string{}}
 	for _, c := range s.Connectors {
 		cfg.Allowlist = append(cfg.Allowlist, c.Name.Value)
@@ -103,6 +103,11 @@ func run(dir string) error {
 	if err != nil {
 		return err
 	}
+	probes, err := alert.Load(os.DirFS(".ci/export"))
+	if err != nil {
+		return err
+	}
+	rs = append(rs, probes...)
 	prices, err := platform.Prices()
 	if err != nil {
 		return err

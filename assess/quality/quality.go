@@ -223,7 +223,7 @@ func declared(s *scenarios.Scenario, d *org.Directory) alert.Config {
 	c := alert.Config{
 		Content: s.Telemetry.Content, DesktopFloor: "1.10000", Propagation: 30 * time.Minute, RemoteOff: true,
 		Leavers: map[string]time.Time{}, Workloads: map[string][]string{}, Forbidden: map[string][]string{}, Zones: map[string]*time.Location{},
-		Plugins: []string{}, ReadOnly: []string{},
+		Plugins: []string{}, ReadOnly: []string{}, Domains: d.Domains(),
 	}
 	c.Allowlist = append(c.Allowlist, localServers...)
 	for _, x := range s.Connectors {

@@ -116,7 +116,8 @@ func (r *run) alertConfig() alert.Config {
 }
 
 // inventory is the rest of what rules may know: which connectors only read, which
-// plugins are approved, whose work may hold which data, where members work, and
+// plugins are approved, which mail domains are its own, whose work may hold which
+// data, where members work, and
 // how long a removal may take. What the scenario does not list stays undeclared.
 func (r *run) inventory(c *alert.Config) {
 	st := &r.s.Organisation.Settings
@@ -150,6 +151,7 @@ func (r *run) inventory(c *alert.Config) {
 	if !r.rostered() {
 		return
 	}
+	c.Domains = r.dir.Domains()
 	c.Zones = map[string]*time.Location{}
 	for i := range r.dir.Members {
 		m := &r.dir.Members[i]

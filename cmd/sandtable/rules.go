@@ -274,7 +274,7 @@ func rulesEnv(c *cli.Context) error {
 	fmt.Fprintf(w, "\nClasses of classifier(text, class): %s.\n", strings.Join(alert.Classes(), ", "))
 	fmt.Fprintf(w, "\nKinds: %s.\n", strings.Join(kindNames(), ", "))
 	fmt.Fprintf(w, "\nDeclared by the organisation (--declared FILE): allowlist, roots, session_spend, leavers {member: moment}, propagation,\n"+
-		"desktop_floor, content, read_only, plugins, workloads {member: [class]}, forbidden {member: [capability]}, remote_off,\n"+
+		"desktop_floor, content, read_only, plugins, domains, workloads {member: [class]}, forbidden {member: [capability]}, remote_off,\n"+
 		"zones {member: time zone}. What is left out is not declared: rules that need it are not evaluable.\n")
 	return nil
 }

@@ -17,6 +17,7 @@ type declared struct {
 	Content      *[]string              `yaml:"content,enum=userPrompts|assistantResponses|toolDetails|toolContent|rawApiBodies"`
 	ReadOnly     *[]source.Text         `yaml:"read_only"`
 	Plugins      *[]source.Text         `yaml:"plugins"`
+	Domains      *[]source.Text         `yaml:"domains"`
 	Workloads    *map[string][]string   `yaml:"workloads"`
 	Forbidden    *map[string][]string   `yaml:"forbidden"`
 	RemoteOff    bool                   `yaml:"remote_off"`
@@ -38,7 +39,7 @@ func ParseConfig(name string, data []byte) (Config, error) {
 		return Config{}, err
 	}
 	cfg := Config{Roots: d.Roots, SpendSessionMicros: d.SessionSpend.Micros, DesktopFloor: d.DesktopFloor, RemoteOff: d.RemoteOff,
-		Allowlist: named(d.Allowlist), ReadOnly: named(d.ReadOnly), Plugins: named(d.Plugins)}
+		Allowlist: named(d.Allowlist), ReadOnly: named(d.ReadOnly), Plugins: named(d.Plugins), Domains: named(d.Domains)}
 	if d.Content != nil {
 		cfg.Content = append([]string{}, *d.Content...)
 	}

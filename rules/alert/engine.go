@@ -304,7 +304,7 @@ func New(rs []*Rule, cfg Config) *Engine {
 
 // folded makes declared names comparable; nil stays nil, that is undeclared.
 func folded(cfg Config) Config {
-	for _, list := range []*[]string{&cfg.Allowlist, &cfg.ReadOnly, &cfg.Plugins} {
+	for _, list := range []*[]string{&cfg.Allowlist, &cfg.ReadOnly, &cfg.Plugins, &cfg.Domains} {
 		if *list == nil {
 			continue
 		}

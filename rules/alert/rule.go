@@ -243,6 +243,7 @@ func (r *Rule) Explain(ev *event.Event, cfg Config) (condition.Tri, []condition.
 var contentWords = map[string]string{
 	"prompt": "userPrompts", "response": "assistantResponses",
 	"path": "toolDetails", "folder": "toolDetails", "command": "toolDetails", "tool_input": "toolDetails", "outside_scope": "toolDetails", "host": "toolDetails", "record": "toolDetails",
+	"recipients": "toolDetails", "outside_recipient": "toolDetails",
 }
 
 // Unstated are categories of content that the rule reads and does not say it

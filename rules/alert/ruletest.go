@@ -38,6 +38,7 @@ type TestConfig struct {
 
 	ReadOnly    []string            `yaml:"read_only"`
 	Plugins     []string            `yaml:"plugins"`
+	Domains     []string            `yaml:"domains"`
 	Workloads   map[string][]string `yaml:"workloads"`
 	Forbidden   map[string][]string `yaml:"forbidden"`
 	RemoteOff   bool                `yaml:"remote_off"`
@@ -263,7 +264,7 @@ func offset(s string) (time.Duration, error) {
 
 func (t *Test) build() ([]event.Event, time.Time, Config, error) {
 	cfg := Config{Allowlist: t.Config.Allowlist, Roots: t.Config.Roots, SpendSessionMicros: t.Config.SessionSpend.Micros, DesktopFloor: t.Config.DesktopFloor, Content: t.Config.Content,
-		ReadOnly: t.Config.ReadOnly, Plugins: t.Config.Plugins, Workloads: t.Config.Workloads, Forbidden: t.Config.Forbidden, RemoteOff: t.Config.RemoteOff}
+		ReadOnly: t.Config.ReadOnly, Plugins: t.Config.Plugins, Domains: t.Config.Domains, Workloads: t.Config.Workloads, Forbidden: t.Config.Forbidden, RemoteOff: t.Config.RemoteOff}
 	for m, name := range t.Config.Zones {
 		z, err := time.LoadLocation(name)
 		if err != nil {

@@ -338,8 +338,8 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestParseConfig(t *testing.T) {
-	cfg, err := ParseConfig("d.yaml", []byte("allowlist: [Zoom]\nleavers: {m: 2026-04-30T17:00:00Z}\nzones: {m: Europe/Berlin}\nplugins: []\npropagation: 2h\nsession_spend: 10\n"))
-	if err != nil || cfg.Allowlist[0] != "Zoom" || cfg.Plugins == nil || cfg.ReadOnly != nil || cfg.Propagation != 2*time.Hour || cfg.SpendSessionMicros != 10_000_000 || cfg.Zones["m"] == nil || cfg.Leavers["m"].Hour() != 17 {
+	cfg, err := ParseConfig("d.yaml", []byte("allowlist: [Zoom]\nleavers: {m: 2026-04-30T17:00:00Z}\nzones: {m: Europe/Berlin}\nplugins: []\ndomains: [Firm.example]\npropagation: 2h\nsession_spend: 10\n"))
+	if err != nil || cfg.Allowlist[0] != "Zoom" || cfg.Plugins == nil || len(cfg.Domains) != 1 || cfg.ReadOnly != nil || cfg.Propagation != 2*time.Hour || cfg.SpendSessionMicros != 10_000_000 || cfg.Zones["m"] == nil || cfg.Leavers["m"].Hour() != 17 {
 		t.Errorf("%+v %v", cfg, err)
 	}
 	_, err = ParseConfig("d.yaml", []byte("alowlist: []\nzones: {m: Mars}\nleavers: {m: tomorrow}\n"))
@@ -349,6 +349,10 @@ func TestParseConfig(t *testing.T) {
 }
 
 func TestNewWords(t *testing.T) {
+	mail := func(input string) TestEvent {
+		return TestEvent{Kind: "tool_result", Tool: "mcp_tool", Server: "mail", ServerTool: "send_message", Input: input}
+	}
+	firm := Config{Domains: []string{"Firm.example"}}
 	for _, c := range []struct {
 		cond string
 		ev   TestEvent
@@ -361,6 +365,24 @@ func TestNewWords(t *testing.T) {
 		{"sends", TestEvent{Kind: "tool_result", Tool: "Bash", Command: "curl -F file=@a https://x.example/up"}, Config{}, "true"},
 		{"sends", TestEvent{Kind: "tool_result", Tool: "Bash", Command: "curl https://x.example/down -o a"}, Config{}, "false"},
 		{"sends", TestEvent{Kind: "tool_result", Tool: "Bash"}, Config{}, "unknown"},
+		{"outside_recipient", mail(`{"to":"a@firm.example","body":"b"}`), firm, "false"},
+		{"outside_recipient", mail(`{"to":"A <a@EU.Firm.example>","body":"write to x@other.example"}`), firm, "false"},
+		{"outside_recipient", mail(`{"to":"a@confirm.example"}`), firm, "true"},
+		{"outside_recipient", mail(`{"subject":"s","cc":"a@firm.example, x@other.example"}`), firm, "true"},
+		{"outside_recipient", mail(`{"recipients":["a@firm.example","x@other.example"]}`), firm, "true"},
+		{"outside_recipient", mail(`{"message":{"toRecipients":[{"emailAddress":{"address":"x@other.example"}}]}}`), firm, "true"},
+		{"outside_recipient", mail(`{"to":"a@firm.example","cc":"<nested>"}`), firm, "unknown"},
+		{"outside_recipient", mail(`{"to":"x@other.example","cc":"<nested>"}`), firm, "true"},
+		{"outside_recipient", mail(`{"to":"a@firm.example","cc":""}`), firm, "false"},
+		{"outside_recipient", mail(`{"to":"a@firm.example","body":"cut off he`), firm, "unknown"},
+		{"outside_recipient", mail(`{"to":"` + strings.Repeat("a@firm.example,", 34) + `"}`), firm, "unknown"},
+		{"outside_recipient", mail(`{"body":"\"to\":\"x@other.example\""}`), firm, "unknown"},
+		{"outside_recipient", mail(`{"channel":"C042"}`), firm, "unknown"},
+		{"outside_recipient", mail(""), firm, "unknown"},
+		{"outside_recipient", mail(`{"to":"x@other.example"}`), Config{}, "unknown"},
+		{`"x@other.example" in recipients`, mail(`{"to":"X@other.example"}`), Config{}, "true"},
+		{"len(recipients) == 2", mail(`{"to":"a@firm.example","bcc":["x@other.example"]}`), Config{}, "true"},
+		{"len(recipients) > 0", mail(`{"to":"<nested>"}`), Config{}, "unknown"},
 		{`host == "x.example"`, TestEvent{Kind: "tool_result", Tool: "Bash", Command: "curl https://x.example:8443/a"}, Config{}, "true"},
 		{`host == "x.example"`, TestEvent{Kind: "tool_result", Tool: "WebFetch", Input: `{"url":"https://x.example/a"}`}, Config{}, "true"},
 		{`host == "x.example"`, TestEvent{Kind: "tool_result", Tool: "Bash", Command: "ls"}, Config{}, "unknown"},

@@ -28,6 +28,7 @@ type Config struct {
 	Workloads   map[string][]string       // member key to the data classes its workload may hold; nil: not declared
 	Forbidden   map[string][]string       // member key to the capabilities policy denies it, e.g. browser; nil: not declared
 	RemoteOff   bool                      // cloud sessions are off for everybody
+	Domains     []string                  // the organisation's own mail domains; nil: not declared
 	Zones       map[string]*time.Location // member key to its time zone; nil: not declared
 	Propagation time.Duration             // how long a removal may take to reach the platform; a leaver's records inside it are no alert
 }
@@ -37,7 +38,7 @@ type Config struct {
 const DefaultSessionSpendMicros = 25_000_000
 
 // EnvVersion is the revision of the words that rule conditions may use.
-const EnvVersion = 2
+const EnvVersion = 3
 
 // Categories are the content categories of the device setting.
 var categories = []string{"userPrompts", "assistantResponses", "toolDetails", "toolContent", "rawApiBodies"}
@@ -270,6 +271,9 @@ func newVocabulary() *condition.Env[subject] {
 	list("host_paths", "folders connected to the task", func(s *subject) ([]string, bool) {
 		return s.ev.HostPaths, s.ev.Has&event.FHostPaths != 0
 	})
+	list("recipients", "mail addresses in lower case that the arguments name under to, cc, recipients, email, attendees and the like; known where all can be read", func(s *subject) ([]string, bool) {
+		return recipients(s.ev.Input)
+	})
 	list("allowlist", "allowed MCP servers in lower case", func(s *subject) ([]string, bool) { return s.cfg.Allowlist, s.cfg.Allowlist != nil })
 
 	truth("success", "the call succeeded; false means attempted", func(s *subject) condition.Tri {
@@ -292,6 +296,7 @@ func newVocabulary() *condition.Env[subject] {
 		return condition.Of(s.ev.Verb == event.VerbWrite || s.ev.Verb == event.VerbModify, s.ev.Verb > event.VerbUnknown)
 	})
 	truth("sends", "the call sends data out: an upload by shell, or a connector tool named send, share, post, upload, forward, reply", sends)
+	truth("outside_recipient", "a recipient's address is at none of the declared mail domains; unknown where none is named, one is cut or held back, or no domains are declared", outsideRecipient)
 	truth("marked_read_only", "the inventory marks the MCP server read-only", func(s *subject) condition.Tri {
 		switch {
 		case s.ev.MCPKnown == event.NotApplicable:

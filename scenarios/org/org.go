@@ -8,6 +8,9 @@
 package org
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/scenarios/source"
@@ -400,6 +403,21 @@ func (d *Directory) Lookup(key string) (*Member, bool) {
 		return nil, false
 	}
 	return &d.Members[i], true
+}
+
+// Domains are the organisation's own mail domains as far as its members show:
+// those that at least one in twenty of the members with an address have, in
+// order. A guest's own address makes no domain of the organisation.
+func (d *Directory) Domains() []string {
+	count, all := map[string]int{}, 0
+	for i := range d.Members {
+		if at := strings.LastIndexByte(d.Members[i].Email, '@'); at >= 0 {
+			count[strings.ToLower(d.Members[i].Email[at+1:])]++
+			all++
+		}
+	}
+	maps.DeleteFunc(count, func(_ string, n int) bool { return n*20 < all })
+	return slices.Sorted(maps.Keys(count))
 }
 
 // On reports that an optional switch is stated and on.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
 )
@@ -30,24 +31,45 @@ type sink interface {
 	again(part []byte)
 }
 
-// walk writes the records of one request. What a record has in common with the
-// one before it (who, in which session and folders, on which machine) is written
-// again as bytes.
+// walk writes the records of requests. What a record has in common with one
+// before it (who, in which session and folders, on which machine) is written again
+// as bytes.
 type walk struct {
-	p    *Profile
-	who  *event.Event // whose identity stands in head; nil: nobody's
-	head []byte
-	tail []byte   // the resource as the records of a block repeat it; empty: not yet written
-	dirs []string // the folders in path, known by their place in memory
-	path []byte
+	p      *Profile
+	one    common       // without a memory, what the last record had
+	memory *[256]common // by session; nil for a walk that forgets each request
 
 	minute int64    // of stamp
 	stamp  [24]byte // an instant as the product writes it
 	digits [24]byte
 }
 
+// common is what records of a session mostly share, beside its bytes. The three
+// parts hold each for itself.
+type common struct {
+	who  who
+	head []byte
+
+	on        machine
+	res, tail []byte   // its attributes as a block begins with them, and as a record repeats them
+	dirs      []string // the folders in path, known by their place in memory
+	path      []byte
+}
+
+// at is where what a record has in common with others may stand. Any place is
+// right; a session mostly has one of its own.
+func (k *walk) at(e *event.Event) *common {
+	if k.memory == nil {
+		return &k.one
+	}
+	return &k.memory[uint64(uintptr(unsafe.Pointer(unsafe.StringData(e.Session))))*0x9e3779b97f4a7c15>>56]
+}
+
 // end forgets a request, so that nothing of it is kept alive.
-func (k *walk) end() { k.p, k.who, k.dirs, k.tail = nil, nil, nil, k.tail[:0] }
+func (k *walk) end() {
+	c := &k.one
+	c.who, c.on, c.dirs = who{}, machine{}, nil
+}
 
 // part runs write and keeps what it wrote in memory that is used again.
 func part(keep []byte, w sink, write func()) []byte {
@@ -56,50 +78,77 @@ func part(keep []byte, w sink, write func()) []byte {
 	return append(keep[:0], w.written()[from:]...)
 }
 
-// sameWho reports that two records begin with the same attributes.
-func sameWho(a, b *event.Event) bool {
-	if (a.Has^b.Has)&headKeys != 0 || a.Session != b.Session || a.UserID != b.UserID || a.Account != b.Account || a.Email != b.Email ||
-		a.Organisation != b.Organisation || a.AccountID != b.AccountID || a.Terminal != b.Terminal {
-		return false
-	}
-	x, y := appVersion(a), appVersion(b)
-	return x == nil && y == nil || x != nil && y != nil && sameValue(x.Value, y.Value)
+// who is what a record says of who sent it, and in which session.
+type who struct {
+	known                                                          bool
+	has                                                            event.Field
+	session, userID, account, email, organisation, accountID, term string
 }
 
-func appVersion(e *event.Event) *event.Attr {
-	for i := range e.Extra {
-		if e.Extra[i].Key == "app.version" {
-			return &e.Extra[i]
-		}
-	}
-	return nil
+func whoOf(e *event.Event) who {
+	return who{true, e.Has & headKeys, e.Session, e.UserID, e.Account, e.Email, e.Organisation, e.AccountID, e.Terminal}
 }
 
-// sameResource reports that two events can share a resource block.
-func sameResource(a, b *event.Event) bool {
-	if a.Service != b.Service || a.ServiceVersion != b.ServiceVersion || a.OS != b.OS ||
-		a.DeploymentMode != b.DeploymentMode || a.Surface != b.Surface ||
-		(a.Has^b.Has)&(event.FServiceVersion|event.FSurface) != 0 {
+// is reports that a record begins with the same attributes.
+func (w *who) is(e *event.Event) bool {
+	return w.known && (w.has^e.Has)&headKeys == 0 && w.session == e.Session && w.userID == e.UserID && w.account == e.Account && w.email == e.Email &&
+		w.organisation == e.Organisation && w.accountID == e.AccountID && w.term == e.Terminal
+}
+
+// machine is what a resource says.
+type machine struct {
+	known                               bool
+	has                                 event.Field
+	service, version, os, mode, surface string
+	extra                               []event.Attr
+}
+
+func machineOf(e *event.Event) machine {
+	return machine{true, e.Has & (event.FServiceVersion | event.FSurface), e.Service, e.ServiceVersion, e.OS, e.DeploymentMode, e.Surface, e.Extra}
+}
+
+// is reports that an event can share the resource block.
+func (m *machine) is(e *event.Event) bool {
+	if !m.known || m.service != e.Service || m.version != e.ServiceVersion || m.os != e.OS || m.mode != e.DeploymentMode || m.surface != e.Surface ||
+		(m.has^e.Has)&(event.FServiceVersion|event.FSurface) != 0 {
 		return false
 	}
-	if n := len(a.Extra); n == len(b.Extra) && (n == 0 || &a.Extra[0] == &b.Extra[0]) {
-		return !hasList(a.Extra)
+	a, b := m.extra, e.Extra
+	if n := len(a); n == len(b) && (n == 0 || &a[0] == &b[0]) {
+		return !hasList(a)
 	}
 	i, j := 0, 0
 	for {
-		for i < len(a.Extra) && !onResource(a.Extra[i].Key) {
+		for i < len(a) && !onResource(a[i].Key) {
 			i++
 		}
-		for j < len(b.Extra) && !onResource(b.Extra[j].Key) {
+		for j < len(b) && !onResource(b[j].Key) {
 			j++
 		}
-		if i == len(a.Extra) || j == len(b.Extra) {
-			return i == len(a.Extra) && j == len(b.Extra)
+		if i == len(a) || j == len(b) {
+			return i == len(a) && j == len(b)
 		}
-		if a.Extra[i].Key != b.Extra[j].Key || !sameValue(a.Extra[i].Value, b.Extra[j].Value) {
+		if a[i].Key != b[j].Key || !sameValue(a[i].Value, b[j].Value) {
 			return false
 		}
 		i, j = i+1, j+1
+	}
+}
+
+// blocks calls each for every run of events that share a resource, with what is
+// kept of it.
+func (k *walk) blocks(events []event.Event, each func(c *common, block []event.Event)) {
+	for len(events) > 0 {
+		c := k.at(&events[0])
+		if !c.on.is(&events[0]) {
+			c.on, c.res, c.tail = machineOf(&events[0]), c.res[:0], c.tail[:0]
+		}
+		n := 1
+		for n < len(events) && c.on.is(&events[n]) {
+			n++
+		}
+		each(c, events[:n])
+		events = events[n:]
 	}
 }
 
@@ -118,6 +167,15 @@ func sameValue(a, b any) bool {
 	_, al := a.([]string)
 	_, bl := b.([]string)
 	return !al && !bl && a == b // a list starts a new block; the product sends none there
+}
+
+func hasVersion(e *event.Event) bool {
+	for i := range e.Extra {
+		if e.Extra[i].Key == "app.version" {
+			return true
+		}
+	}
+	return false
 }
 
 func sameScope(a, b *event.Event) bool { return a.Scope == b.Scope && a.ScopeVersion == b.ScopeVersion }
@@ -243,8 +301,8 @@ func writeText(w sink, key, v string) {
 }
 
 // record walks the attributes of a record in the order the product uses:
-// identity, event, then the event's own.
-func (k *walk) record(e *event.Event, w sink) {
+// identity, event, then the event's own. on is what is kept of its block.
+func (k *walk) record(e *event.Event, on *common, w sink) {
 	p := k.p
 	str := func(bit event.Field, key, v string) {
 		if e.Has&bit != 0 {
@@ -252,20 +310,15 @@ func (k *walk) record(e *event.Event, w sink) {
 		}
 	}
 	num := func(bit event.Field, key string, v int64) { p.number(e, bit, key, v, w) }
-	if k.who != nil && sameWho(k.who, e) {
-		w.again(k.head)
-	} else {
-		k.who = e
-		k.head = part(k.head, w, func() {
-			str(event.FUserID, "user.id", e.UserID)
-			str(event.FSession, "session.id", e.Session)
-			p.extraNamed(e, "app.version", w)
-			str(event.FOrganisation, "organization.id", e.Organisation)
-			str(event.FEmail, "user.email", e.Email)
-			str(event.FAccount, "user.account_uuid", e.Account)
-			writeText(w, "user.account_id", e.AccountID)
-			writeText(w, "terminal.type", e.Terminal)
-		})
+	c := k.at(e)
+	switch {
+	case hasVersion(e):
+		p.writeWho(e, w)
+	case c.who.is(e):
+		w.again(c.head)
+	default:
+		c.who = whoOf(e)
+		c.head = part(c.head, w, func() { p.writeWho(e, w) })
 	}
 	writeText(w, "event.name", e.Name)
 	if e.Has&(event.FTime|event.FStamp) == event.FTime|event.FStamp {
@@ -274,11 +327,11 @@ func (k *walk) record(e *event.Event, w sink) {
 	num(event.FSequence, "event.sequence", e.Sequence)
 	str(event.FPrompt, "prompt.id", e.Prompt)
 	if d := e.HostPaths; e.Has&event.FHostPaths != 0 {
-		if len(d) > 0 && len(d) == len(k.dirs) && &d[0] == &k.dirs[0] {
-			w.again(k.path)
+		if len(d) > 0 && len(d) == len(c.dirs) && &d[0] == &c.dirs[0] {
+			w.again(c.path)
 		} else {
-			k.path = part(k.path, w, func() { w.list("workspace.host_paths", d) })
-			k.dirs = d
+			c.path = part(c.path, w, func() { w.list("workspace.host_paths", d) })
+			c.dirs = d
 		}
 	}
 
@@ -366,10 +419,40 @@ func (k *walk) record(e *event.Event, w sink) {
 	}
 	switch {
 	case p.AsRead && !e.Repeated || !p.AsRead && !p.RepeatResource:
-	case len(k.tail) > 0:
-		w.again(k.tail)
+	case len(on.tail) > 0:
+		w.again(on.tail)
 	default:
-		k.tail = part(k.tail, w, func() { p.writeResource(e, w) })
+		on.tail = part(on.tail, w, func() { p.writeResource(e, w) })
+	}
+}
+
+func (p *Profile) writeWho(e *event.Event, w sink) {
+	if e.Has&event.FUserID != 0 {
+		w.text("user.id", e.UserID)
+	}
+	if e.Has&event.FSession != 0 {
+		w.text("session.id", e.Session)
+	}
+	p.extraNamed(e, "app.version", w)
+	if e.Has&event.FOrganisation != 0 {
+		w.text("organization.id", e.Organisation)
+	}
+	if e.Has&event.FEmail != 0 {
+		w.text("user.email", e.Email)
+	}
+	if e.Has&event.FAccount != 0 {
+		w.text("user.account_uuid", e.Account)
+	}
+	writeText(w, "user.account_id", e.AccountID)
+	writeText(w, "terminal.type", e.Terminal)
+}
+
+// resource writes what a block begins with.
+func (k *walk) resource(on *common, e *event.Event, w sink) {
+	if len(on.res) > 0 {
+		w.again(on.res)
+	} else {
+		on.res = part(on.res, w, func() { k.p.writeResource(e, w) })
 	}
 }
 
@@ -451,9 +534,48 @@ var bodies = func() (b [64]string) {
 // Consecutive events with the same resource share a block. Times are written as
 // they are; the product's own are whole milliseconds.
 func (p Profile) AppendJSON(dst []byte, events []event.Event) []byte {
-	enc := jsonEncoders.Get().(*jsonEncoder)
-	w, k := &enc.jsonSink, &enc.walk
-	w.b, k.p = append(dst, `{"resourceLogs":[`...), &p
+	enc := encoders.Get().(*Encoder)
+	enc.profile = p
+	dst = enc.AppendJSON(dst, events)
+	enc.forget()
+	return dst
+}
+
+// Encoder writes the same requests as its profile does, faster where records of a
+// session come in many of them: it remembers what they have in common. What their
+// events refer to must stay as it is for as long as the Encoder is used. It is not
+// safe for concurrent use.
+type Encoder struct {
+	profile Profile
+	proto   protoEncoder
+	json    jsonEncoder
+}
+
+// NewEncoder returns an encoder that remembers.
+func NewEncoder(p Profile) *Encoder {
+	x := &Encoder{profile: p}
+	x.proto.memory, x.json.memory = new([256]common), new([256]common)
+	return x
+}
+
+func (x *Encoder) forget() {
+	x.proto.end()
+	x.json.end()
+	encoders.Put(x)
+}
+
+// encoders forget each request.
+var encoders = sync.Pool{New: func() any { return new(Encoder) }}
+
+type jsonEncoder struct {
+	walk
+	jsonSink
+}
+
+// AppendJSON is that of Profile.
+func (x *Encoder) AppendJSON(dst []byte, events []event.Event) []byte {
+	w, k := &x.json.jsonSink, &x.json.walk
+	w.b, k.p = append(dst, `{"resourceLogs":[`...), &x.profile
 	comma := func(first *bool) {
 		if !*first {
 			w.b = append(w.b, ',')
@@ -461,12 +583,11 @@ func (p Profile) AppendJSON(dst []byte, events []event.Event) []byte {
 		*first = false
 	}
 	first := true
-	runs(events, sameResource, func(block []event.Event) {
+	k.blocks(events, func(on *common, block []event.Event) {
 		comma(&first)
 		w.b = append(w.b, `{"resource":{"attributes":[`...)
 		w.more = false
-		p.writeResource(&block[0], w)
-		k.tail = k.tail[:0]
+		k.resource(on, &block[0], w)
 		w.b = append(w.b, `]},"scopeLogs":[`...)
 		first := true
 		runs(block, sameScope, func(scope []event.Event) {
@@ -515,7 +636,7 @@ func (p Profile) AppendJSON(dst []byte, events []event.Event) []byte {
 				}
 				w.b = append(w.b, `"attributes":[`...)
 				w.more = false
-				k.record(e, w)
+				k.record(e, on, w)
 				w.b = append(w.b, `]}`...)
 			}
 			w.b = append(w.b, `]}`...)
@@ -523,17 +644,8 @@ func (p Profile) AppendJSON(dst []byte, events []event.Event) []byte {
 		w.b = append(w.b, `]}`...)
 	})
 	dst, w.b = append(w.b, `]}`...), nil
-	k.end()
-	jsonEncoders.Put(enc)
 	return dst
 }
-
-type jsonEncoder struct {
-	walk
-	jsonSink
-}
-
-var jsonEncoders = sync.Pool{New: func() any { return new(jsonEncoder) }}
 
 type jsonSink struct {
 	b    []byte
@@ -759,20 +871,25 @@ type protoEncoder struct {
 	protoSink
 }
 
-var protoEncoders = sync.Pool{New: func() any { return new(protoEncoder) }}
-
 // AppendProto appends the same request as protobuf.
 func (p Profile) AppendProto(dst []byte, events []event.Event) []byte {
-	enc := protoEncoders.Get().(*protoEncoder)
-	w, k := &enc.protoSink, &enc.walk
-	w.b, k.p = dst, &p
-	runs(events, sameResource, func(block []event.Event) {
+	enc := encoders.Get().(*Encoder)
+	enc.profile = p
+	dst = enc.AppendProto(dst, events)
+	enc.forget()
+	return dst
+}
+
+// AppendProto is that of Profile.
+func (x *Encoder) AppendProto(dst []byte, events []event.Event) []byte {
+	w, k := &x.proto.protoSink, &x.proto.walk
+	w.b, k.p = dst, &x.profile
+	k.blocks(events, func(on *common, block []event.Event) {
 		logs := w.open(1, len(block))
 		res := w.open(1, 0)
 		w.field = 1
-		p.writeResource(&block[0], w)
+		k.resource(on, &block[0], w)
 		w.close(res)
-		k.tail = k.tail[:0]
 		w.field = 6
 		runs(block, sameScope, func(scope []event.Event) {
 			group := w.open(2, len(scope))
@@ -801,7 +918,7 @@ func (p Profile) AppendProto(dst []byte, events []event.Event) []byte {
 					w.b = binary.AppendUvarint(append(w.b, 5<<3|2), uint64(1+uvarintLen(uint64(len(s)))+len(s)))
 					w.b = append(binary.AppendUvarint(append(w.b, 1<<3|2), uint64(len(s))), s...)
 				}
-				k.record(e, w)
+				k.record(e, on, w)
 				for _, id := range [2]struct {
 					field byte
 					hex   string
@@ -823,8 +940,6 @@ func (p Profile) AppendProto(dst []byte, events []event.Event) []byte {
 		w.close(logs)
 	})
 	dst, w.b = w.b, nil
-	k.end()
-	protoEncoders.Put(enc)
 	return dst
 }
 

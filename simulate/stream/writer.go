@@ -95,7 +95,7 @@ type packing struct {
 }
 
 // encode writes the requests and lets go of their events.
-func (b *packing) encode(p *otlp.Profile, proto bool) {
+func (b *packing) encode(x *otlp.Encoder, proto bool) {
 	b.plain = b.plain[:0]
 	at := 0
 	for _, end := range b.ends {
@@ -103,10 +103,10 @@ func (b *packing) encode(p *otlp.Profile, proto bool) {
 		at = end
 		if proto {
 			from := len(b.plain)
-			b.plain = p.AppendProto(append(b.plain, 0, 0, 0, 0), es)
+			b.plain = x.AppendProto(append(b.plain, 0, 0, 0, 0), es)
 			binary.BigEndian.PutUint32(b.plain[from:], uint32(len(b.plain)-from-4))
 		} else {
-			b.plain = append(p.AppendJSON(b.plain, es), '\n')
+			b.plain = append(x.AppendJSON(b.plain, es), '\n')
 		}
 	}
 	clear(b.events)
@@ -196,8 +196,9 @@ func NewFormWriter(w io.Writer, p otlp.Profile, f Form) *Writer {
 
 // work encodes and packs blocks, as many workers as there are at a time.
 func (w *Writer) work(enc *zstd.Encoder) {
+	x := otlp.NewEncoder(w.profile)
 	for b := range w.jobs {
-		b.encode(&w.profile, w.form.Proto)
+		b.encode(x, w.form.Proto)
 		if enc != nil {
 			b.packed = append(b.packed[:0], blockMark...)
 			b.packed = append(b.packed, 0, 0, 0, 0)

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sandtable-dev/sandtable/rules/alert"
 )
 
 // clickhouse writes queries over the table of the collector's exporter, with
@@ -132,8 +134,30 @@ func (c clickhouse) sql(t *translated, p *pred) string {
 		return not + "(" + strings.Join(when, " OR ") + ")"
 	case "outside":
 		return not + c.outside(p.values)
+	case "outward", "inward":
+		return not + c.recipients(p)
 	}
 	return "0"
+}
+
+// recipients takes them out of the arguments with the engine's own expressions.
+func (clickhouse) recipients(p *pred) string {
+	w := alert.NamedWords()
+	values := fmt.Sprintf("extractAll(%s, %s)", p.field, quote(w.RecipientArgument))
+	addresses := fmt.Sprintf("arrayFlatten(arrayMap(v -> extractAll(lower(v), %s), %s))", quote(w.MailAddress), values)
+	var inside []string
+	for _, d := range p.values {
+		inside = append(inside, fmt.Sprintf("endsWith(a, %s) OR endsWith(a, %s)", quote("@"+d), quote("."+d)))
+	}
+	if inside == nil {
+		inside = []string{"0"}
+	}
+	stranger := fmt.Sprintf("arrayExists(a -> NOT (%s), %s)", strings.Join(inside, " OR "), addresses)
+	if p.op == "outward" {
+		return stranger
+	}
+	return fmt.Sprintf(`(notEmpty(%s) AND NOT %s AND match(%s, %s) AND NOT arrayExists(v -> length(v) >= %d OR v NOT IN ('""', '[]') AND NOT match(v, %s), %s))`,
+		addresses, stranger, p.field, quote(`\}[ \n\r\t]*$`), w.CutString, quote(w.MailAddress), values)
 }
 
 // outside compares by whole path elements, and only what can be compared: an

@@ -101,6 +101,8 @@ func (d datadog) search(t *translated, p *pred) string {
 		t.refuse("%s: the log search has no expressions; use its own data scanner", t.rule.Condition.At)
 	case "outside":
 		t.refuse("%s: a path cannot be compared with the folders of its task", p.at)
+	case "outward", "inward":
+		t.refuse("%s: the recipients cannot be taken out of a list of arguments", p.at)
 	case "version":
 		t.refuse("%s: versions cannot be compared by parts", p.at)
 	case "leaver":

@@ -93,6 +93,15 @@ func (l loki) filter(t *translated, p *pred) string {
 			roots = alts() + "(/.*)?"
 		}
 		return re(roots, false, !p.not)
+	case "outward", "inward":
+		named, inward := roughRecipients(t, p.values)
+		switch {
+		case p.op == "inward":
+			return re(inward, true, p.not)
+		case p.not:
+			return "(" + re(".*"+named+".*", true, true) + " or " + re(inward, true, false) + ")"
+		}
+		return "(" + re(".*"+named+".*", true, false) + " and " + re(inward, true, true) + ")"
 	case "version":
 		t.refuse("%s: versions cannot be compared by parts", p.at)
 	case "leaver":

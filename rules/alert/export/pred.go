@@ -2,6 +2,7 @@ package export
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,8 +16,8 @@ import (
 // its field is known. A backend that treats a missing field as empty, as null or
 // as no match then means the same by it.
 type pred struct {
-	op     string // and, or, true, false, known, unknown, eq, ne, in, notin, lt, le, gt, ge, contains, starts, ends, match, outside, leaver, version
-	not    bool   // of contains, starts, ends, match, outside, leaver, version
+	op     string // and, or, true, false, known, unknown, eq, ne, in, notin, lt, le, gt, ge, contains, starts, ends, match, outside, leaver, version, outward, inward
+	not    bool   // of contains, starts, ends, match, outside, leaver, version, outward, inward
 	fold   bool   // compare without case
 	args   []*pred
 	field  string
@@ -328,6 +329,21 @@ func (b *builder) word(name string, want bool, at source.Pos) *pred {
 		add(&b.fields, "path")
 		add(&b.fields, "host_paths")
 		return and(b.known("path"), &pred{op: "outside", field: "path", values: b.cfg.Roots, not: !want, at: at})
+	case "outside_recipient":
+		if b.cfg.Domains == nil {
+			return b.undeclared("domains")
+		}
+		add(&b.declared, "domains")
+		add(&b.fields, "tool_input")
+		domains := make([]string, len(b.cfg.Domains))
+		for i, d := range b.cfg.Domains {
+			domains[i] = strings.ToLower(d)
+		}
+		op := "outward" // the two leave room for what cannot be read
+		if !want {
+			op = "inward"
+		}
+		return &pred{op: op, field: "tool_input", values: domains, at: at}
 	case "after_leaving":
 		if len(b.cfg.Leavers) == 0 {
 			return b.undeclared("leavers")
@@ -349,6 +365,20 @@ func (b *builder) word(name string, want bool, at source.Pos) *pred {
 		return b.refuse(at, "the member's time zone is not on the wire")
 	}
 	return b.refuse(at, "%s has no counterpart", name)
+}
+
+// roughRecipients are expressions for systems that cannot take a list of
+// recipients apart: the arguments name a recipient; the only address in them is
+// a recipient's at one of the domains. What is neither, such as a list, is taken
+// to go outside.
+func roughRecipients(t *translated, domains []string) (named, inward string) {
+	t.rough("a recipient counts as inside only where the arguments hold one address and no placeholder")
+	name := alert.NamedWords().RecipientName
+	var ds []string
+	for _, d := range domains {
+		ds = append(ds, regexp.QuoteMeta(d))
+	}
+	return name + `("[^"]*|\[[^\]]*)@`, `[^@<]*` + name + `\[?\s*"[^"@]*@([a-z0-9.-]+\.)?(` + strings.Join(ds, "|") + `)>?"[^@<]*`
 }
 
 // verbs expands what a tool does to a file.

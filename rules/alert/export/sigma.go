@@ -100,7 +100,7 @@ func (s *selections) cond(p *pred, top bool, there []string) string {
 		if p.op == "and" {
 			there = slices.Clip(there)
 			for _, a := range p.args {
-				if a.field != "" && !a.not && !slices.Contains([]string{"unknown", "ne", "notin", "outside"}, a.op) {
+				if a.field != "" && !a.not && !slices.Contains([]string{"unknown", "ne", "notin", "outside", "outward", "inward"}, a.op) {
 					there = append(there, a.field)
 				}
 			}
@@ -149,6 +149,22 @@ func (s *selections) cond(p *pred, top bool, there []string) string {
 			return n
 		}
 		return negated(n)
+	case "outward", "inward":
+		named, inward := roughRecipients(s.t, p.values)
+		named, _, _ = portable(named)
+		inward, _, _ = portable(inward)
+		in := s.add(name("|re|i") + ": " + strconv.Quote("^"+inward+"$"))
+		switch {
+		case p.op == "inward" && !p.not:
+			return in
+		case p.op == "inward":
+			return negated(in)
+		}
+		out := s.add(name("|re|i") + ": " + strconv.Quote(named))
+		if !p.not {
+			return "(" + out + " and not " + in + ")"
+		}
+		return "(" + negated(out) + " or " + in + ")"
 	case "version":
 		s.t.refuse("%s: versions cannot be compared by parts", p.at)
 	case "leaver":

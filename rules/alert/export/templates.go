@@ -61,6 +61,9 @@ func (d dialect) write(t *translated, p *pred) string {
 	case "outside":
 		t.rough("the verdict comes as the attribute sandtable.outside_scope from your collector: see the enrichment notes")
 		return flip(d.in(d.field("outside_scope"), []string{"true"}, false), p.not)
+	case "outward", "inward":
+		t.rough("the verdict comes as the attribute sandtable.outside_recipient from your collector: see the enrichment notes")
+		return flip(d.in(d.field("outside_recipient"), []string{map[string]string{"outward": "true", "inward": "false"}[p.op]}, false), p.not)
 	case "version":
 		t.refuse("%s: versions cannot be compared by parts", p.at)
 	case "leaver":
@@ -83,6 +86,8 @@ func common(f string) string {
 		return "cost_usd_micros"
 	case "outside_scope":
 		return "sandtable.outside_scope"
+	case "outside_recipient":
+		return "sandtable.outside_recipient"
 	case "tool_key":
 		return "sandtable.tool_key"
 	case "mcp_server":
@@ -126,7 +131,9 @@ Enrichment (transform processor of the collector, statements for log records)
 
 tool_input is cut at 512 characters a text and about 4,000 in all: JSON that was cut does not parse, and the statement
 must not fail the batch (error_mode: ignore). Count those records. sandtable.outside_scope needs a comparison of the
-path with workspace.host_paths by whole elements; a short script processor does it. These statements were not executed.
+path with workspace.host_paths by whole elements; a short script processor does it. sandtable.outside_recipient is the
+text true where an address under to, cc, recipients, email or the like in tool_input is at none of your mail domains,
+false where all are at them, and absent where that cannot be read. These statements were not executed.
 `
 
 func scheduled(t *translated, every string) {
