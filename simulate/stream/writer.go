@@ -94,7 +94,8 @@ type packing struct {
 	ready         chan struct{}
 }
 
-// encode writes the requests and lets go of their events.
+// encode writes the requests. Their events stay until others take their place,
+// which is soon.
 func (b *packing) encode(x *otlp.Encoder, proto bool) {
 	b.plain = b.plain[:0]
 	at := 0
@@ -109,7 +110,6 @@ func (b *packing) encode(x *otlp.Encoder, proto bool) {
 			b.plain = append(x.AppendJSON(b.plain, es), '\n')
 		}
 	}
-	clear(b.events)
 	b.events, b.ends, b.size = b.events[:0], b.ends[:0], 0
 }
 
