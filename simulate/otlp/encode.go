@@ -117,7 +117,11 @@ func (m *machine) is(e *event.Event) bool {
 	if n := len(a); n == len(b) && (n == 0 || &a[0] == &b[0]) {
 		return !hasList(a)
 	}
-	i, j := 0, 0
+	i := 0 // what is the same in the same place, as most is, need not be looked at
+	for i < min(len(a), len(b)) && a[i].Key == b[i].Key && sameValue(a[i].Value, b[i].Value) {
+		i++
+	}
+	j := i
 	for {
 		for i < len(a) && !onResource(a[i].Key) {
 			i++
@@ -164,6 +168,10 @@ func hasList(attrs []event.Attr) bool {
 }
 
 func sameValue(a, b any) bool {
+	if x, ok := a.(string); ok {
+		y, ok := b.(string)
+		return ok && x == y
+	}
 	_, al := a.([]string)
 	_, bl := b.([]string)
 	return !al && !bl && a == b // a list starts a new block; the product sends none there
@@ -1027,8 +1035,8 @@ func uvarintLen(x uint64) int {
 }
 
 func (w *protoSink) text(key, v string) {
-	v = clean(v)
-	if k, n := len(key), len(v); k+n < 0x78 { // each length is one byte
+	k, n := len(key), len(v)
+	if k+n < 0x78 { // each length is one byte
 		at := len(w.b)
 		w.b = slices.Grow(w.b, 8+k+n)[:at+8+k+n]
 		b := w.b[at:]
@@ -1036,11 +1044,41 @@ func (w *protoSink) text(key, v string) {
 		copy(b[4:], key)
 		b = b[4+k:]
 		b[0], b[1], b[2], b[3] = 2<<3|2, byte(2+n), 1<<3|2, byte(n)
-		copy(b[4:], v)
-		return
+		if putASCII(b[4:4+n], v) || utf8.ValidString(v) {
+			return
+		}
+		w.b = w.b[:at]
 	}
-	w.head(key, 1+uvarintLen(uint64(len(v)))+len(v))
-	w.b = binary.AppendUvarint(append(w.b, 1<<3|2), uint64(len(v)))
+	w.long(key, clean(v))
+}
+
+// putASCII copies a text to b, which is as long, and reports that it is ASCII.
+func putASCII(b []byte, s string) bool {
+	n := len(s)
+	b = b[:n]
+	var x uint64
+	if n >= 8 {
+		for i := 0; i+8 < n; i += 8 {
+			y := fixed64(s[i : i+8])
+			binary.LittleEndian.PutUint64(b[i:i+8], y)
+			x |= y
+		}
+		y := fixed64(s[n-8:])
+		binary.LittleEndian.PutUint64(b[n-8:], y)
+		x |= y
+	} else {
+		for i := range n {
+			b[i] = s[i]
+			x |= uint64(s[i])
+		}
+	}
+	return x&0x8080808080808080 == 0
+}
+
+func (w *protoSink) long(key, v string) {
+	n := len(v)
+	w.head(key, 1+uvarintLen(uint64(n))+n)
+	w.b = binary.AppendUvarint(append(w.b, 1<<3|2), uint64(n))
 	w.b = append(w.b, v...)
 }
 
