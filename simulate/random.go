@@ -19,15 +19,24 @@ type pcg struct{ hi, lo uint64 }
 
 // Uint64 is that of rand.PCG; a test holds the two together.
 func (s *pcg) Uint64() uint64 {
+	s.hi, s.lo = advance(s.hi, s.lo)
+	return drawn(s.hi, s.lo)
+}
+
+// advance is the state after a state, and drawn the number drawn in it.
+func advance(hi, lo uint64) (uint64, uint64) {
 	const (
 		mulHi, mulLo = 2549297995355413924, 4865540595714422341
 		incHi, incLo = 6364136223846793005, 1442695040888963407
 	)
-	hi, lo := bits.Mul64(s.lo, mulLo)
-	hi += s.hi*mulLo + s.lo*mulHi
-	lo, c := bits.Add64(lo, incLo, 0)
-	hi, _ = bits.Add64(hi, incHi, c)
-	s.hi, s.lo = hi, lo
+	h, l := bits.Mul64(lo, mulLo)
+	h += hi*mulLo + lo*mulHi
+	l, c := bits.Add64(l, incLo, 0)
+	h, _ = bits.Add64(h, incHi, c)
+	return h, l
+}
+
+func drawn(hi, lo uint64) uint64 {
 	hi ^= hi >> 32
 	hi *= 0xda942042e4dd58b5
 	hi ^= hi >> 48
@@ -149,9 +158,10 @@ func (v vocabulary) prose(t *texts, r *pcg, prefix, sep string, n int) string {
 	i := copy(b, prefix)
 	i += copy(b[i:], sep)
 	start, sentence := true, 0
-	own := *r
+	hi, lo := r.hi, r.lo
 	for i < n {
-		x := own.Uint64() // one draw a word: its place in the list, a figure, a full stop
+		hi, lo = advance(hi, lo)
+		x := drawn(hi, lo) // one draw a word: its place in the list, a figure, a full stop
 		u := x & 0xffff
 		from := i
 		if x>>16&15 == 0 {
@@ -173,7 +183,7 @@ func (v vocabulary) prose(t *texts, r *pcg, prefix, sep string, n int) string {
 		b[i] = ' '
 		i++
 	}
-	*r = own
+	r.hi, r.lo = hi, lo
 	return t.take(b[:n])
 }
 
