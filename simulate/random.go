@@ -134,10 +134,13 @@ func pick(r *rand.Rand, weights []float64) int {
 	return len(weights) - 1
 }
 
-// vocabulary is the words of prose, each with room to be copied as a whole.
-type vocabulary []struct {
-	text [maxWord]byte
-	n    int
+// vocabulary is the words of prose, each in two numbers to be written as a whole.
+type vocabulary []word
+
+type word struct {
+	head, tail uint64 // 16 bytes, lowest first
+	n          uint32
+	upper      uint32 // what makes the first letter a capital when it is taken off
 }
 
 const maxWord = 16
@@ -145,7 +148,12 @@ const maxWord = 16
 func newVocabulary(words []string) vocabulary {
 	v := make(vocabulary, len(words))
 	for i, w := range words {
-		v[i].n = copy(v[i].text[:], w)
+		var b [maxWord]byte
+		v[i].n = uint32(copy(b[:], w))
+		v[i].head, v[i].tail = binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:])
+		if b[0] >= 'a' && b[0] <= 'z' {
+			v[i].upper = 'a' - 'A'
+		}
 	}
 	return v
 }
@@ -157,29 +165,28 @@ func (v vocabulary) prose(t *texts, r *pcg, prefix, sep string, n int) string {
 	b := t.room(n + 2*maxWord)[:n+2*maxWord] // what is written last may run over the end
 	i := copy(b, prefix)
 	i += copy(b[i:], sep)
-	start, sentence := true, 0
+	// Whether a word begins or ends a sentence is a number, 0 or 1: nothing could
+	// foretell a branch.
+	start, sentence := uint64(1), uint64(0)
 	hi, lo := r.hi, r.lo
 	for i < n {
 		hi, lo = advance(hi, lo)
 		x := drawn(hi, lo) // one draw a word: its place in the list, a figure, a full stop
 		u := x & 0xffff
-		from := i
 		if x>>16&15 == 0 {
 			i = len(strconv.AppendUint(b[:i], x>>20&0xfff, 10))
 		} else {
 			w := &v[u*u>>16*uint64(len(v))>>16]
-			*(*[maxWord]byte)(b[i:]) = w.text
-			i += w.n
+			to := b[i : i+maxWord]
+			binary.LittleEndian.PutUint64(to, w.head-start*uint64(w.upper))
+			binary.LittleEndian.PutUint64(to[8:], w.tail)
+			i += int(w.n)
 		}
-		if start && b[from] >= 'a' && b[from] <= 'z' {
-			b[from] -= 'a' - 'A'
-		}
-		start = false
-		if sentence++; sentence > 6 && x>>32&7 == 0 {
-			b[i] = '.'
-			i++
-			start, sentence = true, 0
-		}
+		sentence++
+		start = (x>>32&7 - 1) & (6 - sentence) >> 63 // one in eight, from the seventh word on
+		sentence &= start - 1
+		b[i] = '.'
+		i += int(start)
 		b[i] = ' '
 		i++
 	}

@@ -36,8 +36,8 @@ type sink interface {
 // as bytes.
 type walk struct {
 	p      *Profile
-	one    common       // without a memory, what the last record had
-	memory *[256]common // by session; nil for a walk that forgets each request
+	one    common        // without a memory, what the last record had
+	memory *[512]common // by session; nil for a walk that forgets each request
 
 	minute int64    // of stamp
 	stamp  [24]byte // an instant as the product writes it
@@ -62,7 +62,7 @@ func (k *walk) at(e *event.Event) *common {
 	if k.memory == nil {
 		return &k.one
 	}
-	return &k.memory[uint64(uintptr(unsafe.Pointer(unsafe.StringData(e.Session))))*0x9e3779b97f4a7c15>>56]
+	return &k.memory[uint64(uintptr(unsafe.Pointer(unsafe.StringData(e.Session))))*0x9e3779b97f4a7c15>>55]
 }
 
 // end forgets a request, so that nothing of it is kept alive.
@@ -469,13 +469,11 @@ func (k *walk) instant(ns int64) string {
 	const minute = int64(time.Minute)
 	m := ns / minute
 	if m != k.minute || k.stamp[0] == 0 || ns < 0 {
-		t := stamp(ns)
-		if len(t) != len(k.stamp) || ns < 0 {
-			return t
+		if ns < 0 || !stampTo(&k.stamp, ns) {
+			k.stamp[0] = 0
+			return stamp(ns)
 		}
 		k.minute = m
-		copy(k.stamp[:], t)
-		return viewOf(k.stamp[:])
 	}
 	b, ms := &k.stamp, int(ns%minute/1e6)
 	sec := ms / 1000
@@ -494,14 +492,22 @@ func redact(s string, allowed bool) string {
 
 // stamp is an instant as the product writes it.
 func stamp(ns int64) string {
+	var b [24]byte
+	if stampTo(&b, ns) {
+		return string(b[:])
+	}
+	return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+// stampTo is stamp for a year of four figures; else it returns false.
+func stampTo(b *[24]byte, ns int64) bool {
 	t := time.Unix(0, ns).UTC()
 	year, month, day := t.Date()
 	if year < 1000 || year > 9999 {
-		return t.Format("2006-01-02T15:04:05.000Z")
+		return false
 	}
 	hour, minute, second := t.Clock()
 	ms := t.Nanosecond() / 1e6
-	var b [24]byte
 	two := func(i, v int) { b[i], b[i+1] = byte('0'+v/10), byte('0'+v%10) }
 	two(0, year/100)
 	two(2, year%100)
@@ -512,7 +518,7 @@ func stamp(ns int64) string {
 	two(17, second)
 	two(20, ms/10)
 	b[4], b[7], b[10], b[13], b[16], b[19], b[22], b[23] = '-', '-', 'T', ':', ':', '.', byte('0'+ms%10), 'Z'
-	return string(b[:])
+	return true
 }
 
 // body is what the product writes there; the desktop application leaves out the
@@ -562,7 +568,7 @@ type Encoder struct {
 // NewEncoder returns an encoder that remembers.
 func NewEncoder(p Profile) *Encoder {
 	x := &Encoder{profile: p}
-	x.proto.memory, x.json.memory = new([256]common), new([256]common)
+	x.proto.memory, x.json.memory = new([512]common), new([512]common)
 	return x
 }
 
