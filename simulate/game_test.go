@@ -230,7 +230,8 @@ var (
 func shingles(text string, filler map[string]bool) (out []string) {
 	for _, sentence := range sentenceEnd.Split(text, -1) {
 		var words []string
-		flush := func() {
+		whole := true
+		flush := func(whole bool) { // a sentence that no value interrupts counts as a whole too
 			strange := 0
 			for i, w := range words {
 				if !filler[w] {
@@ -241,19 +242,20 @@ func shingles(text string, filler map[string]bool) (out []string) {
 					out = append(out, strings.Join(words[i-2:i+1], " "))
 				}
 			}
-			if strange > 0 && len(words) > 3 {
+			if whole && strange > 0 && len(words) > 3 {
 				out = append(out, strings.Join(words, " "))
 			}
 			words = nil
 		}
 		for _, w := range strings.Fields(sentence) {
 			if !lettersOnly.MatchString(w) || slices.Contains(givenNames, w) || len(w) == 1 && w >= "A" && w != "I" && w < "a" {
-				flush()
+				flush(false)
+				whole = false
 				continue
 			}
 			words = append(words, strings.ToLower(w))
 		}
-		flush()
+		flush(whole)
 	}
 	return out
 }
@@ -464,16 +466,20 @@ func TestTouchedByOrdinaryMembersToo(t *testing.T) {
 				out = append(out, what+v)
 			}
 		}
+		if s.Size != "" {
+			out = append(out, "size of "+s.Call+s.Name+s.To)
+		}
 		return out
 	}
 	ordinary := map[string]string{
 		"place own": "every day", "place sibling": "every day", "server approved": "every day",
-		"tool add_comment": "every day, on tickets",
-		"place other":      "the work of others is what the story reads",
-		"place fresh":      "a folder new to the member is what the story is about",
-		"place keys":       "the files of keys are what the story is about",
-		"server longer":    "a renamed server is a new name by what it is",
-		"plugin update":    "an update of the known plugin comes to everybody on one day",
+		"size of writeadd_comment": "the same comment, where the inventory marks its server",
+		"size of ":                 "bundles, by a habit",
+		"place other":              "the work of others is what the story reads",
+		"place fresh":              "a folder new to the member is what the story is about",
+		"place keys":               "the files of keys are what the story is about",
+		"server longer":            "a renamed server is a new name by what it is",
+		"plugin update":            "an update of the known plugin comes to everybody on one day",
 	}
 	for i := range habits() {
 		for _, s := range habits()[i].steps() {

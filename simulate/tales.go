@@ -1011,16 +1011,24 @@ func (wr *writer) connector(in *instance, s *stepSpec) *step {
 	case "unlisted":
 		server, scope = in.server(w, false), "user"
 	case "marked":
-		server, _ = w.pickTool(in.r0(w, "marked"), "read", true)
+		server = w.pickServer(in.r0(w, "marked"), func(t org.Tool) bool { return fits(t, "read") }, true)
 	case "longer":
-		server, _ = w.pickTool(in.r0(w, "server"), s.Call, false)
+		server = w.pickServer(in.r0(w, "server"), func(t org.Tool) bool { return fits(t, s.Call) }, false)
 		tool = w.toolOf(r, server, s.Call)
 		server += "-workspace"
 	case "builtin":
 		server, scope = "desktop-tools", "dynamic"
 	default:
 		// One story keeps to one server for each kind of call.
-		server, _ = w.pickTool(in.r0(w, "server-"+kind), kind, false)
+		want := func(t org.Tool) bool { return fits(t, kind) }
+		if named := func(t org.Tool) bool { return t.Name == s.Name }; w.has(named) {
+			want = named
+		}
+		if pick := in.r0(w, "server-"+kind); in.tale.Each == "" {
+			server = w.pickServer(pick, want, false)
+		} else if server = wr.liked(pick, want); server == "" { // nobody begins to use a connector by habit
+			return nil
+		}
 	}
 	if tool == "" {
 		switch {
@@ -1060,24 +1068,42 @@ var callWords = map[string][]string{
 	"search": {"search", "query", "list", "find"},
 }
 
-// pickTool picks a connector with a tool of the kind and the tool. marked asks
-// for one whose tools all only read.
-func (w *world) pickTool(r *rand.Rand, kind string, marked bool) (server, tool string) {
+// has reports that an enabled connector has a wanted tool.
+func (w *world) has(want func(org.Tool) bool) bool {
+	return slices.ContainsFunc(w.connectors, func(c connector) bool { return slices.ContainsFunc(c.tools, want) })
+}
+
+// liked is a connector that the member uses and that has a wanted tool, or "".
+func (wr *writer) liked(r *rand.Rand, want func(org.Tool) bool) string {
+	var fit []string
+	for _, c := range wr.sc.likes {
+		if slices.ContainsFunc(c.tools, want) {
+			fit = append(fit, c.name)
+		}
+	}
+	if fit == nil {
+		return ""
+	}
+	return oneOf(r, fit)
+}
+
+// pickServer picks a connector with a wanted tool. marked asks for one whose
+// tools all only read.
+func (w *world) pickServer(r *rand.Rand, want func(org.Tool) bool, marked bool) string {
 	var fit []connector
 	for _, c := range w.connectors {
 		reads := !slices.ContainsFunc(c.tools, func(t org.Tool) bool { return !t.ReadOnly })
 		if marked && !reads {
 			continue
 		}
-		if slices.ContainsFunc(c.tools, func(t org.Tool) bool { return fits(t, kind) }) {
+		if slices.ContainsFunc(c.tools, want) {
 			fit = append(fit, c)
 		}
 	}
 	if len(fit) == 0 {
 		fit = w.connectors
 	}
-	c := fit[r.IntN(len(fit))]
-	return c.name, w.toolOf(r, c.name, kind)
+	return fit[r.IntN(len(fit))].name
 }
 
 func (w *world) toolOf(r *rand.Rand, server, kind string) string {

@@ -387,7 +387,7 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 				}
 			})
 		}
-		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Unhashed: r.o.Unhashed, Prepare: replay.Prepare(r.dir, also...)})
+		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Packed: true, Unhashed: r.o.Unhashed, Prepare: replay.Prepare(r.dir, also...)})
 	}
 	to, path := r.o.StreamTo, r.o.StreamPath
 	if to == nil {
@@ -423,7 +423,7 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 		return nil, err
 	}
 	r.written = &Stream{Events: w.Events(), PlainBytes: w.PlainBytes(), PackedBytes: w.PackedBytes(), PlainSHA256: w.SHA256()}
-	return stream.Open([]string{path}, stream.Options{Borrow: true, Unhashed: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
+	return stream.Open([]string{path}, stream.Options{Borrow: true, Packed: true, Unhashed: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
 }
 
 // discard removes the temporary stream, if it is ours.
@@ -463,7 +463,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		// Noon: a membership that starts today has spread by then.
 		Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day.Add(12*time.Hour)) },
 	})
-	opts := replay.Options{From: r.from, Until: r.to, Prices: r.prices, Directory: r.dir, SideBySide: runtime.GOMAXPROCS(0) > 1}
+	opts := replay.Options{From: r.from, Until: r.to, Prices: r.prices, Directory: r.dir, SideBySide: runtime.GOMAXPROCS(0) > 2}
 	if r.observed {
 		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
 	}
@@ -483,7 +483,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	}
 	err := src.EachBlock(ctx, func(b *otlp.Batch) error {
 		before := n
-		if n += int64(len(b.Events)); n/4096 > before/4096 {
+		if n += int64(b.Len()); n/4096 > before/4096 {
 			r.o.Progress("replaying", n, total)
 		}
 		return rp.Take(b)

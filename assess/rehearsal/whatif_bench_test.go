@@ -44,7 +44,7 @@ func BenchmarkWhatIfAgainstReplay(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		src, err := stream.Open([]string{name}, stream.Options{Borrow: true, Prepare: replay.Prepare(r.dir)})
+		src, err := stream.Open([]string{name}, stream.Options{Borrow: true, Packed: true, Prepare: replay.Prepare(r.dir)})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -200,14 +200,14 @@ func benchStage(ctx context.Context, stage, file string, events, members int) (p
 		if err != nil {
 			return p, err
 		}
-		src, err := stream.Open([]string{file}, stream.Options{Unhashed: true, Borrow: true, Prepare: replay.Prepare(dir, alert.Mark)})
+		src, err := stream.Open([]string{file}, stream.Options{Unhashed: true, Borrow: true, Packed: true, Prepare: replay.Prepare(dir, alert.Mark)})
 		if err != nil {
 			return p, err
 		}
 		rp := replay.New(replay.Options{From: s.Period.From.Time, Until: s.Period.To.Time.AddDate(0, 0, 1), Directory: dir})
 		start()
 		if err := src.EachBlock(ctx, func(b *otlp.Batch) error {
-			if p.Events += int64(len(b.Events)); stage == "decode" {
+			if p.Events += int64(b.Len()); stage == "decode" {
 				return nil
 			}
 			return rp.Take(b)

@@ -262,7 +262,7 @@ func holdsPAN(text string) bool {
 		if from > 0 && wordByte(text[from-1]) || to < len(text) && wordByte(text[to]) {
 			continue
 		}
-		n := strings.NewReplacer(" ", "", "-", "").Replace(text[from:to])
+		n := unspaced.Replace(text[from:to])
 		before := text[max(0, from-32):from]
 		if isPAN(n) && (!refused.MatchString(before) || card.MatchString(before)) {
 			return true
@@ -270,6 +270,8 @@ func holdsPAN(text string) bool {
 	}
 	return false
 }
+
+var unspaced = strings.NewReplacer(" ", "", "-", "")
 
 func wordByte(c byte) bool {
 	return c == '_' || c == '-' || c == '.' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'

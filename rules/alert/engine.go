@@ -121,29 +121,6 @@ func (e *Engine) name(key uint64, text string) string {
 	return n.text
 }
 
-// queue is entries of which the first ones are let go. They move to the front
-// when room is needed, so that a window that slides costs no memory.
-type queue struct {
-	all  []entry
-	gone int
-}
-
-func (q *queue) live() []entry { return q.all[q.gone:] }
-
-func (q *queue) push(en entry) {
-	if len(q.all) == cap(q.all) && q.gone > len(q.all)/4 {
-		q.all = q.all[:copy(q.all, q.all[q.gone:])]
-		q.gone = 0
-	}
-	q.all = append(q.all, en)
-}
-
-// pop lets go of the first entry; there must be one.
-func (q *queue) pop() entry {
-	q.gone++
-	return q.all[q.gone-1]
-}
-
 // window is the live state of one key.
 type window struct {
 	before, after *window // in the ring of its rule
@@ -152,16 +129,29 @@ type window struct {
 	member   string
 	born     int64
 	last     int64
-	entries  queue
-	sum      int64
 	open     int // index of the open finding + 1
 	openTill int64
 	matches  int64
-	values   map[uint64]int32 // distinct: key of the value to its number
+	sliding  *sliding         // count, sum, distinct, rate: the entries inside the window
 	seen     map[uint64]int64 // first_seen: key of the value to its last time
 	steps    *steps           // sequence
 	stood    *stood           // absence: the last match, which is all that is cited
 	past     *past            // rate
+}
+
+// sliding is a sliding window with its total.
+type sliding struct {
+	queue
+	sum    int64
+	values map[uint64]int32 // distinct: key of the value to its number
+}
+
+// slides gives the sliding window, which is made for the first match.
+func (w *window) slides() *sliding {
+	if w.sliding == nil {
+		w.sliding = &sliding{}
+	}
+	return w.sliding
 }
 
 // stood is entry and from of one event, written over by the next.
@@ -525,7 +515,7 @@ func (s *state) unload(now int64) {
 		return
 	}
 	for w := s.live.after; w != &s.live && now-w.last > int64(c.window); w = w.after { // those behind matched later
-		w.entries, w.values, w.sum = queue{}, nil, 0
+		w.sliding = nil
 		w.past.slots = slices.Clip(w.past.slots)
 		w.past.values = nil
 	}
@@ -597,49 +587,57 @@ func (s *state) correlate(e *Engine, w *window, en entry, text string) {
 }
 
 // keep adds an entry and lets go of those that are older than the span, whose
-// ends belong to it.
-func (w *window) keep(en entry, late bool, span int64, distinct bool) {
-	w.entries.push(en)
-	if late {
-		slices.SortStableFunc(w.entries.live(), func(a, b entry) int { return cmp.Compare(a.time, b.time) })
+// ends belong to it, before the last match.
+func (k *sliding) keep(en entry, late bool, last, span int64, distinct bool) {
+	if distinct && k.values == nil {
+		k.values = map[uint64]int32{}
 	}
+	if !late {
+		for k.n > 0 && last-k.first().time > span {
+			k.count(k.pop().value, -1, distinct)
+		}
+		k.push(en)
+		k.count(en.value, 1, distinct)
+		return
+	}
+	all := append(k.entries(), en)
+	slices.SortStableFunc(all, func(a, b entry) int { return cmp.Compare(a.time, b.time) })
+	k.count(en.value, 1, distinct)
+	for len(all) > 0 && last-all[0].time > span {
+		k.count(all[0].value, -1, distinct)
+		all = all[1:]
+	}
+	k.set(all)
+}
+
+// count adds a value to the total, or takes it away again.
+func (k *sliding) count(value int64, n int32, distinct bool) {
 	if !distinct {
-		w.sum += en.value
+		k.sum += value * int64(n)
+	} else if n += k.values[uint64(value)]; n > 0 {
+		k.values[uint64(value)] = n
 	} else {
-		if w.values == nil {
-			w.values = map[uint64]int32{}
-		}
-		w.values[uint64(en.value)]++
-	}
-	for w.last-w.entries.live()[0].time > span {
-		old := w.entries.pop()
-		if !distinct {
-			w.sum -= old.value
-		} else if n := w.values[uint64(old.value)]; n > 1 {
-			w.values[uint64(old.value)] = n - 1
-		} else {
-			delete(w.values, uint64(old.value))
-		}
+		delete(k.values, uint64(value))
 	}
 }
 
 // slide keeps the entries of the window, ends included, and fires on its total.
 func (s *state) slide(e *Engine, w *window, en entry, late bool) {
 	c := &s.r.Correlation
-	w.keep(en, late, int64(c.window), c.Type == "distinct")
+	k := w.slides()
+	k.keep(en, late, w.last, int64(c.window), c.Type == "distinct")
 	if w.open > 0 && en.time <= w.openTill {
 		s.extend(e, w, en)
 		return
 	}
-	cited := w.entries.live()
 	switch c.Type {
 	case "count":
-		if int64(len(cited)) < s.threshold {
+		if int64(k.n) < s.threshold {
 			return
 		}
-		s.open(e, w, en.time, len(cited), fmt.Sprintf("%d matches within %s (threshold %d)", len(cited), short(c.window), s.threshold), cited)
+		s.open(e, w, en.time, k.n, fmt.Sprintf("%d matches within %s (threshold %d)", k.n, short(c.window), s.threshold), k.cited())
 	case "sum":
-		if w.sum <= s.threshold {
+		if k.sum <= s.threshold {
 			return
 		}
 		amount := func(n int64) string { return strconv.FormatInt(n, 10) }
@@ -647,12 +645,12 @@ func (s *state) slide(e *Engine, w *window, en entry, late bool) {
 		if c.Field.Value == "cost_micros" {
 			what, amount = "estimated cost", dollars
 		}
-		s.open(e, w, en.time, len(cited), fmt.Sprintf("%s %s within %s (threshold %s)", what, amount(w.sum), short(c.window), amount(s.threshold)), cited)
+		s.open(e, w, en.time, k.n, fmt.Sprintf("%s %s within %s (threshold %s)", what, amount(k.sum), short(c.window), amount(s.threshold)), k.cited())
 	case "distinct":
-		if int64(len(w.values)) < s.threshold {
+		if int64(len(k.values)) < s.threshold {
 			return
 		}
-		s.open(e, w, en.time, len(cited), fmt.Sprintf("%d different values of %s within %s (threshold %d)", len(w.values), c.Field.Value, short(c.window), s.threshold), cited)
+		s.open(e, w, en.time, k.n, fmt.Sprintf("%d different values of %s within %s (threshold %d)", len(k.values), c.Field.Value, short(c.window), s.threshold), k.cited())
 	}
 }
 
@@ -682,16 +680,16 @@ func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text 
 		s.hit(e, w, en, fmt.Sprintf("first %s %q within %s", c.Field.Value, text, short(c.window)))
 		return
 	}
-	w.entries.push(en)
-	for w.last-w.entries.live()[0].time > int64(c.within) {
-		w.entries.pop()
+	k := w.slides()
+	k.push(en)
+	for k.n > 0 && w.last-k.first().time > int64(c.within) {
+		k.pop()
 	}
-	cited := w.entries.live()
 	switch {
 	case w.open > 0 && en.time <= w.openTill:
 		s.extend(e, w, en)
-	case int64(len(cited)) >= s.threshold:
-		s.open(e, w, en.time, len(cited), fmt.Sprintf("%d values of %s within %s that were not seen in %s (threshold %d)", len(cited), c.Field.Value, short(c.within), short(c.window), s.threshold), cited)
+	case int64(k.n) >= s.threshold:
+		s.open(e, w, en.time, k.n, fmt.Sprintf("%d values of %s within %s that were not seen in %s (threshold %d)", k.n, c.Field.Value, short(c.within), short(c.window), s.threshold), k.cited())
 	}
 }
 
@@ -722,14 +720,15 @@ func (s *state) rate(e *Engine, w *window, en entry, late bool) {
 		p.values[uint64(en.value)] = struct{}{}
 		cur.value = int64(len(p.values))
 	}
-	w.keep(en, late, span, distinct)
+	k := w.slides()
+	k.keep(en, late, w.last, span, distinct)
 	if w.open > 0 && en.time <= w.openTill {
 		s.extend(e, w, en)
 		return
 	}
-	now := w.sum
+	now := k.sum
 	if distinct {
-		now = int64(len(w.values))
+		now = int64(len(k.values))
 	}
 	if now < s.threshold {
 		return
@@ -757,9 +756,8 @@ func (s *state) rate(e *Engine, w *window, en entry, late bool) {
 	case c.Field.Value != "":
 		what = "sum of " + c.Field.Value
 	}
-	cited := w.entries.live()
-	s.open(e, w, en.time, len(cited), fmt.Sprintf("%s %s within %s, against a mean of %s over %d earlier windows (factor %g, threshold %s)",
-		what, amount(now), short(c.window), amount(total/active), active, float64(c.factor)/1000, amount(s.threshold)), cited)
+	s.open(e, w, en.time, k.n, fmt.Sprintf("%s %s within %s, against a mean of %s over %d earlier windows (factor %g, threshold %s)",
+		what, amount(now), short(c.window), amount(total/active), active, float64(c.factor)/1000, amount(s.threshold)), k.cited())
 }
 
 func floorDiv(a, b int64) int64 {

@@ -141,6 +141,14 @@ func (s *nature) settled(n *condition.Node, cfg *Config) condition.Tri {
 		return s.settled(n.Args[0], cfg).And(s.settled(n.Args[1], cfg))
 	case "or":
 		return s.settled(n.Args[0], cfg).Or(s.settled(n.Args[1], cfg))
+	case "?:":
+		c, a, z := s.settled(n.Args[0], cfg), s.settled(n.Args[1], cfg), s.settled(n.Args[2], cfg)
+		switch {
+		case c == condition.True, c == condition.Unknown && a == z:
+			return a
+		case c == condition.False:
+			return z
+		}
 	case "has":
 		if t, ok := textWords[n.Name]; ok && n.Name != "has_prompt" && n.Name != "has_input" {
 			return condition.Of(s.texts&t != 0, true)

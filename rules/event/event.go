@@ -251,6 +251,9 @@ type Ready struct {
 	// Keys of the ids, 0 when they have not been worked out: ask OfSession, OfPrompt
 	// and OfPerson.
 	SessionKey, PromptKey, PersonKey uint64
+	// RecordKey names the record among those of its stream; 0: not worked out. Whoever
+	// works it out says by what.
+	RecordKey uint64
 }
 
 // Texts are the texts of an event that detectors look into, in the order of Marks.

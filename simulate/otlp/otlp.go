@@ -30,6 +30,10 @@ type Batch struct {
 	Borrow bool
 	Text   []byte
 
+	// Packed are events that a reader was asked to hand on packed; Events are then
+	// none of them. Decoding leaves it alone.
+	Packed event.Pack
+
 	// What decoding keeps so that one more record costs no allocation. None of it
 	// is overwritten while an event may refer to it.
 	scratch event.Scratch
@@ -106,6 +110,9 @@ func (b *Batch) Reset() {
 		b.paths.raw, b.paths.list = "", nil
 	}
 }
+
+// Len is how many events there are, packed or not.
+func (b *Batch) Len() int { return len(b.Events) + b.Packed.Len() }
 
 func (b *Batch) note(reason string) { b.Bad = append(b.Bad, BadRecord{Index: -1, Reason: reason}) }
 

@@ -162,8 +162,14 @@ func TestViewsNeverOutliveTheirBatch(t *testing.T) {
 			continue
 		}
 		want := fingerprint(t, c, file, stream.Options{Workers: 1}, replay.Options{})
-		for _, workers := range []int{1, 7} {
-			got := fingerprint(t, c, file, stream.Options{Workers: workers, Borrow: true, Prepare: prepare}, replay.Options{SideBySide: workers > 1})
+		for _, opts := range []stream.Options{
+			{Workers: 1, Borrow: true, Packed: true, Prepare: prepare},
+			{Workers: 7, Borrow: true, Packed: true, Prepare: prepare},
+			{Workers: 2, Borrow: true, Packed: true}, // nobody prepared what is packed
+			{Workers: 2, Borrow: true, Prepare: prepare},
+		} {
+			workers := opts.Workers
+			got := fingerprint(t, c, file, opts, replay.Options{SideBySide: workers > 1})
 			if got != want {
 				a, b := strings.Split(want, "\n"), strings.Split(got, "\n")
 				for i := range a {
@@ -214,7 +220,7 @@ func BenchmarkReplay(b *testing.B) {
 }
 
 func once(b *testing.B, file string, dir *org.Directory, rs []*alert.Rule, cfg alert.Config, from, to time.Time) int64 {
-	src, err := stream.Open([]string{file}, stream.Options{Borrow: true, Prepare: replay.Prepare(dir, alert.Mark)})
+	src, err := stream.Open([]string{file}, stream.Options{Borrow: true, Packed: true, Prepare: replay.Prepare(dir, alert.Mark)})
 	if err != nil {
 		b.Fatal(err)
 	}

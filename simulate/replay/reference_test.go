@@ -442,7 +442,7 @@ func reference(t testing.TB, c *corpus, file string, rs []*alert.Rule, allow []s
 func fast(t testing.TB, c *corpus, file string, rs []*alert.Rule, allow []string) *figures {
 	dir := c.ground.Directory
 	from, until := c.s.Period.From.Time, c.s.Period.To.Time.AddDate(0, 0, 1)
-	src, err := stream.Open([]string{file}, stream.Options{Borrow: true, Prepare: replay.Prepare(dir, alert.Mark)})
+	src, err := stream.Open([]string{file}, stream.Options{Borrow: true, Packed: true, Prepare: replay.Prepare(dir, alert.Mark)})
 	if err != nil {
 		t.Fatal(err)
 	}

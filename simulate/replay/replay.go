@@ -10,7 +10,8 @@
 // for all others. A record that was seen before is dropped and counted.
 //
 // Events wait in slots of some seconds, which are put in order when they are
-// handed on: an event costs the same however far it arrived out of order.
+// handed on: an event costs the same however far it arrived out of order. They
+// wait packed, and are opened for the observers one by one.
 package replay
 
 import (
@@ -141,6 +142,7 @@ func (p *preparer) prepare(e *event.Event) {
 		p.personKey = event.Key(e.Person())
 	}
 	e.SessionKey, e.PromptKey, e.PersonKey = p.sessionKey, p.promptKey, p.personKey
+	e.RecordKey = identity(e)
 	for _, f := range p.also {
 		f(e)
 	}
@@ -152,6 +154,7 @@ type Replay struct {
 	groups   []*group
 	counts   Counts
 	prepare  func(*event.Event)
+	opened   event.Opened
 	slots    map[int64]*slot
 	order    slotOrder // numbers of the slots that wait
 	last     *slot     // the one used last
@@ -163,25 +166,26 @@ type Replay struct {
 	clock    int64              // the middle one of them, as of the last look
 	done     int64              // slots up to this number were handed on
 	any      bool               // done holds
-	seed     maphash.Seed
 	memory   memory
 	batches  batches
+
+	recomputed int64 // costs, as the first group counts them
 }
 
-// held is an event on its way.
+// held is an event on its way: what orders it, and where it is packed.
 type held struct {
 	time, arrival int64
-	key           uint64
-	e             *event.Event
-	of            *batch // whose event it is
+	key, session  uint64
+	sequence      int64
+	of            *batch
+	at            int // its place in the batch
 }
 
 // batch is the memory of events that arrived together; it is used again when the
 // last observer has seen the last of them.
 type batch struct {
-	events []event.Event
-	text   []byte // what texts of the events may be views of
-	left   atomic.Int32
+	event.Pack
+	left atomic.Int32
 }
 
 // poison is set by tests, which then see who reads memory that was given back.
@@ -216,13 +220,10 @@ func (b *batches) drop(x *batch, n int32) {
 	defer b.Unlock()
 	b.out--
 	if poison {
-		for i := range x.text {
-			x.text[i] = 0xff
-		}
-		clear(x.events)
+		x.Poison()
 	}
-	x.events, x.text = x.events[:0], x.text[:0]
-	if len(b.free) < maxFree && cap(x.text) <= 4<<20 {
+	x.Reset()
+	if _, room := x.Size(); len(b.free) < maxFree && room <= 1<<20 {
 		b.free = append(b.free, x)
 	}
 }
@@ -250,6 +251,7 @@ func (q *slotOrder) Pop() any {
 // when there are several groups.
 type group struct {
 	observers []Observer
+	opened    event.Opened
 	work      chan *handful
 	done      chan struct{}
 }
@@ -265,7 +267,7 @@ func New(o Options, observers ...Observer) *Replay {
 	if o.Window <= 0 {
 		o.Window = DefaultWindow
 	}
-	r := &Replay{o: o, seed: maphash.MakeSeed(), slots: map[int64]*slot{}, prepare: Prepare(o.Directory)()}
+	r := &Replay{o: o, slots: map[int64]*slot{}, prepare: Prepare(o.Directory)()}
 	r.hands.New = func() any { return &handful{events: make([]held, 0, atATime)} }
 	all := &group{observers: observers}
 	if r.groups = []*group{all}; !o.SideBySide {
@@ -301,14 +303,18 @@ func (r *Replay) pass(g *group, h *handful) {
 	var of *batch
 	n := int32(0)
 	for i := range hs {
-		for _, o := range g.observers {
-			o.Observe(hs[i].e)
-		}
 		if hs[i].of != of {
 			r.batches.drop(of, n)
 			of, n = hs[i].of, 0
 		}
 		n++
+		e := of.Open(hs[i].at, &g.opened)
+		if r.price(e) && g == r.groups[0] {
+			r.recomputed++
+		}
+		for _, o := range g.observers {
+			o.Observe(e)
+		}
 	}
 	r.batches.drop(of, n)
 	if h.left.Add(-1) == 0 {
@@ -318,36 +324,66 @@ func (r *Replay) pass(g *group, h *handful) {
 	}
 }
 
-// Add takes the next records as they arrived. The slice may be reused
-// afterwards, the strings of its events may not. Observers may be called later.
+// price gives a request that came without its cost the list price, if there is one.
+func (r *Replay) price(e *event.Event) bool {
+	if e.Kind != event.APIRequest || e.CostFrom != event.CostMissing || r.o.Prices == nil || !e.Present(event.FModel|event.FInputTokens|event.FOutputTokens) {
+		return false
+	}
+	micros, ok := r.o.Prices.Cost(e.Model, e.When(), e.InputTokens, e.OutputTokens, e.CacheRead, e.CacheWrite)
+	if ok {
+		e.CostMicros, e.CostFrom = micros, event.Recomputed
+	}
+	return ok
+}
+
+// Add takes the next records as they arrived, and fills in what they are to be
+// prepared with. Nothing of them is kept. Observers may be called later.
 func (r *Replay) Add(events []event.Event) {
 	b, many := r.batches.take()
-	b.events = append(b.events, events...)
+	for i := range events {
+		if e := &events[i]; e.RecordKey == 0 || r.o.Directory != nil && e.Roster != r.o.Directory {
+			r.prepare(e)
+		}
+	}
+	b.Pack.Add(events)
 	r.accept(b, many)
 }
 
-// Take is Add without a copy: events and their text are kept, and other memory
-// put in their place. It does not fail; readers want a function that could.
+// Take is Add for a batch of a reader. Events that are packed are kept, and other
+// memory put in their place. It does not fail; readers want a function that could.
 func (r *Replay) Take(x *otlp.Batch) error {
-	b, many := r.batches.take()
-	b.events, x.Events = x.Events, b.events
-	b.text, x.Text = x.Text, b.text
-	r.accept(b, many)
+	switch {
+	case x.Packed.Len() == 0:
+	case x.Packed.Ready(r.o.Directory):
+		b, many := r.batches.take()
+		b.Pack, x.Packed = x.Packed, b.Pack
+		r.accept(b, many)
+	default:
+		for i := range x.Packed.Len() {
+			r.Add(r.opened.Take(&x.Packed, i))
+		}
+	}
+	if len(x.Events) > 0 {
+		r.Add(x.Events)
+	}
 	return nil
 }
 
 func (r *Replay) accept(b *batch, many bool) {
 	// One for each event and group, and one for this call.
 	groups := int32(len(r.groups))
-	b.left.Store(int32(len(b.events))*groups + 1)
-	for i := range b.events {
-		e, of := &b.events[i], b
+	b.left.Store(int32(b.Len())*groups + 1)
+	for i := range b.Heads {
+		e, of, at := &b.Heads[i], b, i
 		// A clock far ahead must not hold the batch of its neighbours.
-		if many && e.Has&event.FTime != 0 && e.Time > r.clock+2*int64(r.o.Window) {
-			e, of = e.Clone(), nil
+		if many && e.Timed && e.Time > r.clock+2*int64(r.o.Window) {
+			of, at = &batch{}, 0
+			of.Pack.Add(r.opened.Take(&b.Pack, i))
+			of.left.Store(groups)
+			r.batches.alone()
 			r.batches.drop(b, groups)
 		}
-		if !r.add(e, of) {
+		if !r.add(e, of, at) {
 			r.batches.drop(of, groups)
 		}
 	}
@@ -355,16 +391,13 @@ func (r *Replay) accept(b *batch, many bool) {
 }
 
 // add reports false for an event that goes nowhere.
-func (r *Replay) add(e *event.Event, of *batch) bool {
+func (r *Replay) add(e *event.Head, of *batch, at int) bool {
 	r.counts.Received++
-	if e.Has&event.FTime == 0 || e.Time <= 0 {
+	if !e.Timed || e.Time <= 0 {
 		r.counts.NoTime++
 		return false
 	}
-	if e.SessionKey == 0 || r.o.Directory != nil && e.Roster != r.o.Directory {
-		r.prepare(e)
-	}
-	h := held{time: e.Time, arrival: r.arrival, key: r.identity(e), e: e, of: of}
+	h := held{time: e.Time, arrival: r.arrival, key: e.Key, session: e.Session, sequence: e.Sequence, of: of, at: at}
 	n := e.Time >> slotBits
 	if r.any && n <= r.done {
 		return r.late(h)
@@ -434,19 +467,22 @@ func before(x, y held) int {
 	if x.time != y.time {
 		return cmp.Compare(x.time, y.time)
 	}
-	a, b := x.e, y.e
-	if a.Session != b.Session {
-		return strings.Compare(a.Session, b.Session)
+	if x.session != y.session { // their beginnings
+		return cmp.Compare(x.session, y.session)
 	}
-	if a.Sequence != b.Sequence {
-		return cmp.Compare(a.Sequence, b.Sequence)
+	a, b := &x.of.Pack, &y.of.Pack
+	if c := strings.Compare(a.SessionOf(x.at), b.SessionOf(y.at)); c != 0 {
+		return c
+	}
+	if x.sequence != y.sequence {
+		return cmp.Compare(x.sequence, y.sequence)
 	}
 	// Old releases send no numbers; their records still need an order that does not
 	// hang on arrival. By name a decision stands before its result.
-	if a.Name != b.Name {
-		return strings.Compare(a.Name, b.Name)
+	if c := strings.Compare(a.NameOf(x.at), b.NameOf(y.at)); c != 0 {
+		return c
 	}
-	return cmp.Or(strings.Compare(a.ToolUse+a.Request, b.ToolUse+b.Request), cmp.Compare(x.key, y.key), cmp.Compare(x.arrival, y.arrival))
+	return cmp.Or(strings.Compare(a.ToolUseOf(x.at)+a.RequestOf(x.at), b.ToolUseOf(y.at)+b.RequestOf(y.at)), cmp.Compare(x.key, y.key), cmp.Compare(x.arrival, y.arrival))
 }
 
 // repeated reports that one of the events before i is the same record. Equal
@@ -457,7 +493,7 @@ func repeated(hs []held, i int) bool {
 
 // late hands on what arrived behind the window, unless it was seen before.
 func (r *Replay) late(h held) bool {
-	if !r.memory.late(h.e.Time>>slotBits, h.key) {
+	if !r.memory.late(h.time>>slotBits, h.key) {
 		r.counts.Duplicates++
 		return false
 	}
@@ -470,7 +506,7 @@ func (r *Replay) late(h held) bool {
 
 // hand passes an event on to the observers, if it lies in the bounds.
 func (r *Replay) hand(h held) bool {
-	e, c, t := h.e, &r.counts, h.e.When()
+	c, t := &r.counts, time.Unix(0, h.time).UTC()
 	switch {
 	case !r.o.AsOf.IsZero() && !t.Before(r.o.AsOf):
 		c.AfterAsOf++
@@ -478,12 +514,6 @@ func (r *Replay) hand(h held) bool {
 	case t.Before(r.o.From) || !r.o.Until.IsZero() && !t.Before(r.o.Until):
 		c.OutsidePeriod++
 		return false
-	}
-	if e.Kind == event.APIRequest && e.CostFrom == event.CostMissing && r.o.Prices != nil && e.Present(event.FModel|event.FInputTokens|event.FOutputTokens) {
-		if micros, ok := r.o.Prices.Cost(e.Model, t, e.InputTokens, e.OutputTokens, e.CacheRead, e.CacheWrite); ok {
-			e.CostMicros, e.CostFrom = micros, event.Recomputed
-			c.Recomputed++
-		}
 	}
 	c.Events++
 	if c.First.IsZero() || t.Before(c.First) {
@@ -521,7 +551,7 @@ func (r *Replay) flush() {
 // identity names a record: by its session, sequence number and time, as a
 // resumed session counts from 0 again; without a sequence number by everything
 // that tells two records of one session apart.
-func (r *Replay) identity(e *event.Event) uint64 {
+func identity(e *event.Event) uint64 {
 	k := event.Join(e.OfSession(), uint64(e.Time)^uint64(e.Product)<<56^uint64(e.Kind)<<48)
 	if e.Kind == event.Other {
 		k = event.Join(k, event.Key(e.Name))
@@ -530,10 +560,10 @@ func (r *Replay) identity(e *event.Event) uint64 {
 		k = event.Join(k, event.Key(e.Account)^3*event.Key(e.Email)^5*event.Key(e.UserID))
 	}
 	if e.Has&event.FSequence != 0 {
-		return event.Join(k, uint64(e.Sequence))
+		return max(1, event.Join(k, uint64(e.Sequence)))
 	}
 	var h maphash.Hash
-	h.SetSeed(r.seed)
+	h.SetSeed(seed)
 	for _, s := range [...]string{e.Prompt, e.ToolUse, e.Request, e.Tool, e.Decision, e.Parameters, e.Input} {
 		h.WriteString(s)
 		h.WriteByte(0)
@@ -541,8 +571,10 @@ func (r *Replay) identity(e *event.Event) uint64 {
 	for _, n := range [...]int64{e.InputTokens, e.OutputTokens, e.CostMicros, e.Duration} {
 		maphash.WriteComparable(&h, n)
 	}
-	return event.Join(k, h.Sum64())
+	return max(1, event.Join(k, h.Sum64()))
 }
+
+var seed = maphash.MakeSeed()
 
 // memory knows the records handed on last, slot by slot, so that a batch sent
 // twice is known also when the second one comes behind the window.
@@ -601,8 +633,12 @@ func (m *memory) late(slot int64, key uint64) bool {
 	return true
 }
 
-// Counts so far.
-func (r *Replay) Counts() Counts { return r.counts }
+// alone counts a batch of one event more.
+func (b *batches) alone() {
+	b.Lock()
+	b.out++
+	b.Unlock()
+}
 
 // Close hands on what is still held and ends the engines among the observers at
 // the end of the period, or at the last event when the period is open. Findings
@@ -618,6 +654,7 @@ func (r *Replay) Close() (Counts, []rules.Finding) {
 			<-g.done
 		}
 	}
+	r.counts.Recomputed = r.recomputed
 	end := r.o.Until
 	if end.IsZero() {
 		end = r.counts.Last

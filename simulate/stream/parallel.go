@@ -60,6 +60,8 @@ type block struct {
 	units  []unit
 	batch  otlp.Batch // of all its units, with their text
 	done   chan struct{}
+
+	products [event.OfficeAgents + 1]int64
 }
 
 func (b *block) clear() {
@@ -84,6 +86,12 @@ type worker struct {
 	max     int           // bytes a frame may unpack to
 	ratio   int64         // and how many times its size, beyond a megabyte
 	frame   *zstd.Decoder // made when one is met
+	units   []unit        // of the block unpacked last
+
+	// own is what events are decoded to that are handed on packed: the few of one
+	// request at a time, which then are in the cache.
+	packed bool
+	own    otlp.Batch
 }
 
 func (w *worker) close() {
@@ -95,7 +103,14 @@ func (w *worker) close() {
 func (w *worker) decode(b *block) {
 	x := &b.batch
 	x.Reset()
+	x.Packed.Reset()
 	w.open(b)
+	b.products = [len(b.products)]int64{}
+	if w.packed {
+		x = &w.own
+		x.Reset()
+		x.Text = b.batch.Text
+	}
 	for i := range b.units {
 		u := &b.units[i]
 		u.events[0], u.bad[0], x.Dialect, x.Other = len(x.Events), len(x.Bad), "", 0
@@ -103,11 +118,20 @@ func (w *worker) decode(b *block) {
 			x.Events, x.Bad = x.Events[:u.events[0]], x.Bad[:u.bad[0]]
 		}
 		u.events[1], u.bad[1], u.dialect, u.other = len(x.Events), len(x.Bad), x.Dialect, x.Other
-	}
-	if w.prepare != nil {
-		for i := range x.Events {
-			w.prepare(&x.Events[i])
+		for k := u.events[0]; k < len(x.Events); k++ {
+			e := &x.Events[k]
+			if w.prepare != nil {
+				w.prepare(e)
+			}
+			b.products[e.Product]++
 		}
+		if w.packed {
+			b.batch.Packed.Add(x.Events)
+			x.Events = x.Events[:0]
+		}
+	}
+	if w.packed {
+		b.batch.Bad, x.Bad, x.Text = x.Bad, b.batch.Bad, nil
 	}
 }
 
@@ -136,13 +160,14 @@ func (w *worker) open(b *block) {
 			}
 			continue
 		}
-		b.units = slices.Replace(b.units, i, i+1, requests(part, from)...)
+		w.units = requests(w.units[:0], part, from)
+		b.units = slices.Replace(b.units, i, i+1, w.units...)
 		i-- // they are looked at once more, and passed by
 	}
 }
 
-// requests splits the text of a block, which stands at from.
-func requests(text []byte, from int) (units []unit) {
+// requests adds the requests in the text of a block, which stands at from.
+func requests(units []unit, text []byte, from int) []unit {
 	lines := looksJSON(text)
 	for len(text) > 0 {
 		u := unit{from: from, kind: kindJSON, reason: LostLine}
@@ -208,12 +233,13 @@ type pipeline struct {
 	borrow bool
 }
 
-func newPipeline(ctx context.Context, o *Options, wg *sync.WaitGroup) *pipeline {
+func newPipeline(ctx context.Context, o *Options, packed bool, wg *sync.WaitGroup) *pipeline {
 	n := o.Workers
 	p := &pipeline{ctx: ctx, borrow: o.Borrow, jobs: make(chan *block, n), order: make(chan *block, 2*n), free: make(chan *block, 3*n+2)}
 	for range n {
 		wg.Add(1)
-		w := &worker{max: o.MaxLine, ratio: o.MaxRatio}
+		w := &worker{max: o.MaxLine, ratio: o.MaxRatio, packed: packed}
+		w.own.Borrow = o.Borrow
 		if o.Prepare != nil {
 			w.prepare = o.Prepare()
 		}
@@ -282,7 +308,7 @@ func (p *pipeline) flush() error {
 // recycle takes back a delivered block. One that grew far beyond its size is let
 // go, so that a single huge line does not stay in memory.
 func (p *pipeline) recycle(b *block) {
-	if cap(b.batch.Text) > 16*blockBytes || cap(b.batch.Events) > 16*blockBytes/1024 {
+	if _, room := b.batch.Packed.Size(); cap(b.batch.Text) > 16*blockBytes || cap(b.batch.Events) > 16*blockBytes/1024 || room > 16*blockBytes {
 		return
 	}
 	select {

@@ -54,6 +54,10 @@ type Options struct {
 	// Borrow is otlp.Batch.Borrow: events are then valid only until their batch's
 	// memory is used again.
 	Borrow bool
+	// Packed has EachBlock hand events on in Batch.Packed, as those who decode them
+	// pack them, and in Batch.Events only where several inputs are merged. It goes with
+	// Borrow, and Each does not know it.
+	Packed bool
 	// Unhashed leaves Input.SHA256 empty, which is for a reader whose answer is no
 	// evidence: hashing costs as much as decoding.
 	Unhashed bool
@@ -231,7 +235,7 @@ func (s *Source) Each(ctx context.Context, fn func(b *otlp.Batch) error) error {
 	if s.sideBySide() {
 		return s.merged(ctx, fn)
 	}
-	return s.blocks(ctx, func(b *block) error {
+	return s.blocks(ctx, false, func(b *block) error {
 		for i := range b.units {
 			u := &b.units[i]
 			one := otlp.Batch{Events: b.batch.Events[u.events[0]:u.events[1]:u.events[1]], Bad: b.batch.Bad[u.bad[0]:u.bad[1]:u.bad[1]],
@@ -249,8 +253,8 @@ func (s *Source) Each(ctx context.Context, fn func(b *otlp.Batch) error) error {
 }
 
 // EachBlock is Each for whoever does not care which request an event came with:
-// fn is called for the events of many requests at a time. It may keep Events and
-// Text of the batch by putting other memory in their place, which is used again.
+// fn is called for the events of many requests at a time. It may keep Events, Text
+// and Packed of the batch by putting other memory in their place, which is used again.
 func (s *Source) EachBlock(ctx context.Context, fn func(b *otlp.Batch) error) error {
 	if s.sideBySide() {
 		return s.merged(ctx, func(b *otlp.Batch) error {
@@ -260,21 +264,21 @@ func (s *Source) EachBlock(ctx context.Context, fn func(b *otlp.Batch) error) er
 			return fn(b)
 		})
 	}
-	return s.blocks(ctx, func(b *block) error {
-		if len(b.batch.Events) == 0 {
+	return s.blocks(ctx, s.opts.Packed, func(b *block) error {
+		if len(b.batch.Events)+b.batch.Packed.Len() == 0 {
 			return nil
 		}
 		return fn(&b.batch)
 	})
 }
 
-func (s *Source) blocks(ctx context.Context, fn func(b *block) error) error {
+func (s *Source) blocks(ctx context.Context, packed bool, fn func(b *block) error) error {
 	s.report = s.report[:0:0]
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	r := &reading{ctx: ctx, opts: s.opts, pipe: newPipeline(ctx, &s.opts, &wg)}
+	r := &reading{ctx: ctx, opts: s.opts, pipe: newPipeline(ctx, &s.opts, packed, &wg)}
 	var failed error
 	wg.Add(1)
 	go func() {
@@ -373,12 +377,17 @@ func (d *delivery) block(b *block) error {
 		}
 		in.Reasons = count(in.Reasons, b.batch.Bad[k].Reason, 0)
 	}
-	in.Records += int64(len(b.batch.Events))
+	in.Records += int64(len(b.batch.Events) + b.batch.Packed.Len())
 	for k := range b.batch.Events {
-		e := &b.batch.Events[k]
-		e.Index = d.index
+		b.batch.Events[k].Index = d.index
 		d.index++
-		in.Products[e.Product]++
+	}
+	for k := range b.batch.Packed.Heads {
+		b.batch.Packed.Heads[k].Index = d.index
+		d.index++
+	}
+	for k, n := range b.products {
+		in.Products[k] += n
 	}
 	return d.fn(b)
 }

@@ -1,0 +1,80 @@
+package alert
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/sandtable-dev/sandtable/rules"
+)
+
+// TestQueue holds the packed queue to a plain list.
+func TestQueue(t *testing.T) {
+	froms := make([]*from, 40)
+	for i := range froms {
+		froms[i] = &from{kind: "k"}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		var q queue
+		var plain []entry
+		steps := rapid.OneOf(rapid.Int64Range(-5*milli, 5*milli), rapid.Just(int64(milli)), rapid.Just(int64(3600*1000*milli)), rapid.Int64())
+		at := rapid.Int64().Draw(t, "start")
+		for range rapid.IntRange(0, 60).Draw(t, "entries") {
+			switch {
+			case len(plain) > 0 && rapid.IntRange(0, 2).Draw(t, "pop") == 0:
+				got, want := q.pop(), plain[0]
+				if want.from = nil; got != want {
+					t.Fatalf("popped %+v, expected %+v", got, want)
+				}
+				plain = plain[1:]
+			case rapid.IntRange(0, 9).Draw(t, "set") == 0:
+				plain = append([]entry(nil), plain[len(plain)/2:]...)
+				// Those in front of the last ones have no from any more.
+				all := q.entries()
+				q.set(all[len(all)-len(plain):])
+			default:
+				at += steps.Draw(t, "step")
+				en := entry{time: at, value: rapid.OneOf(rapid.Int64Range(-3, 3), rapid.Just(int64(math.MinInt64)), rapid.Int64()).Draw(t, "value"),
+					index: rapid.Int64Range(0, 1<<40).Draw(t, "index"), from: froms[rapid.IntRange(0, len(froms)-1).Draw(t, "from")]}
+				q.push(en)
+				plain = append(plain, en)
+			}
+			if q.n != len(plain) {
+				t.Fatalf("%d entries, expected %d", q.n, len(plain))
+			}
+			all := q.entries()
+			for i := range plain {
+				want := plain[i]
+				if i < len(plain)-rules.MaxEventRefs {
+					want.from = nil
+				}
+				if all[i] != want {
+					t.Fatalf("entry %d of %d is %+v, expected %+v", i, len(plain), all[i], want)
+				}
+			}
+			if want := all[max(0, len(all)-rules.MaxEventRefs):]; !slices.Equal(q.cited(), want) {
+				t.Fatalf("cited are %v, expected %v", q.cited(), want)
+			}
+			if len(plain) > 0 && q.first().time != plain[0].time {
+				t.Fatalf("the first entry is of %d, expected %d", q.first().time, plain[0].time)
+			}
+		}
+	})
+}
+
+// A window that slides on and on stays as large as it is.
+func TestQueueSlidesInPlace(t *testing.T) {
+	var q queue
+	f := &from{}
+	for i := range int64(10_000) {
+		q.push(entry{time: i * 1000 * milli, value: 40_000 + i%100, index: i * 900, from: f})
+		if q.n > 100 {
+			q.pop()
+		}
+	}
+	if cap(q.packed) > 4096 {
+		t.Errorf("%d bytes for %d entries", cap(q.packed), q.n)
+	}
+}

@@ -1,0 +1,489 @@
+package event
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unsafe"
+
+	"github.com/sandtable-dev/sandtable/scenarios/org"
+)
+
+// Pack holds events in few bytes while they wait for their turn: what is not set
+// takes none, what the records of one session have in common stands once, and so does
+// a text that is part of another. A pack holds no pointers but the directory's, so that
+// what waits costs a collector nothing. Event.Extra, which no engine reads, is left
+// out. The zero value is empty.
+type Pack struct {
+	// Heads are what an event is put in order by without being opened.
+	Heads []Head
+
+	bytes  []byte
+	roster *org.Directory
+}
+
+// Head is the part of a packed event that stands open. Index may be changed and
+// is what the opened event has.
+type Head struct {
+	Time, Index int64
+	Key         uint64 // Event.RecordKey
+	Session     uint64 // the first eight bytes of Event.Session, the first one highest
+	Sequence    int64
+	at          uint32
+	Timed       bool // FTime is in Has
+	rostered    bool // Roster is the pack's
+}
+
+// Records of one session mostly differ in what stands behind HostPaths in Event. What
+// stands from Service to there, and what is worked out from it, is the common part of
+// the records of a run, and stands in the pack before the first of them.
+const (
+	commonFrom = unsafe.Offsetof(zero.Service)
+	commonTo   = unsafe.Offsetof(zero.Tool)
+	ofDerived  = unsafe.Offsetof(zero.Derived)
+)
+
+type commonPart = [(commonTo - commonFrom) / 8]uintptr
+
+var (
+	zero         Event
+	commonFields = [...]uintptr{
+		unsafe.Offsetof(zero.Session), // the first, for SessionOf
+		unsafe.Offsetof(zero.Service), unsafe.Offsetof(zero.ServiceVersion), unsafe.Offsetof(zero.Scope), unsafe.Offsetof(zero.ScopeVersion),
+		unsafe.Offsetof(zero.OS), unsafe.Offsetof(zero.Surface), unsafe.Offsetof(zero.Terminal), unsafe.Offsetof(zero.DeploymentMode),
+		unsafe.Offsetof(zero.Prompt), unsafe.Offsetof(zero.UserID), unsafe.Offsetof(zero.Email), unsafe.Offsetof(zero.Account),
+		unsafe.Offsetof(zero.AccountID), unsafe.Offsetof(zero.Organisation),
+	}
+	textFields = [...]uintptr{
+		unsafe.Offsetof(zero.Name), unsafe.Offsetof(zero.ToolUse), unsafe.Offsetof(zero.Request), // the first, for NameOf and so on
+		unsafe.Offsetof(zero.Tool), unsafe.Offsetof(zero.Decision), unsafe.Offsetof(zero.Source), unsafe.Offsetof(zero.ToolSource),
+		unsafe.Offsetof(zero.ServerScope), unsafe.Offsetof(zero.Parameters), unsafe.Offsetof(zero.Input), unsafe.Offsetof(zero.ErrorType),
+		unsafe.Offsetof(zero.Error), unsafe.Offsetof(zero.PromptText), unsafe.Offsetof(zero.ResponseText), unsafe.Offsetof(zero.Command),
+		unsafe.Offsetof(zero.Model), unsafe.Offsetof(zero.QuerySource), unsafe.Offsetof(zero.Speed), unsafe.Offsetof(zero.Agent),
+		unsafe.Offsetof(zero.Plugin), unsafe.Offsetof(zero.PluginHash), unsafe.Offsetof(zero.Marketplace), unsafe.Offsetof(zero.Skill),
+		unsafe.Offsetof(zero.MCPServerAttr), unsafe.Offsetof(zero.MCPToolAttr), unsafe.Offsetof(zero.ConnStatus), unsafe.Offsetof(zero.FromMode),
+		unsafe.Offsetof(zero.ToMode), unsafe.Offsetof(zero.Body), unsafe.Offsetof(zero.Trace), unsafe.Offsetof(zero.Span), unsafe.Offsetof(zero.SeverityText),
+		// What is derived is mostly part of what stands before.
+		ofDerived + unsafe.Offsetof(zero.Derived.MCPServer), ofDerived + unsafe.Offsetof(zero.Derived.MCPTool),
+		ofDerived + unsafe.Offsetof(zero.Derived.Path), ofDerived + unsafe.Offsetof(zero.Derived.CommandLine),
+		ofDerived + unsafe.Offsetof(zero.Derived.ToolKey), ofDerived + unsafe.Offsetof(zero.Derived.SkillName),
+	}
+	numberFields = [...]uintptr{
+		unsafe.Offsetof(zero.Observed), unsafe.Offsetof(zero.Sequence), unsafe.Offsetof(zero.Duration), unsafe.Offsetof(zero.InputSize),
+		unsafe.Offsetof(zero.ResultSize), unsafe.Offsetof(zero.PromptLength), unsafe.Offsetof(zero.InputTokens), unsafe.Offsetof(zero.OutputTokens),
+		unsafe.Offsetof(zero.CacheRead), unsafe.Offsetof(zero.CacheWrite), unsafe.Offsetof(zero.ResponseLength), unsafe.Offsetof(zero.CostMicros),
+		unsafe.Offsetof(zero.Status), unsafe.Offsetof(zero.Attempt), unsafe.Offsetof(zero.Retyped), unsafe.Offsetof(zero.CostUSD),
+	}
+)
+
+// Places in textFields and numberFields, and flags.
+const (
+	fieldSession  = 0 // in commonFields
+	fieldName     = 0
+	fieldToolUse  = 1
+	fieldRequest  = 2
+	fieldTool     = 3
+	fieldParams   = 8
+	fieldInput    = 9
+	firstDerived  = 32
+	fieldObserved = 0
+	fieldUSD      = 15
+
+	packedCommon = 32 // bytes before the texts
+	packedHead   = 40 // bytes before the numbers
+
+	flagSuccess  = 1 << 0
+	flagRepeated = 1 << 1
+	flagNamed    = 1 << 2 // Name is the kind's
+	flagLooked   = 1 << 3
+	flagPaths    = 1 << 4
+	flagMarks    = 1 << 5
+	flagSeverity = 1 << 6
+
+	flagRoster = 1 << 0 // of the common part
+	flagHosts  = 1 << 1
+)
+
+// Len is how many events are held.
+func (p *Pack) Len() int { return len(p.Heads) }
+
+// Ready reports that whoever packed the events had worked out what Event.Ready holds,
+// with the members of that directory, which may be nil.
+func (p *Pack) Ready(dir *org.Directory) bool {
+	for i := range p.Heads {
+		if p.Heads[i].Key == 0 || dir != nil && (p.roster != dir || !p.Heads[i].rostered) {
+			return false
+		}
+	}
+	return true
+}
+
+// Size is the bytes that the events take, and the room they may take at no cost.
+func (p *Pack) Size() (used, room int) { return len(p.bytes), cap(p.bytes) }
+
+// Reset lets go of the events; their memory is used again.
+func (p *Pack) Reset() {
+	p.Heads, p.bytes, p.roster = p.Heads[:0], p.bytes[:0], nil
+}
+
+// Poison overwrites what is held, for tests that look for views that outlive it.
+func (p *Pack) Poison() {
+	for i := range p.bytes {
+		p.bytes[i] = 0xff
+	}
+}
+
+// Add packs events. The pack keeps nothing of them but the directory.
+func (p *Pack) Add(events []Event) {
+	var last *Event
+	common, rostered := uint32(0), false
+	for i := range events {
+		e := &events[i]
+		if last == nil || !sameCommon(last, e) {
+			common = uint32(len(p.bytes))
+			rostered = p.common(e)
+		}
+		last = e
+		p.own(e, common, rostered)
+	}
+}
+
+// sameCommon reports that the common parts are the same, in the same memory, which is
+// how they are decoded.
+func sameCommon(a, b *Event) bool {
+	return *(*commonPart)(unsafe.Add(unsafe.Pointer(a), commonFrom)) == *(*commonPart)(unsafe.Add(unsafe.Pointer(b), commonFrom)) &&
+		a.SessionKey == b.SessionKey && a.PromptKey == b.PromptKey && a.PersonKey == b.PersonKey &&
+		a.Roster == b.Roster && a.Member == b.Member && a.Identity == b.Identity
+}
+
+// common writes what the events that follow have in common.
+func (p *Pack) common(e *Event) (rostered bool) {
+	at := len(p.bytes)
+	flags := byte(0)
+	if e.Roster != nil && (p.roster == nil || p.roster == e.Roster) { // another one may be asked again
+		p.roster, rostered = e.Roster, true
+		flags |= flagRoster
+	}
+	if e.HostPaths != nil {
+		flags |= flagHosts
+	}
+	to := append(p.bytes, make([]byte, packedCommon)...)
+	h := to[at : at+packedCommon]
+	binary.LittleEndian.PutUint64(h, e.SessionKey)
+	binary.LittleEndian.PutUint64(h[8:], e.PromptKey)
+	binary.LittleEndian.PutUint64(h[16:], e.PersonKey)
+	binary.LittleEndian.PutUint32(h[24:], uint32(e.Member))
+	h[28], h[29] = byte(e.Identity), flags
+	texts := uint16(0)
+	for i, of := range commonFields {
+		if t := *(*string)(unsafe.Add(unsafe.Pointer(e), of)); len(t) > 0 {
+			texts |= 1 << i
+			to = appendText(to, t)
+		}
+	}
+	binary.LittleEndian.PutUint16(to[at+30:], texts)
+	if p.bytes = to; flags&flagHosts != 0 {
+		p.list(e.HostPaths, nil, nil)
+	}
+	return rostered
+}
+
+// own writes an event without its common part, which stands at a place.
+func (p *Pack) own(e *Event, common uint32, rostered bool) {
+	at := len(p.bytes)
+	head := Head{Time: e.Time, Index: e.Index, Key: e.RecordKey, Sequence: e.Sequence, at: uint32(at), Timed: e.Has&FTime != 0, rostered: rostered}
+	for i := range min(8, len(e.Session)) {
+		head.Session |= uint64(e.Session[i]) << (56 - 8*i)
+	}
+	p.Heads = append(p.Heads, head)
+
+	flags := byte(0)
+	set := func(b bool, flag byte) {
+		if b {
+			flags |= flag
+		}
+	}
+	named := e.Name == kindNames[e.Kind]
+	set(e.Success, flagSuccess)
+	set(e.Repeated, flagRepeated)
+	set(named, flagNamed)
+	set(e.Looked, flagLooked)
+	set(e.Paths != nil, flagPaths)
+	set(e.Marks != [4]Marks{} || e.PathMarks|e.CommandMarks != 0, flagMarks)
+	set(e.Severity != 0, flagSeverity)
+	to := append(p.bytes, make([]byte, packedHead)...)
+	h := to[at : at+packedHead]
+	binary.LittleEndian.PutUint64(h, uint64(e.Has))
+	binary.LittleEndian.PutUint64(h[8:], uint64(e.Time))
+	binary.LittleEndian.PutUint32(h[28:], common)
+	h[32], h[33], h[34], h[35] = byte(e.Kind), byte(e.Product), flags, byte(e.Verb)
+	h[36], h[37] = byte(e.Approval)<<4|byte(e.CostFrom), byte(e.MCPKnown)<<4|byte(e.PathKnown)<<2|byte(e.CommandKnown)
+
+	base, numbers := unsafe.Pointer(e), uint32(0)
+	for i, of := range numberFields {
+		n := *(*int64)(unsafe.Add(base, of))
+		if n == 0 {
+			continue
+		}
+		numbers |= 1 << i
+		switch i {
+		case fieldUSD:
+			to = binary.LittleEndian.AppendUint64(to, uint64(n))
+		case fieldObserved:
+			to = binary.AppendVarint(to, n-e.Time)
+		default:
+			to = binary.AppendVarint(to, n)
+		}
+	}
+	if flags&flagMarks != 0 {
+		for _, m := range [...]Marks{e.Marks[0], e.Marks[1], e.Marks[2], e.Marks[3], e.PathMarks, e.CommandMarks} {
+			to = binary.LittleEndian.AppendUint16(to, uint16(m))
+		}
+	}
+	if flags&flagSeverity != 0 {
+		to = binary.AppendVarint(to, int64(e.Severity))
+	}
+	texts := uint64(0)
+	var from [fieldInput + 1]uint32 // where the first texts stand
+	for i, of := range textFields {
+		t := *(*string)(unsafe.Add(base, of))
+		if len(t) == 0 || i == fieldName && named {
+			continue
+		}
+		texts |= 1 << i
+		if i >= firstDerived {
+			to = appendPart(to, t, e, &from)
+			continue
+		}
+		if to = appendText(to, t); i <= fieldInput {
+			from[i] = uint32(len(to) - len(t))
+		}
+	}
+	h = to[at : at+packedHead]
+	binary.LittleEndian.PutUint64(h[16:], texts)
+	binary.LittleEndian.PutUint32(h[24:], numbers)
+	if p.bytes = to; flags&flagPaths != 0 {
+		p.list(e.Paths, e, &from)
+	}
+}
+
+// appendText writes a text behind its length.
+func appendText(to []byte, t string) []byte {
+	if len(t) < 64 {
+		to = append(to, byte(len(t)<<1))
+	} else {
+		to = binary.AppendUvarint(to, uint64(len(t))<<1)
+	}
+	return append(to, t...)
+}
+
+// appendPart writes where a derived text stands, if it was taken from another.
+func appendPart(to []byte, t string, e *Event, from *[fieldInput + 1]uint32) []byte {
+	at := uintptr(unsafe.Pointer(unsafe.StringData(t)))
+	for _, i := range [...]int{fieldTool, fieldParams, fieldInput} {
+		of := *(*string)(unsafe.Add(unsafe.Pointer(e), textFields[i]))
+		if begin := uintptr(unsafe.Pointer(unsafe.StringData(of))); at >= begin && at+uintptr(len(t)) <= begin+uintptr(len(of)) {
+			to = binary.AppendUvarint(to, uint64(len(t))<<1|1)
+			return binary.AppendUvarint(to, uint64(from[i]+uint32(at-begin)))
+		}
+	}
+	return appendText(to, t)
+}
+
+func (p *Pack) list(list []string, e *Event, from *[fieldInput + 1]uint32) {
+	p.bytes = binary.AppendUvarint(p.bytes, uint64(len(list)))
+	for _, t := range list {
+		if e == nil || len(t) == 0 {
+			p.bytes = appendText(p.bytes, t)
+		} else {
+			p.bytes = appendPart(p.bytes, t, e, from)
+		}
+	}
+}
+
+// Opened is an event taken out of a pack: valid, with its lists, until the next one
+// is, and its texts for as long as the pack. The zero value is ready.
+type Opened struct {
+	event        Event
+	hosts, paths []string
+}
+
+// opening reads what Add wrote.
+type opening struct {
+	s string
+	i int
+}
+
+func (r *opening) uvarint() uint64 {
+	x := uint64(r.s[r.i])
+	r.i++
+	if x < 0x80 {
+		return x
+	}
+	x &= 0x7f
+	for shift := 7; ; shift += 7 {
+		c := r.s[r.i]
+		r.i++
+		if x |= uint64(c&0x7f) << shift; c < 0x80 {
+			return x
+		}
+	}
+}
+
+func (r *opening) varint() int64 {
+	u := r.uvarint()
+	return int64(u>>1) ^ -int64(u&1)
+}
+
+func (r *opening) whole() uint64 {
+	b := r.s[r.i : r.i+8]
+	r.i += 8
+	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 | uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+}
+
+func (r *opening) text() string {
+	n := r.uvarint()
+	if n&1 != 0 {
+		at := r.uvarint()
+		return r.s[at : at+n>>1]
+	}
+	n >>= 1
+	t := r.s[r.i : r.i+int(n)]
+	r.i += int(n)
+	return t
+}
+
+// Take opens an event of a pack as a list of one.
+func (o *Opened) Take(p *Pack, i int) []Event { return unsafe.Slice(p.Open(i, o), 1) }
+
+func (p *Pack) opening(at uint32) opening {
+	return opening{unsafe.String(unsafe.SliceData(p.bytes), len(p.bytes)), int(at)}
+}
+
+// Open takes out the event number i.
+func (p *Pack) Open(i int, o *Opened) *Event {
+	head := &p.Heads[i]
+	e := &o.event
+	*e = Event{}
+	base := unsafe.Pointer(e)
+
+	r := p.opening(head.at + packedHead)
+	h := p.bytes[head.at : head.at+packedHead]
+	common := binary.LittleEndian.Uint32(h[28:])
+	c := opening{r.s, int(common) + packedCommon}
+	k := p.bytes[common : common+packedCommon]
+	e.SessionKey, e.PromptKey, e.PersonKey = binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:]), binary.LittleEndian.Uint64(k[16:])
+	e.Member, e.Identity = int32(binary.LittleEndian.Uint32(k[24:])), Identity(k[28])
+	if k[29]&flagRoster != 0 {
+		e.Roster = p.roster
+	}
+	for m := binary.LittleEndian.Uint16(k[30:]); m != 0; m &= m - 1 {
+		*(*string)(unsafe.Add(base, commonFields[bits.TrailingZeros16(m)])) = c.text()
+	}
+	if k[29]&flagHosts != 0 {
+		o.hosts = c.texts(o.hosts)
+		e.HostPaths = o.hosts
+	}
+
+	e.Has, e.Time, e.Index, e.RecordKey = Field(binary.LittleEndian.Uint64(h)), int64(binary.LittleEndian.Uint64(h[8:])), head.Index, head.Key
+	flags := h[34]
+	e.Kind, e.Product, e.Verb = Kind(h[32]), Product(h[33]), Verb(h[35])
+	e.Approval, e.CostFrom = Approval(h[36]>>4), CostSource(h[36]&15)
+	e.MCPKnown, e.PathKnown, e.CommandKnown = Knowledge(h[37]>>4), Knowledge(h[37]>>2&3), Knowledge(h[37]&3)
+	e.Success, e.Repeated, e.Looked = flags&flagSuccess != 0, flags&flagRepeated != 0, flags&flagLooked != 0
+	if flags&flagNamed != 0 {
+		e.Name = kindNames[e.Kind]
+	}
+	for m := binary.LittleEndian.Uint32(h[24:]); m != 0; m &= m - 1 {
+		i := bits.TrailingZeros32(m)
+		to := (*int64)(unsafe.Add(base, numberFields[i]))
+		switch i {
+		case fieldUSD:
+			*to = int64(r.whole())
+		case fieldObserved:
+			*to = r.varint() + e.Time
+		default:
+			*to = r.varint()
+		}
+	}
+	if flags&flagMarks != 0 {
+		for _, to := range [...]*Marks{&e.Marks[0], &e.Marks[1], &e.Marks[2], &e.Marks[3], &e.PathMarks, &e.CommandMarks} {
+			*to = Marks(uint16(r.s[r.i]) | uint16(r.s[r.i+1])<<8)
+			r.i += 2
+		}
+	}
+	if flags&flagSeverity != 0 {
+		e.Severity = int32(r.varint())
+	}
+	for m := binary.LittleEndian.Uint64(h[16:]); m != 0; m &= m - 1 {
+		*(*string)(unsafe.Add(base, textFields[bits.TrailingZeros64(m)])) = r.text()
+	}
+	if flags&flagPaths != 0 {
+		o.paths = r.texts(o.paths)
+		e.Paths = o.paths
+	}
+	return e
+}
+
+// texts reads a list, in the memory of another.
+func (r *opening) texts(list []string) []string {
+	n := r.uvarint()
+	if list == nil {
+		list = make([]string, 0, n)
+	}
+	list = list[:0]
+	for range n {
+		list = append(list, r.text())
+	}
+	return list
+}
+
+// SessionOf, and the others, read one text of the event number i without opening it.
+func (p *Pack) SessionOf(i int) string {
+	common := binary.LittleEndian.Uint32(p.bytes[p.Heads[i].at+28:])
+	if p.bytes[common+30]&(1<<fieldSession) == 0 {
+		return ""
+	}
+	r := p.opening(common + packedCommon)
+	return r.text()
+}
+
+// NameOf is described with SessionOf.
+func (p *Pack) NameOf(i int) string {
+	if h := p.bytes[p.Heads[i].at:]; h[34]&flagNamed != 0 {
+		return kindNames[h[32]]
+	}
+	return p.textOf(i, fieldName)
+}
+
+// ToolUseOf is described with SessionOf.
+func (p *Pack) ToolUseOf(i int) string { return p.textOf(i, fieldToolUse) }
+
+// RequestOf is described with SessionOf.
+func (p *Pack) RequestOf(i int) string { return p.textOf(i, fieldRequest) }
+
+func (p *Pack) textOf(i, field int) string {
+	at := p.Heads[i].at
+	h := p.bytes[at : at+packedHead]
+	texts := binary.LittleEndian.Uint64(h[16:])
+	if texts&(1<<field) == 0 {
+		return ""
+	}
+	r := p.opening(at + packedHead)
+	for m := binary.LittleEndian.Uint32(h[24:]); m != 0; m &= m - 1 {
+		if bits.TrailingZeros32(m) == fieldUSD {
+			r.i += 8
+		} else {
+			r.uvarint()
+		}
+	}
+	if h[34]&flagMarks != 0 {
+		r.i += 12
+	}
+	if h[34]&flagSeverity != 0 {
+		r.uvarint()
+	}
+	for ; bits.TrailingZeros64(texts) < field; texts &= texts - 1 {
+		r.text()
+	}
+	return r.text()
+}
