@@ -23,6 +23,11 @@ const General = "General"
 // from a stream named after what it is for, so that one more member, session or
 // story moves nobody else's draws.
 func Stream(seed uint64, names ...string) *rand.Rand {
+	return rand.New(rand.NewPCG(Seeds(seed, names...)))
+}
+
+// Seeds are those of the PCG that Stream draws from, for whoever makes many.
+func Seeds(seed uint64, names ...string) (uint64, uint64) {
 	var room [192]byte
 	b := binary.BigEndian.AppendUint64(room[:0], seed)
 	for _, n := range names {
@@ -30,7 +35,7 @@ func Stream(seed uint64, names ...string) *rand.Rand {
 		b = append(binary.BigEndian.AppendUint64(b, uint64(len(n))), n...)
 	}
 	s := sha256.Sum256(b)
-	return rand.New(rand.NewPCG(binary.BigEndian.Uint64(s[:]), binary.BigEndian.Uint64(s[8:])))
+	return binary.BigEndian.Uint64(s[:]), binary.BigEndian.Uint64(s[8:])
 }
 
 // Build fills the organisation with synthetic members: those of the departments
