@@ -170,7 +170,9 @@ func benchStage(ctx context.Context, stage, file string, events, members int) (p
 	if err != nil {
 		return p, err
 	}
-	p.Stage = stage
+	if p.Stage = stage; stage != "simulate" {
+		lean()
+	}
 	var before, after runtime.MemStats
 	var began time.Time
 	start := func() {
