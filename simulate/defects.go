@@ -180,7 +180,7 @@ type eventID struct {
 
 func (p *player) later(pr *process, out []event.Event, at int64) {
 	p.lates++
-	p.push(task{at: at, flush: true, p: pr, late: slices.Clone(out), n: p.lates})
+	p.push(task{at: at, flush: true, p: pr, late: &late{slices.Clone(out), p.lates}})
 }
 
 // deliver hands a batch over. The slice is the caller's afterwards.

@@ -32,27 +32,41 @@ type process struct {
 	seq     int64
 	last    int64 // time of the last event: a process's own clock never runs back
 	flushAt int64 // 0: no flush is due
-	granted map[string]string
+	granted map[grant]string
 	hooks   []hookAttrs
+	effort  []event.Attr // what every response carries; nil until there was one
 	buf     []event.Event
 	scratch event.Event // events this build does not log land here
 }
 
+// grant is a tool that a person may have allowed.
+type grant struct{ tool, server, mcpTool string }
+
 // task is the next thing due for a process.
 type task struct {
 	at    int64
-	flush bool
-	late  []event.Event // a batch that arrives only now; nil otherwise
-	n     int64         // orders late batches
 	p     *process
+	late  *late // a batch that arrives only now, or nil
+	flush bool
+}
+
+// late is a batch on its way; n orders those of one instant.
+type late struct {
+	batch []event.Event
+	n     int64
 }
 
 // before orders tasks by time; what is due at the same instant goes by flush,
 // member and session, so that the order never hangs on a pointer or a map.
-func (a task) before(b task) bool {
-	switch {
-	case a.at != b.at:
+func (a *task) before(b *task) bool {
+	if a.at != b.at {
 		return a.at < b.at
+	}
+	return a.first(b)
+}
+
+func (a *task) first(b *task) bool {
+	switch {
 	case a.flush != b.flush:
 		return a.flush
 	case a.p.s.Index != b.p.s.Index:
@@ -60,7 +74,14 @@ func (a task) before(b task) bool {
 	case a.p.serial != b.p.serial:
 		return a.p.serial < b.p.serial
 	}
-	return a.n < b.n
+	var m, n int64
+	if a.late != nil {
+		m = a.late.n
+	}
+	if b.late != nil {
+		n = b.late.n
+	}
+	return m < n
 }
 
 type player struct {
@@ -71,7 +92,8 @@ type player struct {
 	serial  int64
 	lates   int64
 	index   int64
-	counts  map[event.Kind]int
+	counts  [256]int // by kind
+	end     int64    // of the period, ns
 	denied  map[string]int
 	calls   map[[2]string]int
 	blocked map[int]*Blocked
@@ -84,7 +106,7 @@ type player struct {
 
 func newPlayer(w *world, emit func([]event.Event) error) *player {
 	n := len(w.staff)
-	return &player{w: w, emit: emit, counts: map[event.Kind]int{}, denied: map[string]int{}, calls: map[[2]string]int{},
+	return &player{w: w, emit: emit, end: w.end.UnixNano(), denied: map[string]int{}, calls: map[[2]string]int{},
 		blocked: map[int]*Blocked{}, dropped: map[eventID]bool{}, active: make([]bool, n), last: make([]string, n), parked: make([]string, n)}
 }
 
@@ -107,25 +129,30 @@ func (p *player) play(ctx context.Context, order <-chan *future) error {
 			head, open = <-order
 			continue
 		}
-		t := p.pop()
+		t := p.heap[0]
 		if t.late != nil {
-			if err := p.deliver(t.late); err != nil {
+			p.pop()
+			if err := p.deliver(t.late.batch); err != nil {
 				return err
 			}
 			continue
 		}
 		if t.flush {
+			p.pop()
 			if err := p.flush(t.p, t.at); err != nil {
 				return err
 			}
 			continue
 		}
-		if t.at >= p.w.end.UnixNano() {
+		if t.at >= p.end {
+			p.pop()
 			continue // the period is over; nothing is asked or sent after it
 		}
+		// What a step makes due comes later, so the task stays first until it is done.
 		if at, more := p.step(t.p, t.at); more {
-			p.push(task{at: at, p: t.p})
+			p.down(task{at: at, p: t.p})
 		} else {
+			p.pop()
 			t.p.ended = true
 			steps := t.p.sc.steps
 			t.p.sc.steps = nil
@@ -409,7 +436,10 @@ func (p *player) response(pr *process, st *step, at int64) {
 		p.w.o.Gate.Charge(pr.s.Index, time.Unix(0, at).UTC(), micros)
 	}
 	if pr.s.logs.effort {
-		add(e, event.Attr{Key: "effort", Value: "high"})
+		if base := pr.base.Extra; pr.effort == nil {
+			pr.effort = append(base[:len(base):len(base)], event.Attr{Key: "effort", Value: "high"})
+		}
+		e.Extra = pr.effort
 	}
 	p.label(pr, e, st.mark, true)
 	if st.text != "" && pr.s.logs.responses {
@@ -431,7 +461,6 @@ func (p *player) tool(pr *process, st *step, at, dur int64) int64 {
 		return at
 	}
 	decision, cause := "accept", "config"
-	key := st.tool + "\x00" + st.server + "\x00" + st.mcpTool
 	switch {
 	case st.force != "":
 		cause = st.force
@@ -447,11 +476,11 @@ func (p *player) tool(pr *process, st *step, at, dur int64) int64 {
 			p.calls[[2]string{st.server, st.mcpTool}]++
 			return at
 		case Ask:
-			decision, cause, at = p.asked(pr, key, st, at, n.AskRejected.Value)
+			decision, cause, at = p.asked(pr, st, at, n.AskRejected.Value)
 		}
 	case st.u < p.w.manual:
 		// Rejections are part of the decisions a person makes.
-		decision, cause, at = p.asked(pr, key, st, at, n.RejectedShare.Value/n.ManualShare.Value)
+		decision, cause, at = p.asked(pr, st, at, n.RejectedShare.Value/n.ManualShare.Value)
 	}
 	if pr.s.hooks.tool {
 		p.hook(pr, at, "PreToolUse", pr.sc.hookMS)
@@ -538,7 +567,8 @@ func (p *player) plugin(pr *process, st *step, at int64) {
 
 // asked lets the person answer. An accept that was kept answers later calls of
 // the same tool at once, with the same value: hosted sessions repeat it.
-func (p *player) asked(pr *process, key string, st *step, at int64, reject float64) (decision, cause string, then int64) {
+func (p *player) asked(pr *process, st *step, at int64, reject float64) (decision, cause string, then int64) {
+	key := grant{st.tool, st.server, st.mcpTool}
 	if g := pr.granted[key]; g != "" {
 		return "accept", g, at
 	}
@@ -550,7 +580,7 @@ func (p *player) asked(pr *process, key string, st *step, at int64, reject float
 	if (st.v-reject)/(1-reject) < p.w.p.N.PermanentShare.Value {
 		cause = "user_permanent"
 		if pr.granted == nil {
-			pr.granted = map[string]string{}
+			pr.granted = map[grant]string{}
 		}
 		pr.granted[key] = cause
 	}
@@ -571,7 +601,7 @@ func (p *player) block(member int, at time.Time) {
 func (p *player) event(pr *process, k event.Kind, at int64) *event.Event {
 	at = max(at, pr.last)
 	pr.last = at
-	if at >= p.w.end.UnixNano() || k == event.ToolDecision && !pr.s.logs.decisions || isStartup(k) && !pr.s.logs.startup {
+	if at >= p.end || k == event.ToolDecision && !pr.s.logs.decisions || isStartup(k) && !pr.s.logs.startup {
 		pr.scratch = event.Event{}
 		return &pr.scratch
 	}
@@ -589,7 +619,7 @@ func (p *player) event(pr *process, k event.Kind, at int64) *event.Event {
 		e.Has |= event.FPrompt
 	}
 	if pr.flushAt == 0 {
-		pr.flushAt = at + flushEvery + pr.sc.late
+		pr.flushAt = at + flushEvery + max(pr.sc.late, 0)
 		p.push(task{at: pr.flushAt, flush: true, p: pr})
 	}
 	return e
@@ -633,7 +663,7 @@ func (p *player) flush(pr *process, at int64) error {
 	pr.buf = pr.buf[:rest]
 	pr.flushAt = 0
 	if rest > 0 {
-		pr.flushAt = pr.buf[0].Time - pr.skew + flushEvery + pr.sc.late
+		pr.flushAt = pr.buf[0].Time - pr.skew + flushEvery + max(pr.sc.late, 0)
 		p.push(task{at: pr.flushAt, flush: true, p: pr})
 	} else if pr.ended {
 		p.free = append(p.free, pr.buf)
@@ -643,39 +673,49 @@ func (p *player) flush(pr *process, at int64) error {
 }
 
 func (p *player) push(t task) {
+	i := len(p.heap)
 	p.heap = append(p.heap, t)
-	for i := len(p.heap) - 1; i > 0; {
+	h := p.heap
+	for i > 0 {
 		up := (i - 1) / 2
-		if !p.heap[i].before(p.heap[up]) {
+		if !t.before(&h[up]) {
 			break
 		}
-		p.heap[i], p.heap[up] = p.heap[up], p.heap[i]
+		h[i] = h[up]
 		i = up
+	}
+	h[i] = t
+}
+
+// pop takes the first task away.
+func (p *player) pop() {
+	n := len(p.heap) - 1
+	last := p.heap[n]
+	p.heap[n] = task{}
+	p.heap = p.heap[:n]
+	if n > 0 {
+		p.down(last)
 	}
 }
 
-func (p *player) pop() task {
-	h := p.heap
-	top := h[0]
-	h[0] = h[len(h)-1]
-	h[len(h)-1] = task{}
-	h = h[:len(h)-1]
-	for i := 0; ; {
+// down puts a task in the place of the first.
+func (p *player) down(t task) {
+	h, i := p.heap, 0
+	for {
 		c := 2*i + 1
 		if c >= len(h) {
 			break
 		}
-		if c+1 < len(h) && h[c+1].before(h[c]) {
+		if c+1 < len(h) && h[c+1].before(&h[c]) {
 			c++
 		}
-		if !h[c].before(h[i]) {
+		if !h[c].before(&t) {
 			break
 		}
-		h[i], h[c] = h[c], h[i]
+		h[i] = h[c]
 		i = c
 	}
-	p.heap = h
-	return top
+	h[i] = t
 }
 
 // outcome sums up, in orders that do not hang on a map.

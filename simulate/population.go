@@ -93,7 +93,7 @@ func (p *Population) Rates(member int) []float64 {
 // Session writes the n-th session of a pool from its own random stream. Nobody
 // in particular works in it.
 func (p *Population) Session(member, n int) Life {
-	sc := p.w.write(spec{staff: &p.w.staff[member], day: p.w.begin.AddDate(0, 0, n%p.w.days).Format(time.DateOnly), n: n + 1000})
+	sc := p.w.write(spec{staff: &p.w.staff[member], day: p.w.begin.AddDate(0, 0, n%p.w.days).Format(time.DateOnly), n: n + 1000}, new(scribe))
 	var l Life
 	first := true
 	for i := range sc.steps {

@@ -2,14 +2,90 @@ package simulate
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 	"unsafe"
+
+	"github.com/sandtable-dev/sandtable/scenarios/org"
 )
+
+// pcg is rand.PCG, with a state that can be kept at hand through a loop.
+type pcg struct{ hi, lo uint64 }
+
+// Uint64 is that of rand.PCG; a test holds the two together.
+func (s *pcg) Uint64() uint64 {
+	s.hi, s.lo = advance(s.hi, s.lo)
+	return drawn(s.hi, s.lo)
+}
+
+// advance is the state after a state, and drawn the number drawn in it.
+func advance(hi, lo uint64) (uint64, uint64) {
+	const (
+		mulHi, mulLo = 2549297995355413924, 4865540595714422341
+		incHi, incLo = 6364136223846793005, 1442695040888963407
+	)
+	h, l := bits.Mul64(lo, mulLo)
+	h += hi*mulLo + lo*mulHi
+	l, c := bits.Add64(l, incLo, 0)
+	h, _ = bits.Add64(h, incHi, c)
+	return h, l
+}
+
+func drawn(hi, lo uint64) uint64 {
+	hi ^= hi >> 32
+	hi *= 0xda942042e4dd58b5
+	hi ^= hi >> 48
+	return hi * (lo | 1)
+}
+
+// draws is a stream that is begun again and again in the same memory.
+type draws struct {
+	pcg pcg
+	r   *rand.Rand
+}
+
+// begin makes it the stream of that name, as org.Stream would.
+func (d *draws) begin(seed uint64, names ...string) *rand.Rand {
+	d.pcg.hi, d.pcg.lo = org.Seeds(seed, names...)
+	if d.r == nil {
+		d.r = rand.New(&d.pcg)
+	}
+	return d.r
+}
+
+// texts cuts texts from pieces of memory, so that many cost one allocation. A
+// piece lives as long as any of its texts: what outlives its session for long
+// must not be cut from it. The zero value is ready, and nil cuts nothing.
+type texts struct{ free []byte }
+
+const textPiece = 16 << 10
+
+// room is memory for a text of up to n bytes, which is empty yet.
+func (t *texts) room(n int) []byte {
+	if t == nil || n > textPiece/4 {
+		return make([]byte, 0, n)
+	}
+	if n > len(t.free) {
+		t.free = make([]byte, textPiece)
+	}
+	return t.free[:0:n]
+}
+
+// take is the text that was written to the last room.
+func (t *texts) take(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	if t != nil && len(t.free) >= len(b) && &t.free[0] == &b[0] {
+		t.free = t.free[len(b):]
+	}
+	return unsafe.String(&b[0], len(b))
+}
 
 func lognormal(r *rand.Rand, median, sigma float64) float64 {
 	return median * math.Exp(sigma*r.NormFloat64())
@@ -58,10 +134,13 @@ func pick(r *rand.Rand, weights []float64) int {
 	return len(weights) - 1
 }
 
-// vocabulary is the words of prose, each with room to be copied as a whole.
-type vocabulary []struct {
-	text [maxWord]byte
-	n    int
+// vocabulary is the words of prose, each in two numbers to be written as a whole.
+type vocabulary []word
+
+type word struct {
+	head, tail uint64 // 16 bytes, lowest first
+	n          uint32
+	upper      uint32 // what makes the first letter a capital when it is taken off
 }
 
 const maxWord = 16
@@ -69,53 +148,63 @@ const maxWord = 16
 func newVocabulary(words []string) vocabulary {
 	v := make(vocabulary, len(words))
 	for i, w := range words {
-		v[i].n = copy(v[i].text[:], w)
+		var b [maxWord]byte
+		v[i].n = uint32(copy(b[:], w))
+		v[i].head, v[i].tail = binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:])
+		if b[0] >= 'a' && b[0] <= 'z' {
+			v[i].upper = 'a' - 'A'
+		}
 	}
 	return v
 }
 
 // prose is the prefix and n bytes of text that means nothing, of ASCII words; the
 // earlier words of the list come more often.
-func (v vocabulary) prose(r *rand.Rand, prefix string, n int) string {
-	n += len(prefix)
-	b := make([]byte, n+2*maxWord) // what is written last may run over the end
+func (v vocabulary) prose(t *texts, r *pcg, prefix, sep string, n int) string {
+	n += len(prefix) + len(sep)
+	b := t.room(n + 2*maxWord)[:n+2*maxWord] // what is written last may run over the end
 	i := copy(b, prefix)
-	start, sentence := true, 0
+	i += copy(b[i:], sep)
+	// Whether a word begins or ends a sentence is a number, 0 or 1: nothing could
+	// foretell a branch.
+	start, sentence := uint64(1), uint64(0)
+	hi, lo := r.hi, r.lo
 	for i < n {
-		x := r.Uint64() // one draw a word: its place in the list, a figure, a full stop
+		hi, lo = advance(hi, lo)
+		x := drawn(hi, lo) // one draw a word: its place in the list, a figure, a full stop
 		u := x & 0xffff
-		from := i
 		if x>>16&15 == 0 {
 			i = len(strconv.AppendUint(b[:i], x>>20&0xfff, 10))
 		} else {
 			w := &v[u*u>>16*uint64(len(v))>>16]
-			*(*[maxWord]byte)(b[i:]) = w.text
-			i += w.n
+			to := b[i : i+maxWord]
+			binary.LittleEndian.PutUint64(to, w.head-start*uint64(w.upper))
+			binary.LittleEndian.PutUint64(to[8:], w.tail)
+			i += int(w.n)
 		}
-		if start && b[from] >= 'a' && b[from] <= 'z' {
-			b[from] -= 'a' - 'A'
-		}
-		start = false
-		if sentence++; sentence > 6 && x>>32&7 == 0 {
-			b[i] = '.'
-			i++
-			start, sentence = true, 0
-		}
+		sentence++
+		start = (x>>32&7 - 1) & (6 - sentence) >> 63 // one in eight, from the seventh word on
+		sentence &= start - 1
+		b[i] = '.'
+		i += int(start)
 		b[i] = ' '
 		i++
 	}
-	return unsafe.String(unsafe.SliceData(b), n)
+	r.hi, r.lo = hi, lo
+	return t.take(b[:n])
 }
 
 const hexDigits = "0123456789abcdef"
 
 // uuid is a random (version 4) UUID.
-func uuid(r *rand.Rand) string {
+func uuid(r *rand.Rand) string { return (*texts)(nil).uuid(r) }
+
+func (t *texts) uuid(r *rand.Rand) string {
 	var raw [16]byte
 	binary.BigEndian.PutUint64(raw[:], r.Uint64())
 	binary.BigEndian.PutUint64(raw[8:], r.Uint64())
 	raw[6], raw[8] = raw[6]&0x0f|0x40, raw[8]&0x3f|0x80
-	var b [36]byte
+	b := t.room(36)[:36]
 	j := 0
 	for i, c := range raw {
 		if i == 4 || i == 6 || i == 8 || i == 10 {
@@ -125,7 +214,7 @@ func uuid(r *rand.Rand) string {
 		b[j], b[j+1] = hexDigits[c>>4], hexDigits[c&15]
 		j += 2
 	}
-	return string(b[:])
+	return t.take(b)
 }
 
 func hex64(r *rand.Rand) string {
@@ -139,28 +228,44 @@ func hex64(r *rand.Rand) string {
 	return string(b[:])
 }
 
-// ident is a prefix and n characters of base 58, as the vendor writes its ids.
-func ident(r *rand.Rand, prefix string, n int) string {
-	const alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-	var room [32]byte
-	b := append(room[:0], prefix...)
-	v := uint64(0)
-	for i := range n {
-		if i%10 == 0 {
-			v = r.Uint64()
-		}
-		b = append(b, alphabet[v%58])
-		v /= 58
+const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+// pairs58 are two characters of base 58 each, the lower first.
+var pairs58 = func() (t [58 * 58][2]byte) {
+	for i := range t {
+		t[i] = [2]byte{base58[i%58], base58[i/58]}
 	}
-	return string(b)
+	return t
+}()
+
+// ident is a prefix and n characters of base 58, as the vendor writes its ids.
+func ident(r *rand.Rand, prefix string, n int) string { return (*texts)(nil).ident(r, prefix, n) }
+
+func (t *texts) ident(r *rand.Rand, prefix string, n int) string {
+	b := append(t.room(len(prefix)+n), prefix...)
+	for ; n > 0; n -= 10 { // a draw for ten
+		v := r.Uint64()
+		for k := min(n, 10); k > 0; k -= 2 {
+			two := &pairs58[v%(58*58)]
+			if v /= 58 * 58; k == 1 {
+				b = append(b, two[0])
+				break
+			}
+			b = append(b, two[0], two[1])
+		}
+	}
+	return t.take(b)
 }
 
 func digits(r *rand.Rand, n int) string {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte('0' + r.IntN(10))
+	return string(appendDigits(make([]byte, 0, n), r, n))
+}
+
+func appendDigits(b []byte, r *rand.Rand, n int) []byte {
+	for range n {
+		b = append(b, byte('0'+r.IntN(10)))
 	}
-	return string(b)
+	return b
 }
 
 // diagnoses are common ICD-10-CM codes, of no person.
@@ -170,83 +275,123 @@ var givenNames = []string{"Dana", "Kim", "Lee", "Robin", "Sam", "Alex", "Jamie",
 
 // fill replaces the {words} of a template with synthetic values.
 func fill(r *rand.Rand, t, file, folder string, day time.Time) string {
-	if !strings.Contains(t, "{") {
+	return (*texts)(nil).fill(r, t, file, folder, day)
+}
+
+func (x *texts) fill(r *rand.Rand, t, file, folder string, day time.Time) string {
+	if strings.IndexByte(t, '{') < 0 {
 		return t
 	}
-	var b strings.Builder
+	b := x.room(len(t) + len(file) + len(folder) + 64)
+	number := func(n, width int) {
+		for m := 10; width > 1; m, width = m*10, width-1 {
+			if n < m {
+				b = append(b, '0')
+			}
+		}
+		b = strconv.AppendInt(b, int64(n), 10)
+	}
 	for {
 		i := strings.IndexByte(t, '{')
 		j := strings.IndexByte(t, '}')
 		if i < 0 || j < i {
-			b.WriteString(t)
-			return b.String()
+			return x.take(append(b, t...))
 		}
-		b.WriteString(t[:i])
+		b = append(b, t[:i]...)
 		switch t[i+1 : j] {
 		case "file":
-			b.WriteString(file)
+			b = append(b, file...)
 		case "folder":
-			b.WriteString(folder)
+			b = append(b, folder...)
 		case "claim":
-			b.WriteString("CL-" + strconv.Itoa(day.Year()) + "-" + digits(r, 6))
+			b = append(strconv.AppendInt(append(b, "CL-"...), int64(day.Year()), 10), '-')
+			b = appendDigits(b, r, 6)
 		case "member":
-			b.WriteString("W" + digits(r, 9))
+			b = appendDigits(append(b, 'W'), r, 9)
 		case "mrn":
-			b.WriteString(digits(r, 8))
+			b = appendDigits(b, r, 8)
 		case "dob":
-			fmt.Fprintf(&b, "%02d/%02d/%d", between(r, 1, 12), between(r, 1, 28), between(r, 1938, 2012))
+			number(between(r, 1, 12), 2)
+			b = append(b, '/')
+			number(between(r, 1, 28), 2)
+			b = append(b, '/')
+			number(between(r, 1938, 2012), 1)
 		case "date":
-			b.WriteString(day.AddDate(0, 0, -between(r, 3, 90)).Format("01/02/2006"))
+			b = day.AddDate(0, 0, -between(r, 3, 90)).AppendFormat(b, "01/02/2006")
 		case "icd":
-			b.WriteString(oneOf(r, diagnoses))
+			b = append(b, oneOf(r, diagnoses)...)
 		case "person":
-			b.WriteString(oneOf(r, givenNames) + " " + string(rune('A'+r.IntN(26))) + ".")
+			b = append(append(b, oneOf(r, givenNames)...), ' ')
+			b = append(b, byte('A'+r.IntN(26)), '.')
 		case "amount":
-			fmt.Fprintf(&b, "$%d", between(r, 2, 90)*50)
+			b = append(b, '$')
+			number(between(r, 2, 90)*50, 1)
 		case "month":
-			b.WriteString(day.AddDate(0, -r.IntN(3), 0).Format("2006-01"))
+			b = day.AddDate(0, -r.IntN(3), 0).AppendFormat(b, "2006-01")
 		case "n":
-			fmt.Fprintf(&b, "%d", between(r, 1, 99))
+			number(between(r, 1, 99), 1)
 		default:
-			b.WriteString(t[i : j+1])
+			b = append(b, t[i:j+1]...)
 		}
 		t = t[j+1:]
 	}
 }
 
+// plain is the length of the head of s that a JSON string holds as it is and that
+// is ASCII.
+func plain(s string) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		x := eight(s, i)
+		quote, slash := x^ones*'"', x^ones*'\\'
+		if (x|(x-ones*0x20)|(quote-ones)|(slash-ones))&tops != 0 {
+			break // one of the eight is special, or follows one that is
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			break
+		}
+	}
+	return i
+}
+
 // quote writes s as a JSON string.
 func quote(b []byte, s string) []byte {
 	b = append(b, '"')
-	from := 0
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c >= 0x20 && c != '"' && c != '\\' {
-			continue
+	for {
+		n := plain(s)
+		b = append(b, s[:n]...)
+		if s = s[n:]; s == "" {
+			return append(b, '"')
 		}
-		b = append(b, s[from:i]...)
-		from = i + 1
-		switch c {
-		case '"', '\\':
+		switch c := s[0]; {
+		case c >= utf8.RuneSelf:
+			b = append(b, c)
+		case c == '"', c == '\\':
 			b = append(b, '\\', c)
-		case '\n':
+		case c == '\n':
 			b = append(b, '\\', 'n')
 		default:
 			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 		}
+		s = s[1:]
 	}
-	return append(append(b, s[from:]...), '"')
 }
 
 // object writes a flat JSON object of strings from key, value pairs, in order.
 // A cut above 0 is the number of characters after which values are cut.
-func object(cut int, pairs ...string) string {
+func object(cut int, pairs ...string) string { return (*texts)(nil).object(cut, pairs...) }
+
+func (t *texts) object(cut int, pairs ...string) string {
 	n := 2
 	for i, s := range pairs {
-		if n += 4 + len(s); cut > 0 && i%2 == 1 {
+		if n += 4 + len(s) + len(s)/8; cut > 0 && i%2 == 1 {
 			n -= max(len(s)-cut-cut/4, 0)
 		}
 	}
-	b := make([]byte, 0, n)
+	b := t.room(n)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		b = append(b, ",{"[btoi(i == 0)])
 		b = quote(b, pairs[i])
@@ -257,19 +402,44 @@ func object(cut int, pairs ...string) string {
 		}
 		b = quote(b, v)
 	}
-	b = append(b, '}')
-	return unsafe.String(unsafe.SliceData(b), len(b))
+	return t.take(append(b, '}'))
 }
 
 // head is the first n characters of a text.
 func head(s string, n int) string {
-	for i := range s {
+	k := ascii(s[:min(n, len(s))])
+	n -= k
+	for i := range s[k:] {
 		if n == 0 {
-			return s[:i]
+			return s[:k+i]
 		}
 		n--
 	}
 	return s
+}
+
+// characters is their number in a text.
+func characters(s string) int64 {
+	i := ascii(s)
+	return int64(i + utf8.RuneCountInString(s[i:]))
+}
+
+// ascii is the length of the head of s that is ASCII.
+func ascii(s string) int {
+	i := 0
+	for i+8 <= len(s) && eight(s, i)&0x8080808080808080 == 0 {
+		i += 8
+	}
+	for i < len(s) && s[i] < utf8.RuneSelf {
+		i++
+	}
+	return i
+}
+
+// eight is the bytes at i as a number, the first lowest.
+func eight(s string, i int) uint64 {
+	b := s[i : i+8]
+	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 | uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 }
 
 func btoi(b bool) int {

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
@@ -90,6 +89,8 @@ type writer struct {
 	ctx    float64 // tokens the next request finds in the conversation
 	fresh  float64 // tokens added since the last request
 	mark   *mark
+	texts  *texts     // of this session
+	filled *pcg       // that of prose
 	prose  *rand.Rand // texts have a stream of their own, so that they change no other draw
 	words  *rand.Rand // and so has what members ask for and run besides every day's
 	named  *rand.Rand // see names; nil until it is drawn from
@@ -97,13 +98,26 @@ type writer struct {
 }
 
 // filler is a text of n bytes that nobody reads.
-func (wr *writer) filler(n int) string { return wr.w.words.prose(wr.prose, "", n) }
+func (wr *writer) filler(n int) string { return wr.longer("", "", n) }
 
-func (w *world) write(sp spec) *script {
-	s, n := sp.staff, &w.p.N
-	r := org.Stream(w.seed, "session", s.ID, sp.day, strconv.Itoa(sp.n))
+// longer is a text and n bytes more.
+func (wr *writer) longer(text, sep string, n int) string {
+	return wr.w.words.prose(wr.texts, wr.filled, text, sep, n)
+}
+
+// scribe is what one worker writes with, again and again.
+type scribe struct {
+	texts             texts
+	own, prose, words draws
+}
+
+func (w *world) write(sp spec, by *scribe) *script {
+	s, n, number := sp.staff, &w.p.N, strconv.Itoa(sp.n)
+	r := by.own.begin(w.seed, "session", s.ID, sp.day, number)
 	day, _ := time.Parse(time.DateOnly, sp.day)
-	wr := &writer{w: w, s: s, r: r, day: day, prose: w.stream("prose", sp), words: w.stream("words", sp), sc: &script{session: uuid(r)}}
+	wr := &writer{w: w, s: s, r: r, day: day, texts: &by.texts, filled: &by.prose.pcg,
+		prose: by.prose.begin(w.seed, "prose", s.ID, sp.day, number), words: by.words.begin(w.seed, "words", s.ID, sp.day, number),
+		sc: &script{session: uuid(r)}} // which outlives the session, unlike other texts
 	select {
 	case wr.sc.steps = <-w.steps:
 	default:
@@ -170,7 +184,7 @@ func (s *staff) application() string {
 }
 
 func (wr *writer) newFile() {
-	wr.file = fill(wr.r, oneOf(wr.r, wr.s.persona.Files), "", "", wr.day)
+	wr.file = wr.texts.fill(wr.r, oneOf(wr.r, wr.s.persona.Files), "", "", wr.day)
 }
 
 // add appends a step under the current mark.
@@ -202,11 +216,11 @@ func (wr *writer) ordinary(follow bool) {
 			wr.newFile()
 		}
 	}
-	text = fill(r, text, wr.file, wr.folder, wr.day)
+	text = wr.texts.fill(r, text, wr.file, wr.folder, wr.day)
 	st := wr.prompt(text)
 	if e := choose(wr.words, other, (*errand).share); e != nil {
 		st.text = wr.ask(wr.words, e) + st.text[len(text):]
-		st.length = int64(utf8.RuneCountInString(st.text))
+		st.length = characters(st.text)
 	}
 	tools := min(int(lognormal(r, n.ToolsMedian.Value, n.ToolsSigma.Value)+0.5), 40)
 	wr.request()
@@ -239,14 +253,14 @@ func (wr *writer) prompt(text string) *step {
 	unseen := false
 	if !wr.exact {
 		if wr.prose.Float64() < n.LongPrompt.Value {
-			text = wr.w.words.prose(wr.prose, text+" ", 40+int(lognormal(wr.prose, 120, 0.8)))
+			text = wr.longer(text, " ", 40+int(lognormal(wr.prose, 120, 0.8)))
 		}
 		if wr.prose.Float64() < n.Pasted.Value {
-			text = wr.w.words.prose(wr.prose, text+"\n\n", min(int(lognormal(wr.prose, n.PastedMedian.Value, n.PastedSigma.Value)), 20_000))
+			text = wr.longer(text, "\n\n", min(int(lognormal(wr.prose, n.PastedMedian.Value, n.PastedSigma.Value)), 20_000))
 		}
 		unseen = wr.prose.Float64() < n.PromptUnseen.Value && wr.mark == nil
 	}
-	return wr.add(step{op: opPrompt, wait: wait, id: uuid(wr.r), text: text, length: int64(utf8.RuneCountInString(text)), unseen: unseen})
+	return wr.add(step{op: opPrompt, wait: wait, id: wr.texts.uuid(wr.r), text: text, length: characters(text), unseen: unseen})
 }
 
 // request writes one API request, now and then one that fails first.
@@ -259,17 +273,17 @@ func (wr *writer) request() *step {
 			attempt = 11
 		}
 		wr.add(step{op: opRequest, wait: time.Duration(between(r, 1, 40)) * time.Millisecond, dur: seconds(r, 12, 0.9, 240),
-			id: ident(r, "req_011", 21), model: wr.sc.model, query: "sdk", status: code, attempt: attempt})
+			id: wr.texts.ident(r, "req_011", 21), model: wr.sc.model, query: "sdk", status: code, attempt: attempt})
 	}
 	st := step{op: opRequest, wait: time.Duration(between(r, 1, 60)) * time.Millisecond, dur: seconds(r, n.APIMedian.Value, n.APISigma.Value, 120),
-		id: ident(r, "req_011", 21), model: wr.sc.model, query: "sdk", early: r.Float64() < n.EarlyTool.Value,
+		id: wr.texts.ident(r, "req_011", 21), model: wr.sc.model, query: "sdk", early: r.Float64() < n.EarlyTool.Value,
 		in: int64(between(r, 2, 12)), out: int64(min(lognormal(r, n.OutputMedian.Value, n.OutputSigma.Value), 16000)) + 1,
 		read: int64(wr.ctx), create: int64(wr.fresh)}
 	if r.Float64() < n.ResponseText.Value {
 		// A part of the tokens is text, the rest calls of tools.
 		st.text = oneOf(r, wr.w.p.Answers)
 		if more := int(st.out)*2 - len(st.text); more > 0 {
-			st.text = wr.w.words.prose(wr.prose, st.text+" ", min(more, 12_000))
+			st.text = wr.longer(st.text, " ", min(more, 12_000))
 		}
 		st.length = int64(len(st.text))
 	}
@@ -287,7 +301,7 @@ func (wr *writer) request() *step {
 func (wr *writer) call(st step) *step {
 	r, n := wr.r, &wr.w.p.N
 	st.op = opTool
-	st.id = ident(r, "toolu_01", 22)
+	st.id = wr.texts.ident(r, "toolu_01", 22)
 	st.wait = time.Duration(r.IntN(4)) * time.Millisecond // ties happen
 	if st.dur == 0 {
 		median := n.ToolMedian.Value
@@ -331,17 +345,17 @@ func (wr *writer) anyTool() {
 		if r.Float64() < w.p.N.Upload.Value {
 			cmd = oneOf(r, w.p.Uploads) // ordinary members exchange files with partners too
 		}
-		st := wr.bash(fill(r, cmd, wr.file, wr.folder, wr.day))
+		st := wr.bash(wr.texts.fill(r, cmd, wr.file, wr.folder, wr.day))
 		if s := choose(wr.words, wr.s.persona.asks.shell, (*shell).share); s != nil {
-			st.params, st.input = shellCall(wr.fillWords(wr.words, nil, s.command(wr.words, 0)))
+			st.params, st.input = wr.shellCall(wr.fillWords(wr.words, nil, s.command(wr.words, 0)))
 		}
 	case "WebSearch":
-		q := fill(r, oneOf(r, wr.s.persona.Prompts), wr.file, "", wr.day)
-		wr.call(step{tool: tool, command: "web_search", input: object(512, "query", q[:min(len(q), 60)]), dur: seconds(r, 2, 0.5, 30)})
+		q := wr.texts.fill(r, oneOf(r, wr.s.persona.Prompts), wr.file, "", wr.day)
+		wr.call(step{tool: tool, command: "web_search", input: wr.texts.object(512, "query", q[:min(len(q), 60)]), dur: seconds(r, 2, 0.5, 30)})
 	case "WebFetch":
 		wr.fetch()
 	case "Skill":
-		wr.call(step{tool: tool, params: object(0, "skill_name", oneOf(r, w.skills)), input: "{}"})
+		wr.call(step{tool: tool, params: wr.texts.object(0, "skill_name", oneOf(r, w.skills)), input: "{}"})
 	default:
 		p := wr.folder + wr.s.sep + wr.file
 		if tool == "Read" && r.Float64() < w.p.N.AppFolder.Value {
@@ -359,15 +373,15 @@ func (wr *writer) fileCall(tool, path string) *step {
 	var in string
 	switch tool {
 	case "Write":
-		in = object(512, "file_path", path, "content", wr.filler(len(oneOf(wr.r, wr.w.p.Answers)+" ")*between(wr.r, 2, 14)))
+		in = wr.texts.object(512, "file_path", path, "content", wr.filler(len(oneOf(wr.r, wr.w.p.Answers)+" ")*between(wr.r, 2, 14)))
 	case "Edit":
-		in = object(512, "file_path", path, "old_string", wr.filler(len(oneOf(wr.r, wr.w.p.Followups))), "new_string", wr.filler(len(oneOf(wr.r, wr.w.p.Answers))))
+		in = wr.texts.object(512, "file_path", path, "old_string", wr.filler(len(oneOf(wr.r, wr.w.p.Followups))), "new_string", wr.filler(len(oneOf(wr.r, wr.w.p.Answers))))
 	case "Glob":
-		in = object(512, "pattern", "**/*.*", "path", parent(path))
+		in = wr.texts.object(512, "pattern", "**/*.*", "path", parent(path))
 	case "Grep":
-		in = object(512, "pattern", "total", "path", parent(path))
+		in = wr.texts.object(512, "pattern", "total", "path", parent(path))
 	default:
-		in = object(512, "file_path", path)
+		in = wr.texts.object(512, "file_path", path)
 	}
 	return wr.call(step{tool: tool, input: in})
 }
@@ -381,18 +395,18 @@ func parent(path string) string {
 
 // bash writes a shell call. tool_input cuts the command, full_command does not.
 func (wr *writer) bash(command string) *step {
-	params, input := shellCall(command)
+	params, input := wr.shellCall(command)
 	return wr.call(step{tool: "Bash", params: params, input: input, dur: seconds(wr.r, 0.6, 1.1, 300)})
 }
 
-func shellCall(command string) (params, input string) {
+func (wr *writer) shellCall(command string) (params, input string) {
 	name, _, _ := strings.Cut(command, " ")
-	return object(0, "bash_command", name, "full_command", command, "description", "Run "+name), object(512, "command", command)
+	return wr.texts.object(0, "bash_command", name, "full_command", command, "description", "Run "+name), wr.texts.object(512, "command", command)
 }
 
 // fetch writes a call that reads a page.
 func (wr *writer) fetch() *step {
-	return wr.call(step{tool: "WebFetch", input: object(512, "url", "https://docs.example.org/"+strings.ToLower(wr.s.persona.Name)+"/"+digits(wr.r, 3), "prompt", "summarise"), dur: seconds(wr.r, 3, 0.5, 30)})
+	return wr.call(step{tool: "WebFetch", input: wr.texts.object(512, "url", "https://docs.example.org/"+strings.ToLower(wr.s.persona.Name)+"/"+digits(wr.r, 3), "prompt", "summarise"), dur: seconds(wr.r, 3, 0.5, 30)})
 }
 
 // mcp writes a call of an MCP tool. The wire names user servers mcp_tool; the
@@ -402,23 +416,23 @@ func (wr *writer) mcp(server, tool, scope, to string) *step {
 	var in string
 	switch {
 	case strings.HasPrefix(tool, "search"), strings.HasPrefix(tool, "query"), strings.HasPrefix(tool, "list"), strings.HasPrefix(tool, "find"):
-		in = object(512, "query", strings.TrimSuffix(wr.file, parentExt(wr.file)))
+		in = wr.texts.object(512, "query", strings.TrimSuffix(wr.file, parentExt(wr.file)))
 	case strings.HasPrefix(tool, "get"), strings.HasPrefix(tool, "read"):
-		in = object(512, "id", digits(wr.r, 8))
+		in = wr.texts.object(512, "id", digits(wr.r, 8))
 	default:
 		body := wr.filler(len(oneOf(wr.r, wr.w.p.Answers)))
 		if word, _, _ := strings.Cut(tool, "_"); word == "update" || word == "delete" || word == "edit" || word == "move" {
-			in = object(512, "id", digits(wr.names(), 8), "body", body) // what is there has a number
+			in = wr.texts.object(512, "id", digits(wr.names(), 8), "body", body) // what is there has a number
 		} else if key := recipientKey(tool); key == "" {
-			in = object(512, "title", wr.file, "body", body)
+			in = wr.texts.object(512, "title", wr.file, "body", body)
 		} else if a := wr.recipient(to); a == "" {
-			in = object(512, "subject", wr.file, "body", body)
+			in = wr.texts.object(512, "subject", wr.file, "body", body)
 		} else {
-			in = object(512, key, a, "subject", wr.file, "body", body)
+			in = wr.texts.object(512, key, a, "subject", wr.file, "body", body)
 		}
 	}
 	return wr.call(step{tool: "mcp_tool", server: server, mcpTool: tool, scope: scope, input: in,
-		params: object(0, "mcp_server_name", server, "mcp_tool_name", tool)})
+		params: wr.texts.object(0, "mcp_server_name", server, "mcp_tool_name", tool)})
 }
 
 // recipientKey is the argument in which a tool of that name takes its
@@ -475,12 +489,12 @@ func parentExt(f string) string {
 // subagent writes one subagent with its requests.
 func (wr *writer) subagent(requests int, model string) {
 	r := wr.r
-	wr.call(step{tool: "Agent", params: object(0, "subagent_type", "general-purpose"), input: object(512, "description", "Look into "+wr.file, "subagent_type", "general-purpose"), dur: time.Millisecond})
+	wr.call(step{tool: "Agent", params: wr.texts.object(0, "subagent_type", "general-purpose"), input: wr.texts.object(512, "description", "Look into "+wr.file, "subagent_type", "general-purpose"), dur: time.Millisecond})
 	read, create := 0.0, 9000+6000*r.Float64()
 	var total int64
 	for range requests {
 		st := wr.add(step{op: opRequest, wait: time.Duration(between(r, 1, 400)) * time.Millisecond, dur: seconds(r, wr.w.p.N.APIMedian.Value, wr.w.p.N.APISigma.Value, 60),
-			id: ident(r, "req_011", 21), model: model, query: "agent:builtin:general-purpose", agent: "general-purpose",
+			id: wr.texts.ident(r, "req_011", 21), model: model, query: "agent:builtin:general-purpose", agent: "general-purpose",
 			in: int64(between(r, 2, 12)), out: int64(lognormal(r, 400, 0.7)), read: int64(read), create: int64(create)})
 		read += create
 		create = lognormal(r, 2500, 0.6)

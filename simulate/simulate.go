@@ -149,8 +149,9 @@ func Run(ctx context.Context, o Options, emit func([]event.Event) error) (*Outco
 	for range o.Workers {
 		go func() {
 			defer wg.Done()
+			var by scribe
 			for f := range jobs {
-				f.steps <- w.write(f.spec)
+				f.steps <- w.write(f.spec, &by)
 			}
 		}()
 	}

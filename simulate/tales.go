@@ -923,7 +923,7 @@ func (wr *writer) phrase(in *instance, s *stepSpec) string {
 	}
 	text = wr.fillWords(r, s.speaker(in), text)
 	if more := n - len(text) - 1; more > 0 {
-		text = wr.w.words.prose(wr.prose, text+" ", more)
+		text = wr.longer(text, " ", more)
 	}
 	return text
 }

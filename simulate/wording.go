@@ -277,7 +277,10 @@ func (s *shell) command(r *rand.Rand, n int) string {
 
 // fillWords fills a text; in is the story whose live keys stand in it, or nil.
 func (wr *writer) fillWords(r *rand.Rand, in *instance, text string) string {
-	text = fill(r, text, wr.file, wr.folder, wr.day)
+	text = wr.texts.fill(r, text, wr.file, wr.folder, wr.day)
+	if strings.IndexByte(text, '{') < 0 {
+		return text
+	}
 	for _, s := range secrets {
 		for strings.Contains(text, s.word) {
 			v := ""

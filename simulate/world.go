@@ -254,18 +254,32 @@ type spec struct {
 	piece *piece
 }
 
+// planner is what the plan uses again and again.
+type planner struct {
+	day   draws
+	zones map[*time.Location]localDay // of the day
+}
+
+// localDay is the noon and the beginning (ns) of a local day.
+type localDay struct {
+	noon     time.Time
+	midnight int64
+}
+
 // plan hands out the sessions of the period in the order of their start.
 func (w *world) plan(ctx context.Context, order, jobs chan<- *future) {
 	defer close(order)
 	defer close(jobs)
 	var waiting []spec
+	var by planner
 	// A local day begins up to a day before the UTC day of the same date, so
 	// the plan runs one local day ahead of what it hands out.
 	for d := -1; d <= w.days; d++ {
 		local := w.begin.AddDate(0, 0, d+1)
 		name := local.Format(time.DateOnly)
+		by.zones = map[*time.Location]localDay{}
 		for i := range w.staff {
-			waiting = w.memberDay(waiting, &w.staff[i], local, name, d+1)
+			waiting = w.memberDay(waiting, &by, &w.staff[i], local, name, d+1)
 		}
 		slices.SortFunc(waiting, func(a, b spec) int {
 			return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.staff.Index, b.staff.Index), cmp.Compare(a.n, b.n))
@@ -291,15 +305,20 @@ func (w *world) plan(ctx context.Context, order, jobs chan<- *future) {
 // memberDay adds the sessions of one member on one local day of that name; d is
 // the day of the period, which may be one beyond it at either end because of time
 // zones.
-func (w *world) memberDay(to []spec, s *staff, day time.Time, name string, d int) []spec {
+func (w *world) memberDay(to []spec, by *planner, s *staff, day time.Time, name string, d int) []spec {
 	for k, pc := range w.pieces[pieceKey{s.Index, name}] {
 		to = append(to, spec{start: pc.start, staff: s, day: name, n: 100 + k, piece: pc})
 	}
-	at := noon(day, s.zone)
+	local, ok := by.zones[s.zone]
+	if !ok {
+		local = localDay{noon(day, s.zone), midnight(day, s.zone)}
+		by.zones[s.zone] = local
+	}
+	at := local.noon
 	if at.Before(s.Joined) || !s.Left.IsZero() && !at.Before(s.Left) {
 		return to
 	}
-	r := org.Stream(w.seed, "day", s.ID, name)
+	r := by.day.begin(w.seed, "day", s.ID, name)
 	mean := w.rate(s, day, name, d) * s.activity * s.damped(at.UnixNano())
 	for k := range min(poisson(r, mean), MostSessions) {
 		h := s.persona.Hours
@@ -312,7 +331,7 @@ func (w *world) memberDay(to []spec, s *staff, day time.Time, name string, d int
 		if hour >= 12 && hour < 13 && r.Float64() < 0.6 {
 			hour++
 		}
-		to = append(to, spec{start: clock(day, hour, s.zone), staff: s, day: name, n: k})
+		to = append(to, spec{start: local.midnight + sinceMidnight(hour), staff: s, day: name, n: k})
 	}
 	return to
 }
@@ -342,9 +361,14 @@ func (w *world) rate(s *staff, day time.Time, name string, d int) float64 {
 
 // clock is an hour of a local day as whole milliseconds, in ns.
 func clock(day time.Time, hour float64, zone *time.Location) int64 {
-	t := time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, zone)
-	return t.UnixMilli()*1e6 + int64(hour*3600_000)*1e6
+	return midnight(day, zone) + sinceMidnight(hour)
 }
+
+func midnight(day time.Time, zone *time.Location) int64 {
+	return time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, zone).UnixMilli() * 1e6
+}
+
+func sinceMidnight(hour float64) int64 { return int64(hour*3600_000) * 1e6 }
 
 // busy reports a closing week (the turn of the month) or a release week (every
 // other week).

@@ -92,8 +92,8 @@ func bench(c *cli.Context) error {
 	switch {
 	case events < 1000:
 		return usage("--events %d: at least 1000, or nothing is measured but the start", events)
-	case members < 10 || members > 250_000:
-		return usage("--members %d: between 10 and 250000 are played", members)
+	case members < 10 || members > 1_000_000:
+		return usage("--members %d: between 10 and 1000000 are played", members)
 	case runs < 1:
 		return usage("--runs %d: at least one", runs)
 	}

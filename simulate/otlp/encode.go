@@ -36,8 +36,8 @@ type sink interface {
 // as bytes.
 type walk struct {
 	p      *Profile
-	one    common       // without a memory, what the last record had
-	memory *[256]common // by session; nil for a walk that forgets each request
+	one    common        // without a memory, what the last record had
+	memory *[512]common // by session; nil for a walk that forgets each request
 
 	minute int64    // of stamp
 	stamp  [24]byte // an instant as the product writes it
@@ -62,7 +62,7 @@ func (k *walk) at(e *event.Event) *common {
 	if k.memory == nil {
 		return &k.one
 	}
-	return &k.memory[uint64(uintptr(unsafe.Pointer(unsafe.StringData(e.Session))))*0x9e3779b97f4a7c15>>56]
+	return &k.memory[uint64(uintptr(unsafe.Pointer(unsafe.StringData(e.Session))))*0x9e3779b97f4a7c15>>55]
 }
 
 // end forgets a request, so that nothing of it is kept alive.
@@ -117,7 +117,11 @@ func (m *machine) is(e *event.Event) bool {
 	if n := len(a); n == len(b) && (n == 0 || &a[0] == &b[0]) {
 		return !hasList(a)
 	}
-	i, j := 0, 0
+	i := 0 // what is the same in the same place, as most is, need not be looked at
+	for i < min(len(a), len(b)) && a[i].Key == b[i].Key && sameValue(a[i].Value, b[i].Value) {
+		i++
+	}
+	j := i
 	for {
 		for i < len(a) && !onResource(a[i].Key) {
 			i++
@@ -164,6 +168,10 @@ func hasList(attrs []event.Attr) bool {
 }
 
 func sameValue(a, b any) bool {
+	if x, ok := a.(string); ok {
+		y, ok := b.(string)
+		return ok && x == y
+	}
 	_, al := a.([]string)
 	_, bl := b.([]string)
 	return !al && !bl && a == b // a list starts a new block; the product sends none there
@@ -461,13 +469,11 @@ func (k *walk) instant(ns int64) string {
 	const minute = int64(time.Minute)
 	m := ns / minute
 	if m != k.minute || k.stamp[0] == 0 || ns < 0 {
-		t := stamp(ns)
-		if len(t) != len(k.stamp) || ns < 0 {
-			return t
+		if ns < 0 || !stampTo(&k.stamp, ns) {
+			k.stamp[0] = 0
+			return stamp(ns)
 		}
 		k.minute = m
-		copy(k.stamp[:], t)
-		return viewOf(k.stamp[:])
 	}
 	b, ms := &k.stamp, int(ns%minute/1e6)
 	sec := ms / 1000
@@ -486,14 +492,22 @@ func redact(s string, allowed bool) string {
 
 // stamp is an instant as the product writes it.
 func stamp(ns int64) string {
+	var b [24]byte
+	if stampTo(&b, ns) {
+		return string(b[:])
+	}
+	return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+// stampTo is stamp for a year of four figures; else it returns false.
+func stampTo(b *[24]byte, ns int64) bool {
 	t := time.Unix(0, ns).UTC()
 	year, month, day := t.Date()
 	if year < 1000 || year > 9999 {
-		return t.Format("2006-01-02T15:04:05.000Z")
+		return false
 	}
 	hour, minute, second := t.Clock()
 	ms := t.Nanosecond() / 1e6
-	var b [24]byte
 	two := func(i, v int) { b[i], b[i+1] = byte('0'+v/10), byte('0'+v%10) }
 	two(0, year/100)
 	two(2, year%100)
@@ -504,7 +518,7 @@ func stamp(ns int64) string {
 	two(17, second)
 	two(20, ms/10)
 	b[4], b[7], b[10], b[13], b[16], b[19], b[22], b[23] = '-', '-', 'T', ':', ':', '.', byte('0'+ms%10), 'Z'
-	return string(b[:])
+	return true
 }
 
 // body is what the product writes there; the desktop application leaves out the
@@ -554,7 +568,7 @@ type Encoder struct {
 // NewEncoder returns an encoder that remembers.
 func NewEncoder(p Profile) *Encoder {
 	x := &Encoder{profile: p}
-	x.proto.memory, x.json.memory = new([256]common), new([256]common)
+	x.proto.memory, x.json.memory = new([512]common), new([512]common)
 	return x
 }
 
@@ -1027,8 +1041,8 @@ func uvarintLen(x uint64) int {
 }
 
 func (w *protoSink) text(key, v string) {
-	v = clean(v)
-	if k, n := len(key), len(v); k+n < 0x78 { // each length is one byte
+	k, n := len(key), len(v)
+	if k+n < 0x78 { // each length is one byte
 		at := len(w.b)
 		w.b = slices.Grow(w.b, 8+k+n)[:at+8+k+n]
 		b := w.b[at:]
@@ -1036,11 +1050,41 @@ func (w *protoSink) text(key, v string) {
 		copy(b[4:], key)
 		b = b[4+k:]
 		b[0], b[1], b[2], b[3] = 2<<3|2, byte(2+n), 1<<3|2, byte(n)
-		copy(b[4:], v)
-		return
+		if putASCII(b[4:4+n], v) || utf8.ValidString(v) {
+			return
+		}
+		w.b = w.b[:at]
 	}
-	w.head(key, 1+uvarintLen(uint64(len(v)))+len(v))
-	w.b = binary.AppendUvarint(append(w.b, 1<<3|2), uint64(len(v)))
+	w.long(key, clean(v))
+}
+
+// putASCII copies a text to b, which is as long, and reports that it is ASCII.
+func putASCII(b []byte, s string) bool {
+	n := len(s)
+	b = b[:n]
+	var x uint64
+	if n >= 8 {
+		for i := 0; i+8 < n; i += 8 {
+			y := fixed64(s[i : i+8])
+			binary.LittleEndian.PutUint64(b[i:i+8], y)
+			x |= y
+		}
+		y := fixed64(s[n-8:])
+		binary.LittleEndian.PutUint64(b[n-8:], y)
+		x |= y
+	} else {
+		for i := range n {
+			b[i] = s[i]
+			x |= uint64(s[i])
+		}
+	}
+	return x&0x8080808080808080 == 0
+}
+
+func (w *protoSink) long(key, v string) {
+	n := len(v)
+	w.head(key, 1+uvarintLen(uint64(n))+n)
+	w.b = binary.AppendUvarint(append(w.b, 1<<3|2), uint64(n))
 	w.b = append(w.b, v...)
 }
 

@@ -49,10 +49,13 @@ func FormOf(name string) (Form, error) {
 	return f, nil
 }
 
-// blockPlain is about how much a block holds before it is packed. What a record
-// takes is guessed from its texts, as blocks are cut before they are written.
+// A block holds about so much before it is packed. What a record takes is guessed
+// from its texts, as blocks are cut before they are written. Where a block leaves
+// no trace in the bytes it is smaller, so that its events stay near the processors
+// that hand them on.
 const (
-	blockPlain  = 512 << 10
+	blockPacked = 512 << 10
+	blockPlain  = 96 << 10
 	recordJSON  = 1800
 	recordProto = 900
 )
@@ -74,6 +77,7 @@ type Writer struct {
 	profile otlp.Profile
 	form    Form
 	cur     *packing
+	most    int // a block holds
 	plain   atomic.Int64
 	events  int64
 	err     error // of the form; others are in failed
@@ -94,7 +98,8 @@ type packing struct {
 	ready         chan struct{}
 }
 
-// encode writes the requests and lets go of their events.
+// encode writes the requests. Their events stay until others take their place,
+// which is soon.
 func (b *packing) encode(x *otlp.Encoder, proto bool) {
 	b.plain = b.plain[:0]
 	at := 0
@@ -109,7 +114,6 @@ func (b *packing) encode(x *otlp.Encoder, proto bool) {
 			b.plain = append(x.AppendJSON(b.plain, es), '\n')
 		}
 	}
-	clear(b.events)
 	b.events, b.ends, b.size = b.events[:0], b.ends[:0], 0
 }
 
@@ -142,6 +146,9 @@ func NewFormWriter(w io.Writer, p otlp.Profile, f Form) *Writer {
 	default:
 		s.err, s.order = fmt.Errorf("compression %q is not known", f.Pack), nil
 		return s
+	}
+	if s.most = blockPlain; f.Pack == "zstd" {
+		s.most = blockPacked
 	}
 	for range min(runtime.GOMAXPROCS(0), 4) {
 		var enc *zstd.Encoder
@@ -255,7 +262,7 @@ func (w *Writer) Write(events []event.Event) error {
 		default:
 			w.cur = &packing{ready: make(chan struct{}, 1)}
 			if w.events > 0 { // a short stream stays small
-				w.cur.events, w.cur.plain = make([]event.Event, 0, blockPlain/each+64), make([]byte, 0, blockPlain*3/2)
+				w.cur.events, w.cur.plain = make([]event.Event, 0, w.most/each+64), make([]byte, 0, w.most*3/2)
 			}
 		}
 	}
@@ -268,7 +275,7 @@ func (w *Writer) Write(events []event.Event) error {
 		b.size += len(e.PromptText) + len(e.ResponseText) + len(e.Input) + len(e.Body)
 	}
 	w.events += int64(len(events))
-	if b.size >= blockPlain {
+	if b.size >= w.most {
 		w.flush()
 	}
 	return nil
