@@ -160,6 +160,38 @@ func (p *Pack) Add(events []Event) {
 	}
 }
 
+// Cut is a place in a pack between the events of two calls of Add.
+type Cut struct{ events, bytes int }
+
+// Cut is behind what was added so far.
+func (p *Pack) Cut() Cut { return Cut{len(p.Heads), len(p.bytes)} }
+
+// Between are the heads of the events between two cuts.
+func (p *Pack) Between(from, to Cut) []Head { return p.Heads[from.events:to.events] }
+
+// AddFrom adds the events between two cuts of another pack, as they are packed there.
+func (p *Pack) AddFrom(q *Pack, from, to Cut) {
+	if p.roster != nil && q.roster != nil && p.roster != q.roster {
+		var o Opened
+		for i := from.events; i < to.events; i++ {
+			p.Add(o.Take(q, i))
+		}
+		return
+	}
+	if p.filled == 0 {
+		p.filled = fillings.Add(1)
+	}
+	if q.roster != nil {
+		p.roster = q.roster
+	}
+	moved := uint32(len(p.bytes) - from.bytes)
+	p.bytes = append(p.bytes, q.bytes[from.bytes:to.bytes]...)
+	for _, head := range q.Heads[from.events:to.events] {
+		head.at += moved
+		p.Heads = append(p.Heads, head)
+	}
+}
+
 // sameCommon reports that the common parts are the same, in the same memory, which is
 // how they are decoded.
 func sameCommon(a, b *Event) bool {
@@ -227,7 +259,7 @@ func (p *Pack) own(e *Event, common uint32, rostered bool) {
 	h := to[at : at+packedHead]
 	binary.LittleEndian.PutUint64(h, uint64(e.Has))
 	binary.LittleEndian.PutUint64(h[8:], uint64(e.Time))
-	binary.LittleEndian.PutUint32(h[28:], common)
+	binary.LittleEndian.PutUint32(h[28:], uint32(at)-common) // as far in front
 	h[32], h[33], h[34], h[35] = byte(e.Kind), byte(e.Product), flags, byte(e.Verb)
 	h[36], h[37] = byte(e.Approval)<<4|byte(e.CostFrom), byte(e.MCPKnown)<<4|byte(e.PathKnown)<<2|byte(e.CommandKnown)
 
@@ -268,7 +300,7 @@ func (p *Pack) own(e *Event, common uint32, rostered bool) {
 			continue
 		}
 		if to = appendText(to, t); i <= fieldInput {
-			from[i] = uint32(len(to) - len(t))
+			from[i] = uint32(len(to) - len(t) - at)
 		}
 	}
 	h = to[at : at+packedHead]
@@ -329,8 +361,9 @@ type Opened struct {
 
 // opening reads what Add wrote.
 type opening struct {
-	s string
-	i int
+	s     string
+	i     int
+	event int // where the event stands whose texts may be parts of others
 }
 
 func (r *opening) uvarint() uint64 {
@@ -363,7 +396,7 @@ func (r *opening) whole() uint64 {
 func (r *opening) text() string {
 	n := r.uvarint()
 	if n&1 != 0 {
-		at := r.uvarint()
+		at := uint64(r.event) + r.uvarint()
 		return r.s[at : at+n>>1]
 	}
 	n >>= 1
@@ -381,8 +414,9 @@ func (o *Opened) Take(p *Pack, i int) []Event {
 	return unsafe.Slice(e, 1)
 }
 
-func (p *Pack) opening(at uint32) opening {
-	return opening{unsafe.String(unsafe.SliceData(p.bytes), len(p.bytes)), int(at)}
+// opening reads at some bytes behind where an event, or what is common to some, stands.
+func (p *Pack) opening(event uint32, behind int) opening {
+	return opening{unsafe.String(unsafe.SliceData(p.bytes), len(p.bytes)), int(event) + behind, int(event)}
 }
 
 // Open takes out the event number i. Nobody but replay.Replay, which prices it, changes
@@ -391,9 +425,9 @@ func (p *Pack) Open(i int, o *Opened) *Event {
 	head := &p.Heads[i]
 	e := &o.event
 	base := unsafe.Pointer(e)
-	r := p.opening(head.at + packedHead)
+	r := p.opening(head.at, packedHead)
 	h := p.bytes[head.at : head.at+packedHead]
-	if common := binary.LittleEndian.Uint32(h[28:]); common != o.common || p.filled != o.filled {
+	if common := head.at - binary.LittleEndian.Uint32(h[28:]); common != o.common || p.filled != o.filled {
 		if o.filled == 0 {
 			*e = Event{}
 			o.numbers, o.texts = 0, 0
@@ -456,7 +490,7 @@ func (p *Pack) Open(i int, o *Opened) *Event {
 func (p *Pack) openCommon(at uint32, o *Opened) {
 	e := &o.event
 	o.filled, o.common = p.filled, at
-	r := p.opening(at + packedCommon)
+	r := p.opening(at, packedCommon)
 	k := p.bytes[at : at+packedCommon]
 	e.SessionKey, e.PromptKey, e.PersonKey = binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:]), binary.LittleEndian.Uint64(k[16:])
 	e.Member, e.Identity = int32(binary.LittleEndian.Uint32(k[24:])), Identity(k[28])
@@ -493,11 +527,12 @@ func (r *opening) texts(list []string) []string {
 
 // SessionOf, and the others, read one text of the event number i without opening it.
 func (p *Pack) SessionOf(i int) string {
-	common := binary.LittleEndian.Uint32(p.bytes[p.Heads[i].at+28:])
+	at := p.Heads[i].at
+	common := at - binary.LittleEndian.Uint32(p.bytes[at+28:])
 	if p.bytes[common+30]&(1<<fieldSession) == 0 {
 		return ""
 	}
-	r := p.opening(common + packedCommon)
+	r := p.opening(common, packedCommon)
 	return r.text()
 }
 
@@ -522,7 +557,7 @@ func (p *Pack) textOf(i, field int) string {
 	if texts&(1<<field) == 0 {
 		return ""
 	}
-	r := p.opening(at + packedHead)
+	r := p.opening(at, packedHead)
 	for m := binary.LittleEndian.Uint32(h[24:]); m != 0; m &= m - 1 {
 		if bits.TrailingZeros32(m) == fieldUSD {
 			r.i += 8

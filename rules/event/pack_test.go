@@ -102,9 +102,25 @@ func packs(t interface{ Fatalf(string, ...any) }, r *rand.Rand, p *Pack, events 
 		}
 		want = append(want, *e)
 	}
+	var other Pack
 	for i := 0; i < len(want); {
 		n := 1 + r.IntN(len(want)-i)
-		p.Add(want[i : i+n])
+		if r.IntN(2) == 0 {
+			p.Add(want[i : i+n])
+		} else { // by way of another pack, in which something stands before and behind
+			other.Add(want[:i])
+			from := other.Cut()
+			other.Add(want[i : i+n])
+			to := other.Cut()
+			other.Add(want[i:])
+			if len(other.Between(from, to)) != n {
+				t.Fatalf("%d heads between the cuts, expected %d", len(other.Between(from, to)), n)
+			}
+			p.AddFrom(&other, from, to)
+			if other.Poison(); r.IntN(2) == 0 {
+				other.Reset()
+			}
+		}
 		i += n
 	}
 	var o Opened

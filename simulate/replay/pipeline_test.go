@@ -157,7 +157,11 @@ func TestViewsNeverOutliveTheirBatch(t *testing.T) {
 	replay.Poison(true)
 	defer replay.Poison(false)
 	prepare := replay.Prepare(c.ground.Directory, alert.Mark)
+	files := map[string]string{"two inputs": halves(t, c.files["json"])}
 	for format, file := range c.files {
+		files[format] = file
+	}
+	for format, file := range files {
 		if testing.Short() && format == "proto" {
 			continue
 		}
@@ -181,6 +185,25 @@ func TestViewsNeverOutliveTheirBatch(t *testing.T) {
 			}
 		}
 	}
+}
+
+// halves deals the lines of a file out to two in a folder.
+func halves(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, half := t.TempDir(), [2][]byte{}
+	for i, line := range strings.SplitAfter(string(data), "\n") {
+		half[i*7%3%2] = append(half[i*7%3%2], line...)
+	}
+	for i, name := range []string{"a.jsonl", "b.jsonl"} {
+		if err := os.WriteFile(filepath.Join(dir, name), half[i], 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // BenchmarkReplay reads a file from the page cache through everything a run

@@ -112,6 +112,157 @@ func (s *Source) merged(ctx context.Context, fn func(b *otlp.Batch) error) error
 	}
 }
 
+// packedLane is one input of mergedPacked.
+type packedLane struct {
+	src  *Source
+	next chan *packedBlock
+	free chan *packedBlock
+	head *packedBlock
+	at   int64 // time of the request that comes next
+	err  error
+}
+
+// packedBlock is the requests of a block that gave events, and which of them comes next.
+type packedBlock struct {
+	events   event.Pack
+	requests [][2]event.Cut
+	n        int
+}
+
+// mergedPacked is merged for events that are handed on packed: the same order, by
+// requests, but many of them at a time, and nothing is copied but what is packed.
+func (s *Source) mergedPacked(ctx context.Context, fn func(b *otlp.Batch) error) error {
+	if s.used && slices.Contains(s.names, "-") {
+		return errors.New("standard input can be read only once")
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	lanes := make([]*packedLane, len(s.names))
+	for i, name := range s.names {
+		l := &packedLane{src: &Source{opts: s.opts, names: []string{name}}, next: make(chan *packedBlock), free: make(chan *packedBlock, 2)}
+		l.src.opts.Workers = 1
+		s.used = s.used || name == "-"
+		lanes[i] = l
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			defer close(l.next)
+			l.err = l.src.blocks(ctx, true, func(b *block) error { return l.send(ctx, b) })
+		}()
+	}
+	defer func() {
+		cancel()
+		for _, l := range lanes {
+			for range l.next { // until its reader has stopped
+			}
+		}
+		s.report = s.report[:0:0]
+		for i, l := range lanes {
+			if r := l.src.Report(); len(r) > 0 {
+				s.report = append(s.report, r[0])
+			} else {
+				s.report = append(s.report, Input{Name: s.names[i]})
+			}
+		}
+	}()
+	for _, l := range lanes {
+		if err := l.advance(); err != nil {
+			return err
+		}
+	}
+	var index int64
+	var out otlp.Batch
+	hand := func() error {
+		for i := range out.Packed.Heads {
+			out.Packed.Heads[i].Index = index
+			index++
+		}
+		if out.Packed.Len() == 0 {
+			return nil
+		}
+		err := fn(&out)
+		out.Packed.Reset()
+		return err
+	}
+	for {
+		var first *packedLane
+		for _, l := range lanes {
+			if l.head != nil && (first == nil || l.at < first.at) {
+				first = l
+			}
+		}
+		if first == nil {
+			if err := hand(); err != nil {
+				return err
+			}
+			return ctx.Err()
+		}
+		x := first.head
+		out.Packed.AddFrom(&x.events, x.requests[x.n][0], x.requests[x.n][1])
+		if used, _ := out.Packed.Size(); used >= blockBytes/2 {
+			if err := hand(); err != nil {
+				return err
+			}
+		}
+		if err := first.advance(); err != nil {
+			return err
+		}
+	}
+}
+
+// send hands on a block that was decoded, if there is anything in it.
+func (l *packedLane) send(ctx context.Context, b *block) error {
+	var x *packedBlock
+	select {
+	case x = <-l.free:
+	default:
+		x = &packedBlock{}
+	}
+	x.requests, x.n = x.requests[:0], -1
+	for i := range b.units {
+		if u := &b.units[i]; u.err == nil && len(b.batch.Packed.Between(u.packed[0], u.packed[1])) > 0 {
+			x.requests = append(x.requests, u.packed)
+		}
+	}
+	x.events, b.batch.Packed = b.batch.Packed, x.events
+	if len(x.requests) == 0 {
+		return nil
+	}
+	select {
+	case l.next <- x:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// advance goes to the next request.
+func (l *packedLane) advance() error {
+	if l.head != nil && l.head.n+1 == len(l.head.requests) {
+		select {
+		case l.free <- l.head:
+		default:
+		}
+		l.head = nil
+	}
+	if l.head == nil {
+		if l.head = <-l.next; l.head == nil {
+			return l.err
+		}
+	}
+	x := l.head
+	x.n++
+	for _, h := range x.events.Between(x.requests[x.n][0], x.requests[x.n][1]) {
+		if h.Timed && h.Time > 0 {
+			l.at = h.Time
+			break
+		}
+	}
+	return nil
+}
+
 // starts is the time of the first event that has one, else the time of the request
 // before it.
 func starts(events []event.Event, before int64) int64 {

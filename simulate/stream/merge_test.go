@@ -31,8 +31,8 @@ func TestInputsSideBySide(t *testing.T) {
 		}
 	}
 	for _, order := range [][]int{{0, 1, 2}, {2, 0, 1}} {
-		for _, borrow := range []bool{false, true} {
-			src, err := Open([]string{names[order[0]], names[order[1]], names[order[2]]}, Options{Borrow: borrow})
+		for _, opts := range []Options{{}, {Borrow: true}, {Borrow: true, Packed: true}} {
+			src, err := Open([]string{names[order[0]], names[order[1]], names[order[2]]}, opts)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -40,7 +40,10 @@ func TestInputsSideBySide(t *testing.T) {
 				var got []event.Event
 				if err := each(context.Background(), func(b *otlp.Batch) error {
 					got = append(got, b.Events...)
-					b.Events = nil // as a reader does that keeps them
+					for i := range b.Packed.Len() {
+						got = append(got, *new(event.Opened).Take(&b.Packed, i)[0].Clone())
+					}
+					b.Events, b.Packed = nil, event.Pack{} // as a reader does that keeps them
 					return nil
 				}); err != nil {
 					t.Fatal(err)

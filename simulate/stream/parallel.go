@@ -48,6 +48,7 @@ type unit struct {
 
 	// What it gave, in block.batch.
 	events, bad [2]int
+	packed      [2]event.Cut // of events that are handed on packed
 	dialect     string
 	other       int
 }
@@ -126,7 +127,9 @@ func (w *worker) decode(b *block) {
 			b.products[e.Product]++
 		}
 		if w.packed {
+			u.packed[0] = b.batch.Packed.Cut()
 			b.batch.Packed.Add(x.Events)
+			u.packed[1] = b.batch.Packed.Cut()
 			x.Events = x.Events[:0]
 		}
 	}

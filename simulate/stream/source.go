@@ -55,8 +55,7 @@ type Options struct {
 	// memory is used again.
 	Borrow bool
 	// Packed has EachBlock hand events on in Batch.Packed, as those who decode them
-	// pack them, and in Batch.Events only where several inputs are merged. It goes with
-	// Borrow, and Each does not know it.
+	// pack them. It goes with Borrow, and Each does not know it.
 	Packed bool
 	// Unhashed leaves Input.SHA256 empty, which is for a reader whose answer is no
 	// evidence: hashing costs as much as decoding.
@@ -256,6 +255,9 @@ func (s *Source) Each(ctx context.Context, fn func(b *otlp.Batch) error) error {
 // fn is called for the events of many requests at a time. It may keep Events, Text
 // and Packed of the batch by putting other memory in their place, which is used again.
 func (s *Source) EachBlock(ctx context.Context, fn func(b *otlp.Batch) error) error {
+	if s.sideBySide() && s.opts.Packed {
+		return s.mergedPacked(ctx, fn)
+	}
 	if s.sideBySide() {
 		return s.merged(ctx, func(b *otlp.Batch) error {
 			if len(b.Events) == 0 {
