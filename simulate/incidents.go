@@ -737,6 +737,12 @@ func phiInMarketing(w *world, in *instance) string {
 				wr.prompt(wr.fillWords(r, nil, pasted(r, text, w.p.wording.paste(rows[btoi(free)]), ids)))
 				wr.as(in, "bystander", "", false)
 				wr.request()
+				if i == 0 { // what claims has exported, in the member's own folder
+					wr.as(in, "act", "toolDetails", false)
+					wr.fileCall("Read", wr.folder+s.sep+fill(r, oneOf(r, w.p.persona("claims").Files), "", "", wr.day))
+					wr.as(in, "bystander", "", false)
+					wr.request()
+				}
 				wr.fileCall("Write", wr.folder+s.sep+wr.file)
 				wr.request()
 			}
