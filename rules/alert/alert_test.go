@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -520,6 +521,9 @@ func TestSettledAgainstTheCondition(t *testing.T) {
 	}
 }
 
+// digits is what account looks for, as an expression.
+var digits = regexp.MustCompile(`\d(?:[ -]?\d){12,18}`)
+
 // TestLookHidesNothing holds the quick look to the expressions it spares: whatever
 // the text, a class is found with the look's marks exactly when it is found with
 // every mark set.
@@ -540,9 +544,25 @@ func TestLookHidesNothing(t *testing.T) {
 		if diagnosisCode.MatchString(s.String()) && !mayHoldCode(s.String()) {
 			t.Fatalf("%q holds a code that is not looked for", s.String())
 		}
+		for at, text := 0, s.String(); ; {
+			from, to := account(text, at)
+			m := digits.FindStringIndex(text[at:])
+			if (m == nil) != (from < 0) || m != nil && (from != at+m[0] || to != at+m[1]) {
+				t.Fatalf("%q from %d: digits at %d to %d, expected %v further on", text, at, from, to, m)
+			}
+			if at = to; m == nil {
+				break
+			}
+		}
+		ev := event.Event{Input: s.String()}
+		Mark(&ev)
 		for _, class := range Classes() {
-			if got, want := Classify(s.String(), class), classify(s.String(), class, ^hint(0)); got != want {
+			want := classify(s.String(), class, ^hint(0))
+			if got := Classify(s.String(), class); got != want {
 				t.Fatalf("%q: %s is %v with the look, %v without", s.String(), class, got, want)
+			}
+			if got := ClassifyLooked(ev.Input, class, ev.Marks[2]); got != want {
+				t.Fatalf("%q: %s is %v once marked, %v without", s.String(), class, got, want)
 			}
 		}
 	})

@@ -30,7 +30,26 @@ func Mark(ev *event.Event) {
 		}
 	}
 	ev.PathMarks, ev.CommandMarks = lookInside(ev.Path, ev.Input, ev.Marks[2]), lookInside(ev.CommandLine, ev.Parameters, ev.Marks[3])
+	for i, text := range ev.Texts() {
+		if m := &ev.Marks[i]; *m != 0 {
+			*m = event.Marks(settled(*text, hint(*m)))
+		}
+	}
 	ev.Looked = true
+}
+
+// settled takes away the hints of the two classes that everybody asks about, where they
+// lead to nothing. What it costs is paid once and where events are decoded. It tells
+// nothing of a part of the text, whose ends may be other words.
+func settled(text string, h hint) hint {
+	const phi = hintPerson | hintRecord | hintHealth | hintSocial
+	if h&phi != 0 && !classify(text, "phi", h) {
+		h &^= phi
+	}
+	if h&hintDigits != 0 && !holdsPAN(text) {
+		h &^= hintDigits
+	}
+	return h
 }
 
 // lookInside is Look for a text that is mostly a piece of another one, in the same
@@ -84,7 +103,6 @@ var (
 	token    = regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}|\bgithub_pat_[A-Za-z0-9_]{40}|\bsk-[A-Za-z0-9_-]{24}|\b[sr]k_live_[A-Za-z0-9]{16}|\bxox[abeprs]-[A-Za-z0-9-]{10}|-----BEGIN [A-Z ]*PRIVATE KEY-----|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10}`)
 	password = regexp.MustCompile(`(?i)\b[a-z_]*(?:password|passwd|secret|api[_-]?key|access[_-]?token)["']?\s*[:=]\s*["']?([^\s"',;]{8,})`)
 
-	digits  = regexp.MustCompile(`\d(?:[ -]?\d){12,18}`)
 	refused = regexp.MustCompile(`(?i)(order|invoice|ticket|tracking|shipment|reference|ref|imei|isbn|phone|timestamp|uuid|trace|session|_id|\bid)\W{0,12}(no|number|nr|#)?\W{0,4}$`)
 	card    = regexp.MustCompile(`(?i)\b(card|visa|mastercard|amex|american express|discover|diners|jcb|unionpay|pan|credit|debit|cvv2?|cvc2?|expir\w*)\b`)
 	verify  = regexp.MustCompile(`(?i)\b(?:cvv2?|cvc2?|cav2|card verification (?:value|code|number)|card security code)\b\W{0,3}(?:code|number|is|was)?\W{0,3}\d{3,4}\b`)
@@ -268,12 +286,11 @@ func holdsPassword(text string) bool {
 // check digit, more than one digit, not part of a longer token, and not
 // announced as another kind of number.
 func holdsPAN(text string) bool {
-	for at := 0; at < len(text); {
-		m := digits.FindStringIndex(text[at:])
-		if m == nil {
+	for at := 0; ; {
+		from, to := account(text, at)
+		if from < 0 {
 			return false
 		}
-		from, to := at+m[0], at+m[1]
 		at = to
 		if from > 0 && wordByte(text[from-1]) || to < len(text) && wordByte(text[to]) {
 			continue
@@ -284,7 +301,33 @@ func holdsPAN(text string) bool {
 			return true
 		}
 	}
-	return false
+}
+
+// account finds the next 13 to 19 digits with at most one blank or dash between two of
+// them, as many as there are; from is -1 without.
+func account(text string, at int) (from, to int) {
+	for at < len(text) {
+		if !isDigit(text[at]) {
+			at++
+			continue
+		}
+		from, to = at, at+1
+		n := 1
+		for ; n < 19 && to < len(text); n++ {
+			if isDigit(text[to]) {
+				to++
+			} else if (text[to] == ' ' || text[to] == '-') && to+1 < len(text) && isDigit(text[to+1]) {
+				to += 2
+			} else {
+				break
+			}
+		}
+		if n >= 13 {
+			return from, to
+		}
+		at = to // nor is there one further on in this row
+	}
+	return -1, -1
 }
 
 var unspaced = strings.NewReplacer(" ", "", "-", "")

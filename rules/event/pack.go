@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/binary"
 	"math/bits"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/sandtable-dev/sandtable/scenarios/org"
@@ -19,7 +20,10 @@ type Pack struct {
 
 	bytes  []byte
 	roster *org.Directory
+	filled uint64 // what is in bytes, as no other pack's; 0: nothing yet
 }
+
+var fillings atomic.Uint64
 
 // Head is the part of a packed event that stands open. Index may be changed and
 // is what the opened event has.
@@ -123,7 +127,7 @@ func (p *Pack) Size() (used, room int) { return len(p.bytes), cap(p.bytes) }
 
 // Reset lets go of the events; their memory is used again.
 func (p *Pack) Reset() {
-	p.Heads, p.bytes, p.roster = p.Heads[:0], p.bytes[:0], nil
+	p.Heads, p.bytes, p.roster, p.filled = p.Heads[:0], p.bytes[:0], nil, 0
 }
 
 // Poison overwrites what is held, for tests that look for views that outlive it.
@@ -135,6 +139,9 @@ func (p *Pack) Poison() {
 
 // Add packs events. The pack keeps nothing of them but the directory.
 func (p *Pack) Add(events []Event) {
+	if p.filled == 0 {
+		p.filled = fillings.Add(1)
+	}
 	var last *Event
 	common, rostered := uint32(0), false
 	for i := range events {
@@ -311,6 +318,13 @@ func (p *Pack) list(list []string, e *Event, from *[fieldInput + 1]uint32) {
 type Opened struct {
 	event        Event
 	hosts, paths []string
+
+	// Of the event opened last: its pack and its common part there, which the next one
+	// mostly shares, and which fields it has.
+	filled  uint64
+	common  uint32
+	numbers uint32
+	texts   uint64
 }
 
 // opening reads what Add wrote.
@@ -359,35 +373,32 @@ func (r *opening) text() string {
 }
 
 // Take opens an event of a pack as a list of one.
-func (o *Opened) Take(p *Pack, i int) []Event { return unsafe.Slice(p.Open(i, o), 1) }
+// It may be changed.
+func (o *Opened) Take(p *Pack, i int) []Event {
+	*o = Opened{hosts: o.hosts, paths: o.paths}
+	e := p.Open(i, o)
+	o.filled = 0
+	return unsafe.Slice(e, 1)
+}
 
 func (p *Pack) opening(at uint32) opening {
 	return opening{unsafe.String(unsafe.SliceData(p.bytes), len(p.bytes)), int(at)}
 }
 
-// Open takes out the event number i.
+// Open takes out the event number i. Nobody but replay.Replay, which prices it, changes
+// it.
 func (p *Pack) Open(i int, o *Opened) *Event {
 	head := &p.Heads[i]
 	e := &o.event
-	*e = Event{}
 	base := unsafe.Pointer(e)
-
 	r := p.opening(head.at + packedHead)
 	h := p.bytes[head.at : head.at+packedHead]
-	common := binary.LittleEndian.Uint32(h[28:])
-	c := opening{r.s, int(common) + packedCommon}
-	k := p.bytes[common : common+packedCommon]
-	e.SessionKey, e.PromptKey, e.PersonKey = binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:]), binary.LittleEndian.Uint64(k[16:])
-	e.Member, e.Identity = int32(binary.LittleEndian.Uint32(k[24:])), Identity(k[28])
-	if k[29]&flagRoster != 0 {
-		e.Roster = p.roster
-	}
-	for m := binary.LittleEndian.Uint16(k[30:]); m != 0; m &= m - 1 {
-		*(*string)(unsafe.Add(base, commonFields[bits.TrailingZeros16(m)])) = c.text()
-	}
-	if k[29]&flagHosts != 0 {
-		o.hosts = c.texts(o.hosts)
-		e.HostPaths = o.hosts
+	if common := binary.LittleEndian.Uint32(h[28:]); common != o.common || p.filled != o.filled {
+		if o.filled == 0 {
+			*e = Event{}
+			o.numbers, o.texts = 0, 0
+		}
+		p.openCommon(common, o)
 	}
 
 	e.Has, e.Time, e.Index, e.RecordKey = Field(binary.LittleEndian.Uint64(h)), int64(binary.LittleEndian.Uint64(h[8:])), head.Index, head.Key
@@ -396,10 +407,20 @@ func (p *Pack) Open(i int, o *Opened) *Event {
 	e.Approval, e.CostFrom = Approval(h[36]>>4), CostSource(h[36]&15)
 	e.MCPKnown, e.PathKnown, e.CommandKnown = Knowledge(h[37]>>4), Knowledge(h[37]>>2&3), Knowledge(h[37]&3)
 	e.Success, e.Repeated, e.Looked = flags&flagSuccess != 0, flags&flagRepeated != 0, flags&flagLooked != 0
+	numbers, texts := binary.LittleEndian.Uint32(h[24:]), binary.LittleEndian.Uint64(h[16:])
+	for m := o.numbers &^ numbers; m != 0; m &= m - 1 {
+		*(*int64)(unsafe.Add(base, numberFields[bits.TrailingZeros32(m)])) = 0
+	}
+	for m := o.texts &^ texts; m != 0; m &= m - 1 {
+		*(*string)(unsafe.Add(base, textFields[bits.TrailingZeros64(m)])) = ""
+	}
+	o.numbers, o.texts = numbers, texts
 	if flags&flagNamed != 0 {
 		e.Name = kindNames[e.Kind]
+		o.texts |= 1 << fieldName
 	}
-	for m := binary.LittleEndian.Uint32(h[24:]); m != 0; m &= m - 1 {
+	e.CostMicros = 0
+	for m := numbers; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros32(m)
 		to := (*int64)(unsafe.Add(base, numberFields[i]))
 		switch i {
@@ -411,6 +432,7 @@ func (p *Pack) Open(i int, o *Opened) *Event {
 			*to = r.varint()
 		}
 	}
+	e.Marks, e.PathMarks, e.CommandMarks, e.Severity, e.Paths = [4]Marks{}, 0, 0, 0, nil
 	if flags&flagMarks != 0 {
 		for _, to := range [...]*Marks{&e.Marks[0], &e.Marks[1], &e.Marks[2], &e.Marks[3], &e.PathMarks, &e.CommandMarks} {
 			*to = Marks(uint16(r.s[r.i]) | uint16(r.s[r.i+1])<<8)
@@ -420,7 +442,7 @@ func (p *Pack) Open(i int, o *Opened) *Event {
 	if flags&flagSeverity != 0 {
 		e.Severity = int32(r.varint())
 	}
-	for m := binary.LittleEndian.Uint64(h[16:]); m != 0; m &= m - 1 {
+	for m := texts; m != 0; m &= m - 1 {
 		*(*string)(unsafe.Add(base, textFields[bits.TrailingZeros64(m)])) = r.text()
 	}
 	if flags&flagPaths != 0 {
@@ -428,6 +450,32 @@ func (p *Pack) Open(i int, o *Opened) *Event {
 		e.Paths = o.paths
 	}
 	return e
+}
+
+// openCommon takes out a common part.
+func (p *Pack) openCommon(at uint32, o *Opened) {
+	e := &o.event
+	o.filled, o.common = p.filled, at
+	r := p.opening(at + packedCommon)
+	k := p.bytes[at : at+packedCommon]
+	e.SessionKey, e.PromptKey, e.PersonKey = binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:]), binary.LittleEndian.Uint64(k[16:])
+	e.Member, e.Identity = int32(binary.LittleEndian.Uint32(k[24:])), Identity(k[28])
+	if e.Roster = nil; k[29]&flagRoster != 0 {
+		e.Roster = p.roster
+	}
+	texts := binary.LittleEndian.Uint16(k[30:])
+	for i, of := range commonFields {
+		to := (*string)(unsafe.Add(unsafe.Pointer(e), of))
+		if texts&(1<<i) != 0 {
+			*to = r.text()
+		} else {
+			*to = ""
+		}
+	}
+	if e.HostPaths = nil; k[29]&flagHosts != 0 {
+		o.hosts = r.texts(o.hosts)
+		e.HostPaths = o.hosts
+	}
 }
 
 // texts reads a list, in the memory of another.

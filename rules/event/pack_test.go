@@ -110,8 +110,12 @@ func packs(t interface{ Fatalf(string, ...any) }, r *rand.Rand, p *Pack, events 
 	var o Opened
 	for _, i := range r.Perm(events) {
 		w := want[i]
-		if d := cmp.Diff(&w, p.Open(i, &o), cmp.Comparer(func(a, b *org.Directory) bool { return a == b })); d != "" {
+		e := p.Open(i, &o)
+		if d := cmp.Diff(&w, e, cmp.Comparer(func(a, b *org.Directory) bool { return a == b })); d != "" {
 			t.Fatalf("event %d of %d:\n%s", i, events, d)
+		}
+		if e.CostMicros, e.CostFrom = 7, Recomputed; r.IntN(4) == 0 { // as a replay prices one
+			o.Take(p, i)[0].SessionKey = 1 // or prepares one
 		}
 		if p.SessionOf(i) != w.Session || p.NameOf(i) != w.Name || p.ToolUseOf(i) != w.ToolUse || p.RequestOf(i) != w.Request {
 			t.Fatalf("event %d of %d: texts read alone: %q %q %q %q", i, events, p.SessionOf(i), p.NameOf(i), p.ToolUseOf(i), p.RequestOf(i))
