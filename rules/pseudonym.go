@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"hash"
 )
 
 // pseudonymCode is lower-case base32: no character that a CSV, a URL or a file
@@ -23,10 +24,17 @@ func Pseudonym(key []byte, member string) string {
 	if member == "" {
 		return ""
 	}
-	mac := hmac.New(sha256.New, key)
+	return pseudonym(hmac.New(sha256.New, key), member)
+}
+
+// pseudonym is Pseudonym with a fresh mac, or one that was reset.
+func pseudonym(mac hash.Hash, member string) string {
 	mac.Write([]byte("sandtable member\x00")) // the key may serve other uses; this one is apart
 	mac.Write([]byte(member))
-	return "member-" + pseudonymCode.EncodeToString(mac.Sum(nil))[:10]
+	var sum [sha256.Size]byte
+	out := [64]byte{0: 'm', 1: 'e', 2: 'm', 3: 'b', 4: 'e', 5: 'r', 6: '-'}
+	pseudonymCode.Encode(out[7:], mac.Sum(sum[:0]))
+	return string(out[:17])
 }
 
 // KeyID names a pseudonym key without giving it away, so that two bundles can
@@ -49,6 +57,7 @@ func SimulatedKey(seed int64) []byte {
 // concurrent use. The zero value has an empty key; use NewPseudonyms.
 type Pseudonyms struct {
 	key    []byte
+	mac    hash.Hash // of the key, made when it is first needed
 	names  map[string]string
 	owners map[string]string
 }
@@ -64,7 +73,14 @@ func (p *Pseudonyms) Of(member string) (string, error) {
 	if name, ok := p.names[member]; ok {
 		return name, nil
 	}
-	name := Pseudonym(p.key, member)
+	if member == "" {
+		return "", nil
+	}
+	if p.mac == nil {
+		p.mac = hmac.New(sha256.New, p.key)
+	}
+	p.mac.Reset()
+	name := pseudonym(p.mac, member)
 	if other, taken := p.owners[name]; taken && other != member {
 		return "", fmt.Errorf("two members share the pseudonym %s under this key: use another key", name)
 	}

@@ -557,6 +557,19 @@ func (o *Observer) Report() *Report {
 	if o.cfg.Directory != nil {
 		members = len(o.cfg.Directory.Members)
 	}
+	days := 0 // of a member with records: the list is long, and as long as it has to be
+	for i, c := range cells {
+		if c.member >= 0 && (i == 0 || cells[i-1].member != c.member || cells[i-1].day != c.day) {
+			days++
+		}
+	}
+	if days > 0 {
+		r.Daily = make([]MemberDay, 0, days)
+	}
+	dates := make([]string, o.days)
+	for d := range dates {
+		dates[d] = o.date(d).Format(time.DateOnly)
+	}
 	for m, at := 0, 0; m < members; m++ {
 		for at < len(cells) && cells[at].member < int32(m) {
 			at++
@@ -573,7 +586,7 @@ func (o *Observer) Report() *Report {
 		a := o.activity(m, cells[at:end])
 		for i := at; i < end; {
 			j := i
-			day := MemberDay{Member: m, Date: o.date(int(cells[i].day)).Format(time.DateOnly)}
+			day := MemberDay{Member: m, Date: dates[cells[i].day]}
 			for ; j < end && cells[j].day == cells[i].day; j++ {
 				day.CostMicros += cells[j].cost
 				day.CostKnown = day.CostKnown || cells[j].priced > 0
@@ -733,8 +746,10 @@ func (o *Observer) activity(m int, cells []*cell) MemberActivity {
 		if c.active && c.day != last {
 			a.ActiveDays++
 			last = c.day
-			a.LastActive = o.date(int(c.day)).Format(time.DateOnly)
 		}
+	}
+	if last >= 0 {
+		a.LastActive = o.date(int(last)).Format(time.DateOnly)
 	}
 	return a
 }

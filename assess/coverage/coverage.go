@@ -191,11 +191,33 @@ type Observer struct {
 // since the last turn, and those of the turn before. What neither of two turns
 // heard of is counted and forgotten.
 type promptMemory struct {
-	now, before map[uint64]bool // true: its user_prompt was seen
-	turn        int64           // when now becomes before; 0: no record yet
-	past        Ratio           // of those forgotten: without a user_prompt
-	last        uint64          // noted last, so that the records of a turn cost nothing
-	asked       bool            // what is known of it
+	now, before prompts
+	turn        int64  // when now becomes before; 0: no record yet
+	past        Ratio  // of those forgotten: without a user_prompt
+	last        uint64 // noted last, so that the records of a turn cost nothing
+	asked       bool   // what is known of it
+}
+
+// prompts are keys of prompts, by whether their user_prompt was seen.
+type prompts struct{ asked, other map[uint64]struct{} }
+
+func newPrompts() prompts { return prompts{map[uint64]struct{}{}, map[uint64]struct{}{}} }
+
+// take finds a prompt and takes it out.
+func (p *prompts) take(k uint64) (asked, ok bool) {
+	if _, ok = p.asked[k]; ok {
+		delete(p.asked, k)
+		return true, true
+	}
+	if _, ok = p.other[k]; ok {
+		delete(p.other, k)
+	}
+	return false, ok
+}
+
+func (p *prompts) count(r *Ratio) {
+	r.N += int64(len(p.other))
+	r.Of += int64(len(p.asked) + len(p.other))
 }
 
 const promptTurn = int64(4 * 24 * time.Hour)
@@ -207,32 +229,31 @@ func (m *promptMemory) note(k uint64, asked bool, newest int64) {
 	}
 	if newest >= m.turn && newest != math.MinInt64 {
 		if m.turn > 0 {
-			for _, asked := range m.before {
-				m.past.add(!asked)
-			}
-			m.before, m.now = m.now, map[uint64]bool{}
+			m.before.count(&m.past)
+			m.before, m.now = m.now, newPrompts()
 		}
 		m.turn = newest + promptTurn
 	}
-	was, ok := m.now[k]
-	if !ok && len(m.before) > 0 {
-		if was, ok = m.before[k]; ok {
-			delete(m.before, k)
-			ok = false // it moves over
-		}
+	m.last, m.asked = k, asked
+	if _, ok := m.now.asked[k]; ok {
+		m.asked = true
+		return
 	}
-	if m.last, m.asked = k, was || asked; !ok || m.asked != was {
-		m.now[k] = m.asked
+	if was, _ := m.before.take(k); was { // it moves over
+		m.asked = true
 	}
+	if !m.asked {
+		m.now.other[k] = struct{}{}
+		return
+	}
+	delete(m.now.other, k)
+	m.now.asked[k] = struct{}{}
 }
 
 func (m *promptMemory) orphans() Ratio {
 	r := m.past
-	for _, turn := range []map[uint64]bool{m.before, m.now} {
-		for _, asked := range turn {
-			r.add(!asked)
-		}
-	}
+	m.before.count(&r)
+	m.now.count(&r)
 	return r
 }
 
@@ -248,7 +269,7 @@ func New(cfg Config) *Observer {
 	o := &Observer{
 		cfg: cfg, from: math.MinInt64, to: math.MaxInt64, newest: math.MinInt64,
 		others: map[string]*int64{}, versions: map[[2]string]*int64{}, skew: map[int64]int64{},
-		sessions: map[uint64]struct{}{}, prompts: promptMemory{now: map[uint64]bool{}}, live: map[uint64]*session{},
+		sessions: map[uint64]struct{}{}, prompts: promptMemory{now: newPrompts()}, live: map[uint64]*session{},
 	}
 	if !cfg.From.IsZero() {
 		o.from = cfg.From.UnixNano()

@@ -237,7 +237,7 @@ func key(m *org.Member) string { return or(m.Account, or(m.Email, m.ID)) }
 func (r *run) organisation(m rbac.Matrix) (Organisation, error) {
 	o := &r.s.Organisation
 	out := Organisation{Name: o.Name, Plan: o.Plan.Value, Kind: nn(o.Kind), Seats: o.Seats, Modes: nn(o.Modes), Arrangements: nn(o.Arrangements),
-		Directory: o.Directory, Matrix: m, Access: r.access.Counters(), Departments: []DepartmentCount{}, Groups: []GroupState{}, Members: []MemberState{}, Denied: []Attempts{}}
+		Directory: o.Directory, Matrix: m, Access: r.access.Counters(), Departments: []DepartmentCount{}, Groups: []GroupState{}, Members: make([]MemberState, 0, len(r.dir.Members)), Denied: []Attempts{}}
 	if len(o.Modes) == 0 {
 		out.Modes = r.defaultModes()
 	}

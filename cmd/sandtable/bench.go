@@ -92,8 +92,8 @@ func bench(c *cli.Context) error {
 	switch {
 	case events < 1000:
 		return usage("--events %d: at least 1000, or nothing is measured but the start", events)
-	case members < 10 || members > 250_000:
-		return usage("--members %d: between 10 and 250000 are played", members)
+	case members < 10 || members > 1_000_000:
+		return usage("--members %d: between 10 and 1000000 are played", members)
 	case runs < 1:
 		return usage("--runs %d: at least one", runs)
 	}
@@ -170,7 +170,9 @@ func benchStage(ctx context.Context, stage, file string, events, members int) (p
 	if err != nil {
 		return p, err
 	}
-	p.Stage = stage
+	if p.Stage = stage; stage != "simulate" {
+		lean()
+	}
 	var before, after runtime.MemStats
 	var began time.Time
 	start := func() {

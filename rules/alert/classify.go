@@ -57,8 +57,9 @@ func classify(text, class string, h hint) bool {
 	case "pan":
 		return h&hintDigits != 0 && holdsPAN(text)
 	case "phi":
+		// A person is asked for last: texts that name one are many, and dear to match.
 		return h&hintRecord != 0 && record.MatchString(text) ||
-			namesPerson(text, h) && (h&hintHealth != 0 && health.MatchString(text) || diagnosisCode.MatchString(text))
+			h&(hintPerson|hintSocial) != 0 && (h&hintHealth != 0 && health.MatchString(text) || mayHoldCode(text) && diagnosisCode.MatchString(text)) && namesPerson(text, h)
 	case "sad":
 		return holdsSAD(text, h)
 	case "secret":
@@ -231,6 +232,21 @@ func namesPerson(text string, h hint) bool {
 	}
 	for _, m := range social.FindAllStringSubmatch(text, 16) {
 		if m[1] != "000" && m[1] != "666" && m[1][0] != '9' && m[2] != "00" && m[3] != "0000" {
+			return true
+		}
+	}
+	return false
+}
+
+// mayHoldCode reports that a point stands where a diagnosis code has it. It may say
+// too much, and never too little.
+func mayHoldCode(text string) bool {
+	for at := 3; at < len(text); at++ {
+		i := strings.IndexByte(text[at:], '.')
+		if i < 0 {
+			return false
+		}
+		if at += i; isDigit(text[at-2]) && text[at-3]-'A' < 26 {
 			return true
 		}
 	}

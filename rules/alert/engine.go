@@ -132,11 +132,11 @@ type window struct {
 	open     int // index of the open finding + 1
 	openTill int64
 	matches  int64
-	sliding  *sliding         // count, sum, distinct, rate: the entries inside the window
-	seen     map[uint64]int64 // first_seen: key of the value to its last time
-	steps    *steps           // sequence
-	stood    *stood           // absence: the last match, which is all that is cited
-	past     *past            // rate
+	sliding  *sliding // count, sum, distinct, rate: the entries inside the window
+	seen     *firsts  // first_seen
+	steps    *steps   // sequence
+	stood    *stood   // absence: the last match, which is all that is cited
+	past     *past    // rate
 }
 
 // sliding is a sliding window with its total.
@@ -201,6 +201,76 @@ type past struct {
 
 // slot is one window of the clock, numbered from 1970.
 type slot struct{ n, value int64 }
+
+// begin adds a slot. A key has some twenty of them, one more a day: they take little
+// more room than they need.
+func begin(slots []slot, x slot) []slot {
+	if n := len(slots); n == cap(slots) {
+		slots = append(make([]slot, 0, n+4), slots...)
+	}
+	return append(slots, x)
+}
+
+// firsts knows when a value was met last, by its key. Most keys meet few values,
+// which are looked through.
+type firsts struct {
+	few  []met
+	many map[uint64]int64
+}
+
+type met struct {
+	key  uint64
+	time int64
+}
+
+const fewValues = 16
+
+func (f *firsts) len() int { return len(f.few) + len(f.many) }
+
+// last is when the value was met.
+func (f *firsts) last(key uint64) (time int64, ok bool) {
+	for i := range f.few {
+		if f.few[i].key == key {
+			return f.few[i].time, true
+		}
+	}
+	time, ok = f.many[key]
+	return time, ok
+}
+
+func (f *firsts) meet(key uint64, time int64) {
+	for i := range f.few {
+		if f.few[i].key == key {
+			f.few[i].time = time
+			return
+		}
+	}
+	switch n := len(f.few); {
+	case f.many != nil:
+	case n == fewValues:
+		f.many = make(map[uint64]int64, 2*fewValues)
+		for _, x := range f.few {
+			f.many[x.key] = x.time
+		}
+		f.few = nil
+	default:
+		if n == cap(f.few) {
+			f.few = append(make([]met, 0, n+1+n/2), f.few...)
+		}
+		f.few = append(f.few, met{key, time})
+		return
+	}
+	f.many[key] = time
+}
+
+// forget drops the values last met before a time.
+func (f *firsts) forget(before int64) {
+	for k, t := range f.many {
+		if t < before {
+			delete(f.many, k)
+		}
+	}
+}
 
 // New makes an engine. The configuration is copied.
 func New(rs []*Rule, cfg Config) *Engine {
@@ -544,7 +614,7 @@ func (s *state) busyDay(w *window, at int64) {
 	if k := len(p.slots) - 1; k >= 0 && p.slots[k].n >= n {
 		return
 	}
-	p.slots = append(p.slots, slot{n, 1})
+	p.slots = begin(p.slots, slot{n, 1})
 	drop := 0
 	for (n-p.slots[drop].n)*dayNanos >= int64(s.r.Correlation.baseline) {
 		drop++
@@ -658,19 +728,15 @@ func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text 
 	c := &s.r.Correlation
 	span := int64(c.window)
 	if w.seen == nil {
-		w.seen = map[uint64]int64{}
+		w.seen = &firsts{}
 	}
 	key := uint64(en.value)
-	last, ok := w.seen[key]
-	if !ok && len(w.seen)%256 == 255 { // keep only what the window still remembers
-		for v, t := range w.seen {
-			if en.time-t > span {
-				delete(w.seen, v)
-			}
-		}
+	last, ok := w.seen.last(key)
+	if !ok && w.seen.len()%256 == 255 { // keep only what the window still remembers
+		w.seen.forget(en.time - span)
 	}
 	if !ok || en.time > last {
-		w.seen[key] = en.time
+		w.seen.meet(key, en.time)
 	}
 	if ok && en.time-last <= span || en.time-w.born < int64(c.warmup) {
 		return
@@ -702,7 +768,7 @@ func (s *state) rate(e *Engine, w *window, en entry, late bool) {
 	}
 	p := w.past
 	if n := floorDiv(en.time, span); len(p.slots) == 0 || n > p.slots[len(p.slots)-1].n {
-		p.slots = append(p.slots, slot{n: n})
+		p.slots = begin(p.slots, slot{n: n})
 		clear(p.values)
 		drop := 0
 		for drop < len(p.slots) && (n-p.slots[drop].n)*span > int64(c.baseline)+span {

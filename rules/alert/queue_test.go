@@ -78,3 +78,33 @@ func TestQueueSlidesInPlace(t *testing.T) {
 		t.Errorf("%d bytes for %d entries", cap(q.packed), q.n)
 	}
 }
+
+// TestFirsts holds what first_seen remembers to a plain map, few values or many.
+func TestFirsts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f, plain := &firsts{}, map[uint64]int64{}
+		keys := rapid.Uint64Range(0, uint64(rapid.IntRange(1, 60).Draw(t, "keys")))
+		for range rapid.IntRange(0, 120).Draw(t, "matches") {
+			k, at := keys.Draw(t, "key"), rapid.Int64Range(0, 100).Draw(t, "time")
+			f.meet(k, at)
+			plain[k] = at
+			if f.many != nil && at == 50 {
+				f.forget(30)
+				for k, at := range plain {
+					if at < 30 {
+						delete(plain, k)
+					}
+				}
+			}
+			if f.len() != len(plain) {
+				t.Fatalf("%d values, expected %d", f.len(), len(plain))
+			}
+			for k := range uint64(61) {
+				got, ok := f.last(k)
+				if want, known := plain[k]; got != want || ok != known {
+					t.Fatalf("value %d: %d %t, expected %d %t", k, got, ok, want, known)
+				}
+			}
+		}
+	})
+}

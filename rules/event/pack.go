@@ -90,6 +90,7 @@ const (
 
 	packedCommon = 32 // bytes before the texts
 	packedHead   = 40 // bytes before the numbers
+	packedStep   = 8 << 10
 
 	flagSuccess  = 1 << 0
 	flagRepeated = 1 << 1
@@ -138,6 +139,11 @@ func (p *Pack) Add(events []Event) {
 	common, rostered := uint32(0), false
 	for i := range events {
 		e := &events[i]
+		// Packs are used again and again and many of them wait: they grow by steps, not
+		// by a share of what they are.
+		if n := len(p.bytes); cap(p.bytes)-n < packedStep/4 {
+			p.bytes = append(make([]byte, 0, n+packedStep), p.bytes...)
+		}
 		if last == nil || !sameCommon(last, e) {
 			common = uint32(len(p.bytes))
 			rostered = p.common(e)

@@ -336,7 +336,7 @@ func (cc Calls) Outcome(e *Engine, member int, c Call, t time.Time) Outcome {
 	if out == NotGoverned {
 		return out
 	}
-	a := &e.accounts[member]
+	a := e.account(member)
 	switch {
 	case a.shut(ns):
 		return Deny

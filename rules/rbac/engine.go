@@ -45,9 +45,10 @@ type Engine struct {
 	states []state   // epoch*kinds + kind
 	table  []Outcome // (epoch*kinds + kind)*len(names) + capability
 
-	accounts []account // by member
-	bars     [][]bool  // member -> capability index -> switched off or not on the seat; nil when nobody is barred
-	inputs   Inputs    // those that concern single members
+	accounts  []account // those that differ
+	accountAt []int32   // by member
+	bars      [][]bool  // member -> capability index -> switched off or not on the seat; nil when nobody is barred
+	inputs    Inputs    // those that concern single members
 
 	obs observer
 }
@@ -350,6 +351,7 @@ func (e *Engine) buildSpans() {
 	}
 	bounds := e.dir.Boundaries()
 	e.first = make([]int32, len(e.dir.Members)+1)
+	e.spans = make([]span, 0, len(e.dir.Members)) // one each, and more for those whose place changes
 	e.fogs = make([]fog, 1)
 	var cuts []int64
 	for m := range e.dir.Members {
@@ -432,13 +434,20 @@ func (e *Engine) buildPersons() {
 		}
 	}
 	n := len(e.dir.Members)
-	e.accounts = make([]account, n)
+	e.accountAt, e.accounts = make([]int32, n), nil
+	alike := map[account]int32{} // most members are there all the time
 	if len(e.inputs.OptOut) > 0 || len(e.inputs.SeatExcludes) > 0 {
 		e.bars = make([][]bool, n)
 	}
 	for i := range e.dir.Members {
 		m := &e.dir.Members[i]
-		e.accounts[i] = e.accountOf(m)
+		a := e.accountOf(m)
+		at, known := alike[a]
+		if !known {
+			at = int32(len(e.accounts))
+			alike[a], e.accounts = at, append(e.accounts, a)
+		}
+		e.accountAt[i] = at
 		off, seat := e.inputs.OptOut[i], e.inputs.SeatExcludes[i]
 		if len(off)+len(seat) == 0 {
 			continue
@@ -764,7 +773,7 @@ func (e *Engine) Allowed(member int, cap string, t time.Time) Outcome {
 
 // outcome looks the answer up. It does not allocate.
 func (e *Engine) outcome(member, k int, ns int64) Outcome {
-	a := &e.accounts[member]
+	a := e.account(member)
 	if a.shut(ns) || e.bars != nil && e.bars[member] != nil && e.bars[member][k] {
 		return Deny
 	}
@@ -800,7 +809,7 @@ func lists(caps []string, cap string) bool {
 func (e *Engine) personal(member int, cap string, t time.Time) []Reason {
 	var v verdict
 	m := &e.dir.Members[member]
-	a, ns := &e.accounts[member], t.UnixNano()
+	a, ns := e.account(member), t.UnixNano()
 	if ns < a.open {
 		v.add(&v.deny, "membership", "", "not a member before %s", moment(m.Joined))
 	}

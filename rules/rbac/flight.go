@@ -202,6 +202,9 @@ func (e *Engine) accountOf(m *org.Member) account {
 	return a
 }
 
+// account is when a member's account is there; members who are alike share one.
+func (e *Engine) account(member int) *account { return &e.accounts[e.accountAt[member]] }
+
 // certain reports that it is known whether the account is there.
 func (a *account) certain(ns int64) bool {
 	return ns >= a.settled && ns < a.leaving || a.shut(ns)
@@ -217,7 +220,7 @@ func (e *Engine) settle(member int, t time.Time, decide func(*state) Decision) D
 	ns := t.UnixNano()
 	index, settled := e.stateIndex(member, ns)
 	d := decide(&e.states[index])
-	a := &e.accounts[member]
+	a := e.account(member)
 	if settled && a.certain(ns) {
 		return d
 	}
@@ -279,7 +282,7 @@ func (e *Engine) settle(member int, t time.Time, decide func(*state) Decision) D
 // onTheirWay are the changes that may not have reached a member.
 func (e *Engine) onTheirWay(member int, ns int64) []pending {
 	out := slices.Concat(e.segs[e.segment(ns)].pending, e.fogs[e.spans[e.span(member, ns)].fog].pending)
-	a, m := &e.accounts[member], &e.dir.Members[member]
+	a, m := e.account(member), &e.dir.Members[member]
 	if ns >= a.open && ns < a.settled {
 		out = append(out, pending{org.ByProvisioning, a.open, a.settled, "the member joins", !m.Opened.IsZero()})
 	}

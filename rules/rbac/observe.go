@@ -260,7 +260,7 @@ func (d Departure) removal() string {
 // Leaving reports that a member has left and the removal may not have arrived, so
 // that the account may still be there.
 func (e *Engine) Leaving(member int, t time.Time) bool {
-	a, ns := &e.accounts[member], t.UnixNano()
+	a, ns := e.account(member), t.UnixNano()
 	return ns >= a.leaving && ns < a.closed
 }
 

@@ -96,7 +96,7 @@ func ReachBetween(current *Engine, before time.Time, proposed *Engine, after tim
 	type pair struct{ a, b int }
 	stateOf := func(e *Engine, m int, at time.Time) int {
 		ns := at.UnixNano()
-		a := &e.accounts[m]
+		a := e.account(m)
 		index, settled := e.stateIndex(m, ns)
 		if e.inputs.Personal[m] != nil || e.bars != nil && e.bars[m] != nil || !settled || !a.certain(ns) || a.shut(ns) {
 			return -1 - m
@@ -342,7 +342,7 @@ func (w *WhatIf) both(ma, mb int, q Question, ev *event.Event, t time.Time) (a, 
 // plain reports that a member's account is there for sure and that no setting of
 // the member's own bears on connectors.
 func (e *Engine) plain(member int, ns int64) bool {
-	a := &e.accounts[member]
+	a := e.account(member)
 	return ns >= a.settled && ns < a.leaving && ns >= a.open && ns < a.closed && (len(e.inputs.Personal) == 0 || e.inputs.Personal[member] == nil)
 }
 
@@ -361,7 +361,7 @@ func (w *WhatIf) ask(side, member int, q Question, ev *event.Event, t time.Time)
 		return w.calls[side].Outcome(e, member, Call{Connector: q.Name, Tool: q.Tool, Scope: ev.ServerScope, Write: true}, t).String()
 	}
 	ns := t.UnixNano()
-	acc := &e.accounts[member]
+	acc := e.account(member)
 	if acc.shut(ns) {
 		return Deny.String()
 	}

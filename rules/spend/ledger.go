@@ -106,7 +106,7 @@ type Ledger struct {
 	users    map[int][]step // overrides, by member index
 	ceiling  []step         // of the organisation
 	cuts     []int64
-	accounts []account // by member
+	accounts []*account // by member; nil until one is needed
 	pool     map[int]*pool
 	alerts   []Alert
 	warnings []Warning
@@ -191,7 +191,7 @@ func New(dir *org.Directory, r Rules) *Ledger {
 	l := &Ledger{
 		dir: dir, cfg: dir.Config, rules: r,
 		byGroup: map[int][]step{}, users: map[int][]step{},
-		accounts: make([]account, len(dir.Members)), pool: map[int]*pool{},
+		accounts: make([]*account, len(dir.Members)), pool: map[int]*pool{},
 	}
 	if o := l.cfg.Spend.Organisation; o.Given {
 		l.ceiling = []step{stepOf(math.MinInt64, o, false, false)}
@@ -251,9 +251,7 @@ func (l *Ledger) Override(member int, from time.Time, micros *int64) {
 	if !found {
 		l.cuts = slices.Insert(l.cuts, i, s.from)
 	}
-	for i := range l.accounts {
-		l.accounts[i].known = false // spans of other members end at the same cuts
-	}
+	l.forget() // spans of other members end at the same cuts
 }
 
 // Use changes the rules from now on, as their facts change by date. What was
@@ -268,9 +266,33 @@ func (l *Ledger) Use(r Rules) {
 		clear(l.byGroup)
 	}
 	l.rules = r
-	for i := range l.accounts {
-		l.accounts[i].known = false
+	l.forget()
+}
+
+// forget lets every limit be found again.
+func (l *Ledger) forget() {
+	for _, a := range l.accounts {
+		if a != nil {
+			a.known = false
+		}
 	}
+}
+
+// account is a member's account, opened when it is first needed: most members of
+// a large directory never spend.
+func (l *Ledger) account(member int) *account {
+	if l.accounts[member] == nil {
+		l.accounts[member] = &account{}
+	}
+	return l.accounts[member]
+}
+
+// held is what a member's account holds, nothing where none was opened.
+func (l *Ledger) held(member int) account {
+	if a := l.accounts[member]; a != nil {
+		return *a
+	}
+	return account{}
 }
 
 // readGroups binds limits to groups by name; names are not unique, so every
@@ -325,7 +347,10 @@ func (l *Ledger) groupsOf(member int, t time.Time) []int {
 // organisation's default per member; else unlimited with source none, which an
 // assessment reports (example 16).
 func (l *Ledger) Limit(member int, t time.Time) (micros int64, source string, unlimited bool) {
-	a := &l.accounts[member]
+	a := l.accounts[member]
+	if a == nil { // a question alone opens none
+		return l.resolve(member, t)
+	}
 	ns := t.UnixNano()
 	if !a.known || ns < a.from || ns >= a.until {
 		a.known = true
@@ -429,7 +454,7 @@ func (l *Ledger) Gate(member int, t time.Time) Verdict {
 		return Verdict{Allowed: true}
 	}
 	limit, source, unlimited := l.Limit(member, t)
-	m := l.accounts[member].month(key)
+	m := l.account(member).month(key)
 	l.noteMember(m, limit, unlimited)
 	switch {
 	case m.bound == 0 && p.bound == 0:
@@ -477,8 +502,8 @@ func (l *Ledger) Charge(member int, t time.Time, micros int64) {
 	credits := micros
 	if member != Unattributed {
 		limit, _, unlimited := l.Limit(member, t)
-		m := l.accounts[member].month(key)
-		l.accounts[member].onDay(t.UnixNano(), micros)
+		m := l.account(member).month(key)
+		l.account(member).onDay(t.UnixNano(), micros)
 		before := max(m.spent-l.included(), 0)
 		m.spent = add(m.spent, micros)
 		credits = max(m.spent-l.included(), 0) - before
@@ -529,7 +554,10 @@ func (l *Ledger) Besides(products ...string) { l.charged = append(l.charged, pro
 // Spent is what a member spent in t's month, included usage and all. The member
 // must not be Unattributed; that spend stands in the Summary.
 func (l *Ledger) Spent(member int, t time.Time) int64 {
-	return l.accounts[member].month(monthKey(t)).spent
+	if a := l.accounts[member]; a != nil {
+		return a.month(monthKey(t)).spent
+	}
+	return 0
 }
 
 // PoolSpent is the organisation's spend against its ceiling in t's month.

@@ -265,7 +265,7 @@ func (l *Ledger) Summary() Summary {
 	s.Weeks = l.weeks()
 	group := map[[2]int]*GroupSpend{}
 	for i := range l.accounts {
-		for _, m := range l.accounts[i].months {
+		for _, m := range l.held(i).months {
 			end := time.Date(m.key/12, time.Month(m.key%12+2), 1, 0, 0, 0, 0, time.UTC).Add(-1)
 			if m.spent > 0 {
 				ms := MemberSpend{Member: l.key(i), Month: monthName(m.key), Spent: m.spent}
@@ -278,7 +278,7 @@ func (l *Ledger) Summary() Summary {
 		end := time.Date(key/12, time.Month(key%12+2), 1, 0, 0, 0, 0, time.UTC).Add(-1)
 		for i := range l.accounts {
 			spent := int64(0)
-			for _, m := range l.accounts[i].months {
+			for _, m := range l.held(i).months {
 				if m.key == key {
 					spent = m.spent
 				}

@@ -58,7 +58,7 @@ func (a *account) onDay(ns, micros int64) {
 func (l *Ledger) weeks() []GroupWeek {
 	var days []int32
 	for i := range l.accounts {
-		for _, d := range l.accounts[i].days {
+		for _, d := range l.held(i).days {
 			days = append(days, d.day)
 		}
 	}
@@ -84,7 +84,7 @@ func (l *Ledger) weeks() []GroupWeek {
 		}
 		spent := map[int]int64{}
 		for i := range l.accounts {
-			days := l.accounts[i].days
+			days := l.held(i).days
 			at, _ := slices.BinarySearchFunc(days, from, func(d dayCost, f int32) int { return int(d.day) - int(f) })
 			for ; at < len(days) && days[at].day <= to; at++ {
 				for _, g := range l.groupsOf(i, date(days[at].day+1).Add(-1)) {

@@ -3,6 +3,7 @@ package org
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"sort"
@@ -102,12 +103,16 @@ func Build(cfg *Config, seed uint64) (*Directory, error) {
 			person := gofakeit.NewCustom(&quickSource{seed: int64(Stream(seed, "member", p.Name, place).Uint64() | 1)})
 			given, family := person.FirstName(), person.LastName()
 			ids := Stream(seed, "account", p.Name, place)
+			account, id, email := uuid(ids), base58(ids, 22), address(slug(given)+"."+slug(family), domain, taken)
+			// One text for all four, as there may be a million members.
+			all := account + "user_01" + id + given + " " + family + email
+			rest := all[len(account)+7+len(id):]
 			m := Member{
 				Index:      len(members),
-				Account:    uuid(ids),
-				ID:         "user_01" + base58(ids, 22),
-				Name:       given + " " + family,
-				Email:      address(slug(given)+"."+slug(family), domain, taken),
+				Account:    all[:len(account)],
+				ID:         all[len(account) : len(account)+7+len(id)],
+				Name:       rest[:len(rest)-len(email)],
+				Email:      rest[len(rest)-len(email):],
 				Department: p.Name,
 				Persona:    p.Persona,
 				Manager:    -1,
@@ -210,15 +215,9 @@ func (d *Directory) assign(fixed []bool) {
 // and id, and by group. Index of each member is set to its place. Groups select
 // once, here; changing Members or Config later does not move anybody.
 func NewDirectory(cfg *Config, members []Member) *Directory {
-	d := &Directory{Config: cfg, Members: members, byKey: make(map[string]int, 3*len(members))}
+	d := &Directory{Config: cfg, Members: members, keys: newKeys(members)}
 	for i := range members {
-		m := &members[i]
-		m.Index = i
-		for _, k := range []string{m.Account, m.Email, m.ID} {
-			if _, dup := d.byKey[k]; k != "" && !dup {
-				d.byKey[k] = i
-			}
-		}
+		members[i].Index = i
 	}
 	d.memberships = make([][]spell, len(cfg.Groups))
 	for g := range cfg.Groups {
@@ -400,7 +399,15 @@ func uuid(r *rand.Rand) string {
 	binary.BigEndian.PutUint64(b[:], r.Uint64())
 	binary.BigEndian.PutUint64(b[8:], r.Uint64())
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	var out [36]byte
+	hex.Encode(out[:], b[:4])
+	for i, at := range [...]int{9, 14, 19} {
+		out[at-1] = '-'
+		hex.Encode(out[at:], b[4+2*i:6+2*i])
+	}
+	out[23] = '-'
+	hex.Encode(out[24:], b[10:])
+	return string(out[:])
 }
 
 // base58 is n characters of the alphabet the vendor writes its ids in.

@@ -384,7 +384,7 @@ type Directory struct {
 	Config  *Config
 	Members []Member
 
-	byKey       map[string]int
+	keys        keys
 	memberships [][]spell             // by group
 	listed      []map[int32]time.Time // by group: members of the roster and since when; nil without a roster
 	moves       [][]move              // by group: changes that overrule the spells, in order of time
@@ -398,7 +398,7 @@ func (d *Directory) Lookup(key string) (*Member, bool) {
 	if key == "" {
 		return nil, false
 	}
-	i, ok := d.byKey[key]
+	i, ok := d.keys.find(d.Members, key)
 	if !ok {
 		return nil, false
 	}

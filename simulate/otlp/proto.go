@@ -438,11 +438,11 @@ func (r *record) quickAttrs(s string, i int) int {
 				r.hostPaths(b.paths.list)
 				break
 			}
-			v := protoValue(s[at:end], 0)
-			if v.k != list {
+			list, ok := shortTexts(s[at:end])
+			if !ok {
 				goto out
 			}
-			b.paths.raw, b.paths.list = b.stay(s[at:end]), b.texts(v.ss)
+			b.paths.raw, b.paths.list = b.stay(s[at:end]), b.texts(list)
 			r.attrs++
 			r.hostPaths(b.paths.list)
 		default:
@@ -456,6 +456,38 @@ func (r *record) quickAttrs(s string, i int) int {
 out:
 	r.last = last
 	return i
+}
+
+// shortTexts reads a value that is an array of texts and nothing else, as every library
+// writes it.
+func shortTexts(s string) (list []string, ok bool) {
+	m := message{s: s}
+	if !m.next() || m.field != 5 || m.wire != 2 || m.i != len(s) || m.err != "" {
+		return nil, false
+	}
+	s = m.bytes
+	n := 0
+	for a := (message{s: s}); a.next(); n++ {
+		if a.err != "" || a.cut || a.field != 1 || a.wire != 2 {
+			return nil, false
+		}
+		if v := (message{s: a.bytes}); !v.next() || v.field != 1 || v.wire != 2 || v.err != "" || v.i != len(a.bytes) || !valid(v.bytes) {
+			return nil, false
+		}
+		if a.i == len(s) {
+			ok = true
+		}
+	}
+	if !ok {
+		return nil, false
+	}
+	list = make([]string, 0, n)
+	for a := (message{s: s}); a.next(); {
+		v := message{s: a.bytes}
+		v.next()
+		list = append(list, v.bytes)
+	}
+	return list, true
 }
 
 // valid is utf8.ValidString, with less ado for a short text.
