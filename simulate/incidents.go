@@ -754,7 +754,7 @@ func phiInMarketing(w *world, in *instance) string {
 // label records that an event belongs to a story. Last is set for the event
 // that carries what the step shows: a call's path stands in its result.
 func (p *player) label(pr *process, e *event.Event, m *mark, last bool) {
-	if m == nil || e == &pr.scratch {
+	if m == nil || e == &p.scratch {
 		return
 	}
 	in := m.inst
