@@ -737,6 +737,12 @@ func phiInMarketing(w *world, in *instance) string {
 				wr.prompt(wr.fillWords(r, nil, pasted(r, text, w.p.wording.paste(rows[btoi(free)]), ids)))
 				wr.as(in, "bystander", "", false)
 				wr.request()
+				if i == 0 { // what claims has exported, in the member's own folder
+					wr.as(in, "act", "toolDetails", false)
+					wr.fileCall("Read", wr.folder+s.sep+fill(r, oneOf(r, w.p.persona("claims").Files), "", "", wr.day))
+					wr.as(in, "bystander", "", false)
+					wr.request()
+				}
 				wr.fileCall("Write", wr.folder+s.sep+wr.file)
 				wr.request()
 			}
@@ -748,7 +754,7 @@ func phiInMarketing(w *world, in *instance) string {
 // label records that an event belongs to a story. Last is set for the event
 // that carries what the step shows: a call's path stands in its result.
 func (p *player) label(pr *process, e *event.Event, m *mark, last bool) {
-	if m == nil || e == &pr.scratch {
+	if m == nil || e == &p.scratch {
 		return
 	}
 	in := m.inst

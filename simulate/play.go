@@ -36,7 +36,6 @@ type process struct {
 	hooks   []hookAttrs
 	effort  []event.Attr // what every response carries; nil until there was one
 	buf     []event.Event
-	scratch event.Event // events this build does not log land here
 }
 
 // grant is a tool that a person may have allowed.
@@ -101,6 +100,7 @@ type player struct {
 	last    []string         // last session of each member
 	parked  []string         // session that spend stopped, resumed when it may go on
 	dropped map[eventID]bool // events that defects lost
+	scratch event.Event      // events this build does not log land here
 	out     Outcome
 }
 
@@ -602,8 +602,8 @@ func (p *player) event(pr *process, k event.Kind, at int64) *event.Event {
 	at = max(at, pr.last)
 	pr.last = at
 	if at >= p.end || k == event.ToolDecision && !pr.s.logs.decisions || isStartup(k) && !pr.s.logs.startup {
-		pr.scratch = event.Event{}
-		return &pr.scratch
+		p.scratch = event.Event{}
+		return &p.scratch
 	}
 	pr.buf = append(pr.buf, *pr.base)
 	e := &pr.buf[len(pr.buf)-1]

@@ -282,15 +282,23 @@ func (wr *writer) fillWords(r *rand.Rand, in *instance, text string) string {
 		return text
 	}
 	for _, s := range secrets {
-		for strings.Contains(text, s.word) {
-			v := ""
-			if in == nil && s.plain != nil {
-				v = oneOf(r, s.plain)
-			} else {
-				v = s.make(wr, r, in)
-			}
-			text = strings.Replace(text, s.word, v, 1)
+		i := strings.Index(text, s.word)
+		if i < 0 {
+			continue
 		}
+		var b strings.Builder
+		b.Grow(len(text) + 64)
+		for ; i >= 0; i = strings.Index(text, s.word) {
+			b.WriteString(text[:i])
+			if in == nil && s.plain != nil {
+				b.WriteString(oneOf(r, s.plain))
+			} else {
+				b.WriteString(s.make(wr, r, in))
+			}
+			text = text[i+len(s.word):]
+		}
+		b.WriteString(text)
+		text = b.String()
 	}
 	return text
 }

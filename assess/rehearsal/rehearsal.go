@@ -14,7 +14,6 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"time"
@@ -93,9 +92,6 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	r.held = held
-	if len(r.dir.Members) > manyMembers {
-		defer debug.SetGCPercent(debug.SetGCPercent(40))
-	}
 	src, err := r.stream(ctx)
 	if err != nil {
 		return nil, err
@@ -439,10 +435,6 @@ func (r *run) discard() {
 
 // manyEvents leave so much behind that collecting it is worth the time.
 const manyEvents = 500_000
-
-// manyMembers are most of what is held, and stay: half as much again, and not as
-// much, is left for what comes and goes.
-const manyMembers = 100_000
 
 // replay passes the stream through engines and observers.
 func (r *run) replay(ctx context.Context, src *stream.Source) error {

@@ -36,7 +36,7 @@ type sink interface {
 // as bytes.
 type walk struct {
 	p      *Profile
-	one    common        // without a memory, what the last record had
+	one    common       // without a memory, what the last record had
 	memory *[512]common // by session; nil for a walk that forgets each request
 
 	minute int64    // of stamp

@@ -134,8 +134,12 @@ func NewWriter(w io.Writer, p otlp.Profile) *Writer { return NewFormWriter(w, p,
 
 // NewFormWriter is NewWriter for any form.
 func NewFormWriter(w io.Writer, p otlp.Profile, f Form) *Writer {
-	s := &Writer{profile: p, form: f, hash: sha256.New(), packed: counter{w: w}, done: make(chan struct{}),
-		order: make(chan *packing, 3), jobs: make(chan *packing, 3), free: make(chan *packing, 8)}
+	ahead, most := 3, blockPacked // blocks on their way, and what one holds
+	if f.Pack != "zstd" {
+		ahead, most = 8, blockPlain
+	}
+	s := &Writer{profile: p, form: f, most: most, hash: sha256.New(), packed: counter{w: w}, done: make(chan struct{}),
+		order: make(chan *packing, ahead), jobs: make(chan *packing, ahead), free: make(chan *packing, ahead+5)}
 	var through io.WriteCloser
 	switch f.Pack {
 	case "zstd":
@@ -146,9 +150,6 @@ func NewFormWriter(w io.Writer, p otlp.Profile, f Form) *Writer {
 	default:
 		s.err, s.order = fmt.Errorf("compression %q is not known", f.Pack), nil
 		return s
-	}
-	if s.most = blockPlain; f.Pack == "zstd" {
-		s.most = blockPacked
 	}
 	for range min(runtime.GOMAXPROCS(0), 4) {
 		var enc *zstd.Encoder

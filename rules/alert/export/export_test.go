@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 var declared = alert.Config{
 	Allowlist: []string{"zoom", "Jira"}, ReadOnly: []string{"ledger"}, Plugins: []string{"claims-kit", "ab12"}, Content: []string{"userPrompts", "toolDetails"},
 	Leavers: map[string]time.Time{"m1": time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)}, Workloads: map[string][]string{"m1": {"phi"}}, Forbidden: map[string][]string{"m2": {"browser"}},
-	DesktopFloor: "1.15962", RemoteOff: true,
+	DesktopFloor: "1.15962", RemoteOff: true, Domains: []string{"Firm.example"},
 }
 
 func shipped(t *testing.T) []*alert.Rule {
@@ -277,9 +277,33 @@ func holds(e *event.Event, p *pred) bool {
 		return strings.HasSuffix(fold(v), fold(p.values[0])) != p.not
 	case "match":
 		return regexp.MustCompile(p.values[0]).MatchString(v) != p.not
+	case "outward", "inward": // as the query for ClickHouse says it
+		w := alert.NamedWords()
+		mail := regexp.MustCompile(w.MailAddress)
+		stranger, named, readable := false, false, regexp.MustCompile(`\}[ \n\r\t]*$`).MatchString(v)
+		for _, m := range regexp.MustCompile(w.RecipientArgument).FindAllStringSubmatch(v, -1) {
+			if len(m[1]) >= w.CutString || m[1] != `""` && m[1] != "[]" && !mail.MatchString(m[1]) {
+				readable = false
+			}
+			for _, a := range mail.FindAllString(strings.ToLower(m[1]), -1) {
+				named = true
+				if !slices.ContainsFunc(p.values, func(d string) bool { return strings.HasSuffix(a, "@"+d) || strings.HasSuffix(a, "."+d) }) {
+					stranger = true
+				}
+			}
+		}
+		if p.op == "outward" {
+			return stranger != p.not
+		}
+		return (named && !stranger && readable) != p.not
 	}
 	panic(p.op)
 }
+
+// someInputs are arguments with recipients of every kind, with those of firm.example inside.
+var someInputs = []string{"", `{"x":"y"}`, `{"to":"a@firm.example"}`, `{"to":"x@other.example","body":"b"}`, `{"to":"a@firm.example, x@other.example"}`, `{"to":["a@firm.example","b@eu.firm.example"]}`,
+	`{"cc":"<nested>","to":"a@firm.example"}`, `{"cc":"<nested>","to":"x@other.example"}`, `{"to":"a@firm.example","body":"cut`, `{"email":"X@Other.example"}`, `{"to":"a@confirm.example"}`, `{"channel":"C1"}`,
+	`{"to":"a@firm.example","body":"ask x@other.example"}`, `{"to":"A <a@firm.example>"}`, `{"to":["a@firm.example"],"cc":["x@other.example"]}`, `{"body":"x@other.example"}`}
 
 func someEvent(r *rand.Rand) *event.Event {
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
@@ -310,7 +334,7 @@ func someEvent(r *rand.Rand) *event.Event {
 		e.Parameters = pick("", `{"mcp_server_name":"Zoom","mcp_tool_name":"send_note"}`, `{"mcp_server_name":"ledger","mcp_tool_name":"update_row"}`, `{"mcp_server_name":"evil","mcp_tool_name":"run"}`, `{"mcp_server_name":"jira","mcp_tool_name":"get_issue"}`)
 	}
 	if e.Tool != "" {
-		e.Input = pick("", `{"x":"y"}`)
+		e.Input = pick("", `{"x":"y"}`, pick(someInputs...))
 	}
 	if e.Parameters != "" {
 		e.Has |= event.FParameters
@@ -336,6 +360,7 @@ func TestNormalFormAgainstTheEngine(t *testing.T) {
 		`verb in ["read", "list"] or (sends and (tool_name == "Bash" or input_size >= 10000))`,
 		`not sends and verb == "write"`, `not (verb in ["read"])`,
 		`writes and approval == "automatic"`, `not (approval in ["manual", "automatic"])`,
+		`sends and outside_recipient`, `is_mcp and not outside_recipient`, `sends and (outside_recipient ?? true)`, `not (sends and (outside_recipient ?? false))`,
 		`marked_read_only and writes`, `not (marked_read_only or writes)`,
 		`not plugin_approved`, `plugin_approved`, `browser and forbidden("browser")`, `not (browser and forbidden("browser"))`,
 		`surface == "remote" and remote_off`, `not has_identity`, `to_mode in ["auto"]`,
@@ -390,6 +415,28 @@ func TestPatterns(t *testing.T) {
 				t.Errorf("%s on %q: expressions say %v, the classifier %v", class, text, got, want)
 			}
 		}
+	}
+}
+
+// Where a system cannot take recipients apart, its expressions err to the outside
+// only: what they take for inside is inside, and what goes out is never missed.
+func TestRoughRecipients(t *testing.T) {
+	named, inward := roughRecipients(&translated{}, []string{"firm.example"})
+	out, in := regexp.MustCompile("(?is)"+named), regexp.MustCompile("(?is)^"+inward+"$")
+	seen := map[bool]int{}
+	for _, input := range someInputs {
+		e := &event.Event{Name: "tool_result", Input: input, Has: event.FInput}
+		truth, inside := holds(e, &pred{op: "outward", field: "tool_input", values: []string{"firm.example"}}), in.MatchString(input)
+		if truth && (inside || !out.MatchString(input)) {
+			t.Errorf("%s goes out and is missed", input)
+		}
+		if inside && !holds(e, &pred{op: "inward", field: "tool_input", values: []string{"firm.example"}}) {
+			t.Errorf("%s is taken for inside", input)
+		}
+		seen[inside]++
+	}
+	if seen[true] < 2 || seen[false] < 8 {
+		t.Errorf("%v: the inputs show nothing", seen)
 	}
 }
 

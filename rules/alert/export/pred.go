@@ -368,9 +368,9 @@ func (b *builder) word(name string, want bool, at source.Pos) *pred {
 }
 
 // roughRecipients are expressions for systems that cannot take a list of
-// recipients apart: the arguments name a recipient; the only address in them is
-// a recipient's at one of the domains. What is neither, such as a list, is taken
-// to go outside.
+// recipients apart: the arguments name a recipient; the only address in them is a
+// recipient's at one of the domains, and they end as they should. What is neither,
+// such as a list, is taken to go outside.
 func roughRecipients(t *translated, domains []string) (named, inward string) {
 	t.rough("a recipient counts as inside only where the arguments hold one address and no placeholder")
 	name := alert.NamedWords().RecipientName
@@ -378,7 +378,7 @@ func roughRecipients(t *translated, domains []string) (named, inward string) {
 	for _, d := range domains {
 		ds = append(ds, regexp.QuoteMeta(d))
 	}
-	return name + `("[^"]*|\[[^\]]*)@`, `[^@<]*` + name + `\[?\s*"[^"@]*@([a-z0-9.-]+\.)?(` + strings.Join(ds, "|") + `)>?"[^@<]*`
+	return name + `("[^"]*|\[[^\]]*)@`, `[^@<]*` + name + `\[?\s*"[^"@]*@([a-z0-9.-]+\.)?(` + strings.Join(ds, "|") + `)>?"[^@<]*\}\s*`
 }
 
 // verbs expands what a tool does to a file.
