@@ -12,6 +12,7 @@ import (
 	"unsafe"
 
 	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/simulate/otlp"
 )
 
 // pcg is rand.PCG, with a state that can be kept at hand through a loop.
@@ -337,31 +338,11 @@ func (x *texts) fill(r *rand.Rand, t, file, folder string, day time.Time) string
 	}
 }
 
-// plain is the length of the head of s that a JSON string holds as it is and that
-// is ASCII.
-func plain(s string) int {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		x := eight(s, i)
-		quote, slash := x^ones*'"', x^ones*'\\'
-		if (x|(x-ones*0x20)|(quote-ones)|(slash-ones))&tops != 0 {
-			break // one of the eight is special, or follows one that is
-		}
-	}
-	for ; i < len(s); i++ {
-		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			break
-		}
-	}
-	return i
-}
-
 // quote writes s as a JSON string.
 func quote(b []byte, s string) []byte {
 	b = append(b, '"')
 	for {
-		n := plain(s)
+		n := otlp.Plain(s)
 		b = append(b, s[:n]...)
 		if s = s[n:]; s == "" {
 			return append(b, '"')

@@ -683,7 +683,7 @@ func (w *jsonSink) again(part []byte) {
 }
 
 func (w *jsonSink) name(key string) string {
-	if plain(key) == len(key) {
+	if Plain(key) == len(key) {
 		return key
 	}
 	b := appendString(nil, key)
@@ -825,9 +825,9 @@ func appendDouble(dst []byte, v float64) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// plain is the length of the head of s that a JSON string holds as it is and that
+// Plain is the length of the head of s that a JSON string holds as it is and that
 // is ASCII.
-func plain(s string) int {
+func Plain(s string) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
@@ -848,7 +848,7 @@ func plain(s string) int {
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for {
-		n := plain(s)
+		n := Plain(s)
 		dst = append(dst, s[:n]...)
 		if s = s[n:]; s == "" {
 			return append(dst, '"')
