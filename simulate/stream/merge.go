@@ -21,62 +21,87 @@ const MostMerged = 32
 // second would be late as a whole.
 func (s *Source) sideBySide() bool { return len(s.names) > 1 && len(s.names) <= MostMerged }
 
-// merged is Each over inputs side by side: always the request next whose first
-// record with a time is the earliest of those that come next in each input; of equal
-// ones that of the first input. Inputs keep their own order. The texts of events are
-// never views here, as requests of several inputs are held at once.
-func (s *Source) merged(ctx context.Context, fn func(b *otlp.Batch) error) error {
+// lane is one input of several that are read side by side.
+type lane[T any] struct {
+	src  *Source
+	next chan *T
+	free chan *T // what may be filled again
+	head *T
+	at   int64 // time of the request that comes next
+	err  error
+}
+
+// beside begins to read every input in a lane of its own. done stops them and
+// gathers what they report.
+func beside[T any](ctx context.Context, s *Source, alter func(o *Options), read func(ctx context.Context, l *lane[T]) error) (lanes []*lane[T], done func(), err error) {
 	if s.used && slices.Contains(s.names, "-") {
-		return errors.New("standard input can be read only once")
+		return nil, nil, errors.New("standard input can be read only once")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	type lane struct {
-		src  *Source
-		next chan *otlp.Batch
-		head *otlp.Batch
-		at   int64
-		err  error
-	}
-	lanes := make([]*lane, len(s.names))
-	for i, name := range s.names {
-		l := &lane{src: &Source{opts: s.opts, names: []string{name}}, next: make(chan *otlp.Batch)}
-		l.src.opts.Borrow, l.src.opts.Workers = false, 1
+	for _, name := range s.names {
+		l := &lane[T]{src: &Source{opts: s.opts, names: []string{name}}, next: make(chan *T), free: make(chan *T, 2)}
+		l.src.opts.Workers = 1
+		alter(&l.src.opts)
 		s.used = s.used || name == "-"
-		lanes[i] = l
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		lanes = append(lanes, l)
+		wg.Go(func() {
 			defer close(l.next)
-			l.err = l.src.Each(ctx, func(b *otlp.Batch) error {
-				own := &otlp.Batch{Events: slices.Clone(b.Events), Bad: slices.Clone(b.Bad), Records: b.Records, Dialect: b.Dialect, Other: b.Other}
-				select {
-				case l.next <- own:
-					return nil
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			})
-		}()
+			l.err = read(ctx, l)
+		})
 	}
-	defer func() {
+	return lanes, func() {
 		cancel()
-		for _, l := range lanes {
-			for range l.next { // until its reader has stopped
-			}
-		}
 		s.report = s.report[:0:0]
 		for i, l := range lanes {
+			for range l.next { // until its reader has stopped
+			}
 			if r := l.src.Report(); len(r) > 0 {
 				s.report = append(s.report, r[0])
 			} else {
 				s.report = append(s.report, Input{Name: s.names[i]})
 			}
 		}
-	}()
-	advance := func(l *lane) error {
+		wg.Wait()
+	}, nil
+}
+
+// hand gives what a reader has to whoever takes from the lane.
+func (l *lane[T]) hand(ctx context.Context, x *T) error {
+	select {
+	case l.next <- x:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// earliest is the lane whose next request is the earliest, of equal ones the first;
+// nil when all are at their end.
+func earliest[T any](lanes []*lane[T]) (first *lane[T]) {
+	for _, l := range lanes {
+		if l.head != nil && (first == nil || l.at < first.at) {
+			first = l
+		}
+	}
+	return first
+}
+
+// merged is Each over inputs side by side: always the request next whose first
+// record with a time is the earliest of those that come next in each input; of equal
+// ones that of the first input. Inputs keep their own order. The texts of events are
+// never views here, as requests of several inputs are held at once.
+func (s *Source) merged(ctx context.Context, fn func(b *otlp.Batch) error) error {
+	lanes, done, err := beside(ctx, s, func(o *Options) { o.Borrow = false }, func(ctx context.Context, l *lane[otlp.Batch]) error {
+		return l.src.Each(ctx, func(b *otlp.Batch) error {
+			return l.hand(ctx, &otlp.Batch{Events: slices.Clone(b.Events), Bad: slices.Clone(b.Bad), Records: b.Records, Dialect: b.Dialect, Other: b.Other})
+		})
+	})
+	if err != nil {
+		return err
+	}
+	defer done()
+	advance := func(l *lane[otlp.Batch]) error {
 		if l.head = <-l.next; l.head != nil {
 			l.at = starts(l.head.Events, l.at)
 			return nil
@@ -90,12 +115,7 @@ func (s *Source) merged(ctx context.Context, fn func(b *otlp.Batch) error) error
 	}
 	var index int64
 	for {
-		var first *lane
-		for _, l := range lanes {
-			if l.head != nil && (first == nil || l.at < first.at) {
-				first = l
-			}
-		}
+		first := earliest(lanes)
 		if first == nil {
 			return ctx.Err()
 		}
@@ -112,16 +132,6 @@ func (s *Source) merged(ctx context.Context, fn func(b *otlp.Batch) error) error
 	}
 }
 
-// packedLane is one input of mergedPacked.
-type packedLane struct {
-	src  *Source
-	next chan *packedBlock
-	free chan *packedBlock
-	head *packedBlock
-	at   int64 // time of the request that comes next
-	err  error
-}
-
 // packedBlock is the requests of a block that gave events, and which of them comes next.
 type packedBlock struct {
 	events   event.Pack
@@ -132,43 +142,15 @@ type packedBlock struct {
 // mergedPacked is merged for events that are handed on packed: the same order, by
 // requests, but many of them at a time, and nothing is copied but what is packed.
 func (s *Source) mergedPacked(ctx context.Context, fn func(b *otlp.Batch) error) error {
-	if s.used && slices.Contains(s.names, "-") {
-		return errors.New("standard input can be read only once")
+	lanes, done, err := beside(ctx, s, func(*Options) {}, func(ctx context.Context, l *lane[packedBlock]) error {
+		return l.src.blocks(ctx, true, func(b *block) error { return send(ctx, l, b) })
+	})
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	lanes := make([]*packedLane, len(s.names))
-	for i, name := range s.names {
-		l := &packedLane{src: &Source{opts: s.opts, names: []string{name}}, next: make(chan *packedBlock), free: make(chan *packedBlock, 2)}
-		l.src.opts.Workers = 1
-		s.used = s.used || name == "-"
-		lanes[i] = l
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			defer close(l.next)
-			l.err = l.src.blocks(ctx, true, func(b *block) error { return l.send(ctx, b) })
-		}()
-	}
-	defer func() {
-		cancel()
-		for _, l := range lanes {
-			for range l.next { // until its reader has stopped
-			}
-		}
-		s.report = s.report[:0:0]
-		for i, l := range lanes {
-			if r := l.src.Report(); len(r) > 0 {
-				s.report = append(s.report, r[0])
-			} else {
-				s.report = append(s.report, Input{Name: s.names[i]})
-			}
-		}
-	}()
+	defer done()
 	for _, l := range lanes {
-		if err := l.advance(); err != nil {
+		if err := advance(l); err != nil {
 			return err
 		}
 	}
@@ -187,12 +169,7 @@ func (s *Source) mergedPacked(ctx context.Context, fn func(b *otlp.Batch) error)
 		return err
 	}
 	for {
-		var first *packedLane
-		for _, l := range lanes {
-			if l.head != nil && (first == nil || l.at < first.at) {
-				first = l
-			}
-		}
+		first := earliest(lanes)
 		if first == nil {
 			if err := hand(); err != nil {
 				return err
@@ -206,14 +183,14 @@ func (s *Source) mergedPacked(ctx context.Context, fn func(b *otlp.Batch) error)
 				return err
 			}
 		}
-		if err := first.advance(); err != nil {
+		if err := advance(first); err != nil {
 			return err
 		}
 	}
 }
 
 // send hands on a block that was decoded, if there is anything in it.
-func (l *packedLane) send(ctx context.Context, b *block) error {
+func send(ctx context.Context, l *lane[packedBlock], b *block) error {
 	var x *packedBlock
 	select {
 	case x = <-l.free:
@@ -230,16 +207,11 @@ func (l *packedLane) send(ctx context.Context, b *block) error {
 	if len(x.requests) == 0 {
 		return nil
 	}
-	select {
-	case l.next <- x:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return l.hand(ctx, x)
 }
 
 // advance goes to the next request.
-func (l *packedLane) advance() error {
+func advance(l *lane[packedBlock]) error {
 	if l.head != nil && l.head.n+1 == len(l.head.requests) {
 		select {
 		case l.free <- l.head:
