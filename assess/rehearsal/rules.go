@@ -117,8 +117,8 @@ func (r *run) alertConfig() alert.Config {
 
 // inventory is the rest of what rules may know: which connectors only read, which
 // plugins are approved, which mail domains are its own, whose work may hold which
-// data, where members work, and
-// how long a removal may take. What the scenario does not list stays undeclared.
+// data, where members work, and how long a removal may take. What the scenario does
+// not list stays undeclared.
 func (r *run) inventory(c *alert.Config) {
 	st := &r.s.Organisation.Settings
 	if r.s.Connectors != nil {

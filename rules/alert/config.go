@@ -2,6 +2,7 @@ package alert
 
 import (
 	"errors"
+	"regexp"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/scenarios/source"
@@ -52,6 +53,13 @@ func ParseConfig(name string, data []byte) (Config, error) {
 	if d.Propagation.Value != "" {
 		cfg.Propagation = duration(d.Propagation, &ps)
 	}
+	if d.Domains != nil {
+		for _, t := range *d.Domains {
+			if !mailDomain.MatchString(t.Value) { // it would be nobody's, and every recipient outside
+				ps.Add(t.At, "write firm.example, which holds for eu.firm.example as well", "domains: %q is not a mail domain", t)
+			}
+		}
+	}
 	for _, m := range sortedKeys(d.Leavers) {
 		t, err := time.Parse(time.RFC3339, d.Leavers[m].Value)
 		if err != nil {
@@ -76,6 +84,8 @@ func ParseConfig(name string, data []byte) (Config, error) {
 	}
 	return cfg, f.Explain(ps).Err()
 }
+
+var mailDomain = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)+$`)
 
 func named(ts *[]source.Text) []string {
 	if ts == nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
 )
 
@@ -15,8 +16,6 @@ const (
 	recipientName     = `"(?:to|cc|bcc|(?:(?:to|cc|bcc)_?)?recipients?|e?mails?|email_?address(?:es)?|attendees?|invitees?|shared?_?with)"\s*:\s*`
 	recipientArgument = `(?i)` + recipientName + `("(?:[^"\\]|\\.)*"|\[[^\]]*\])`
 	mailAddress       = `([^\s"'<>,;:()\[\]\\]+@[a-zA-Z0-9][a-zA-Z0-9.-]*)`
-
-	cutString = 512 // characters that the wire leaves of a string in the arguments
 )
 
 var (
@@ -35,7 +34,7 @@ func recipients(input string) (addresses []string, all bool) {
 	for _, m := range recipientValue.FindAllStringSubmatch(input, -1) {
 		v := m[1]
 		found := recipientMail.FindAllString(v, -1)
-		if len(v) >= cutString || found == nil && v != `""` && v != `[]` {
+		if len(v) >= event.InputCap || found == nil && v != `""` && v != `[]` {
 			all = false
 		}
 		for _, a := range found {

@@ -342,6 +342,10 @@ func TestParseConfig(t *testing.T) {
 	if err != nil || cfg.Allowlist[0] != "Zoom" || cfg.Plugins == nil || len(cfg.Domains) != 1 || cfg.ReadOnly != nil || cfg.Propagation != 2*time.Hour || cfg.SpendSessionMicros != 10_000_000 || cfg.Zones["m"] == nil || cfg.Leavers["m"].Hour() != 17 {
 		t.Errorf("%+v %v", cfg, err)
 	}
+	_, err = ParseConfig("d.yaml", []byte("domains: [firm.example, '@firm.example', a b]\n"))
+	if err == nil || !strings.Contains(err.Error(), `d.yaml:1:25: domains: "@firm.example" is not a mail domain`) || !strings.Contains(err.Error(), `"a b" is not`) {
+		t.Errorf("%v", err)
+	}
 	_, err = ParseConfig("d.yaml", []byte("alowlist: []\nzones: {m: Mars}\nleavers: {m: tomorrow}\n"))
 	if err == nil || !strings.Contains(err.Error(), `did you mean "allowlist"?`) {
 		t.Errorf("%v", err)

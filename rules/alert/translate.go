@@ -115,7 +115,6 @@ type Words struct {
 	RecipientName     string // name of the argument, up to its value
 	RecipientArgument string // the same with its value, a group
 	MailAddress       string // one address, a group
-	CutString         int    // bytes from which a value may have been cut
 }
 
 // NamedWords are the words as the engine uses them.
@@ -127,7 +126,7 @@ func NamedWords() Words {
 		ReadPrefixes:  []string{"get", "read", "fetch", "download", "export"},
 		ListPrefixes:  []string{"list", "search", "find", "query"},
 		AppFolders:    slices.Clone(appFolders),
-		RecipientName: recipientName, RecipientArgument: recipientArgument, MailAddress: mailAddress, CutString: cutString,
+		RecipientName: recipientName, RecipientArgument: recipientArgument, MailAddress: mailAddress,
 		DecisionClasses: map[string][2][]string{
 			"automatic":            {{"accept"}, {"config", "allowlist"}},
 			"hook":                 {{"accept"}, {"hook"}},

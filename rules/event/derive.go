@@ -89,7 +89,9 @@ type Derived struct {
 // IsMCP reports that the record concerns an MCP call, named or not.
 func (d *Derived) IsMCP() bool { return d.MCPKnown != NotApplicable }
 
-const inputCap = 512 // characters after which the product cuts a string in tool_input
+// InputCap is the number of characters after which the product cuts a string in
+// tool_input.
+const InputCap = 512
 
 // Derive fills e.Derived from the wire fields. It resolves, in this order, the
 // MCP server and tool: tool_parameters, the dotted attributes, the
@@ -281,7 +283,7 @@ func (e *Event) derivePath(s *Scratch) {
 func (e *Event) setPath(p string) {
 	if e.Path == "" {
 		e.Path, e.PathKnown = p, Known
-		if len(p) >= inputCap && utf8.RuneCountInString(p) >= inputCap {
+		if len(p) >= InputCap && utf8.RuneCountInString(p) >= InputCap {
 			e.PathKnown = Partial
 		}
 		return

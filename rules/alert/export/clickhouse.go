@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sandtable-dev/sandtable/rules/alert"
+	"github.com/sandtable-dev/sandtable/rules/event"
 )
 
 // clickhouse writes queries over the table of the collector's exporter, with
@@ -157,7 +158,7 @@ func (clickhouse) recipients(p *pred) string {
 		return stranger
 	}
 	return fmt.Sprintf(`(notEmpty(%s) AND NOT %s AND match(%s, %s) AND NOT arrayExists(v -> length(v) >= %d OR v NOT IN ('""', '[]') AND NOT match(v, %s), %s))`,
-		addresses, stranger, p.field, quote(`\}[ \n\r\t]*$`), w.CutString, quote(w.MailAddress), values)
+		addresses, stranger, p.field, quote(`\}[ \n\r\t]*$`), event.InputCap, quote(w.MailAddress), values)
 }
 
 // outside compares by whole path elements, and only what can be compared: an

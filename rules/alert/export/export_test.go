@@ -282,7 +282,7 @@ func holds(e *event.Event, p *pred) bool {
 		mail := regexp.MustCompile(w.MailAddress)
 		stranger, named, readable := false, false, regexp.MustCompile(`\}[ \n\r\t]*$`).MatchString(v)
 		for _, m := range regexp.MustCompile(w.RecipientArgument).FindAllStringSubmatch(v, -1) {
-			if len(m[1]) >= w.CutString || m[1] != `""` && m[1] != "[]" && !mail.MatchString(m[1]) {
+			if len(m[1]) >= event.InputCap || m[1] != `""` && m[1] != "[]" && !mail.MatchString(m[1]) {
 				readable = false
 			}
 			for _, a := range mail.FindAllString(strings.ToLower(m[1]), -1) {
