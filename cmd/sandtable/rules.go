@@ -464,7 +464,7 @@ func rulesExplain(c *cli.Context) error {
 }
 
 // content are the words whose values are text of people's work.
-var content = []string{"prompt", "response", "command", "tool_input", "path", "folder", "error", "host_paths", "record"}
+var content = []string{"prompt", "response", "command", "tool_input", "path", "folder", "error", "host_paths", "record", "recipients"}
 
 func explainEvent(w io.Writer, r *alert.Rule, ev *event.Event, cfg alert.Config, whole bool) {
 	fmt.Fprintf(w, "%s: %s\n", r.ID, r.Title)
