@@ -516,7 +516,9 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		runtime.GC() // what the passes held is let go of before the result takes its place
 	}
 	r.inputs = src.Report()
-	r.coverage, r.analytics = cover.Report(), usage.Report()
+	covered := beside(func() (*coverage.Report, error) { return cover.Report(), nil })
+	r.analytics = usage.Report()
+	r.coverage, _ = covered()
 	if !r.o.Brief {
 		if r.month, err = r.outlook(ctx); err != nil {
 			return err
