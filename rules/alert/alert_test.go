@@ -531,7 +531,8 @@ func TestLookHidesNothing(t *testing.T) {
 	pieces := []string{"4111 1111 1111 1111", "4111111111111111", "5105-1051-0510-5100", "order no ", "card ", "cvv: 123", "PIN 1234", "PIN is 12345", ";4111111111111111=2512101", "%B4111111111111111^DOE/JOHN^2512",
 		"123-45-6789", "000-12-3456", "1123-45-67890", "patient John Smith", "date of birth: 1", "member number 12345678", "diagnosis", "E11.9", " Z00.00", ". ", "F3", "MRN 1234567", "medical record no. A-12345",
 		"CONFIDENTIAL", "strictly confidential", "internal use only", "password = hunter2hunter2", "api_key: \"abcdefghij\"", "AKIAABCDEFGHIJKLMNOP", "ghp_abcdefghijklmnopqrstuvwxyz0123456789", "-----BEGIN RSA PRIVATE KEY-----",
-		"/home/a/.ssh/id_rsa", "C:\\x\\.aws\\credentials", ".env.example", "ſecret", "K", " ", "-", "  ", "\n", "D", "=", "^", "x", "7", "é"}
+		"/home/a/.ssh/id_rsa", "C:\\x\\.aws\\credentials", ".env.example", "ſecret", "K", " ", "-", "  ", "\n", "D", "=", "^", "x", "7", "é",
+		"archive", "adobe", "stubborn", "hiv", "icd-10", "treated for", "treatment plan", "medical history", "claimant", "prognosis", "admitted with", "born on 3", "dob 1", "lab results", "oncology", "_", "sk-abcdefghijklmnopqrstuvwxyz", "eyJabcdefghij.eyJabcdefghij.abcdefghij"}
 	rapid.Check(t, func(t *rapid.T) {
 		var s strings.Builder
 		for range rapid.IntRange(0, 8).Draw(t, "pieces") {
@@ -555,7 +556,17 @@ func TestLookHidesNothing(t *testing.T) {
 			}
 		}
 		ev := event.Event{Input: s.String()}
+		if n := len(ev.Input); n > 0 { // a path is a piece of the arguments, and so is cut anywhere here
+			from := rapid.IntRange(0, n-1).Draw(t, "path from")
+			ev.Path = ev.Input[from:rapid.IntRange(from, n).Draw(t, "path to")]
+		}
 		Mark(&ev)
+		for _, class := range Classes() {
+			want := classify(ev.Path, class, ^hint(0))
+			if got := ClassifyLooked(ev.Path, class, ev.PathMarks); got != want {
+				t.Fatalf("%q, a piece of %q: %s is %v once marked, %v without", ev.Path, ev.Input, class, got, want)
+			}
+		}
 		for _, class := range Classes() {
 			want := classify(s.String(), class, ^hint(0))
 			if got := Classify(s.String(), class); got != want {
@@ -616,5 +627,24 @@ func TestUnstatedContent(t *testing.T) {
 	}
 	if c := rs[0].Unstated(); !slices.Equal(c, []string{"toolDetails", "userPrompts"}) {
 		t.Error(c)
+	}
+}
+
+// BenchmarkMark looks at texts as they come: a long prompt of an insurer, and the
+// arguments of a file call.
+func BenchmarkMark(b *testing.B) {
+	prompt := "Member ID W664585781, claim CL-2026-049219, diagnosis I10: check whether the prior authorisation covers the second visit. " +
+		strings.Repeat("Review the ticket as a summary for the claimant, update the handbook and 3105 receipts, then present the process to the member. ", 8)
+	for name, ev := range map[string]event.Event{
+		"prompt":    {PromptText: prompt},
+		"arguments": {Input: `{"file_path":"/Users/anna.lindqvist/Documents/claims/2026/CL-2026-049219 notes.docx","limit":200}`},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(ev.PromptText) + len(ev.Input)))
+			for b.Loop() {
+				Mark(&ev)
+			}
+		})
 	}
 }

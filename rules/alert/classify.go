@@ -53,11 +53,17 @@ func settled(text string, h hint) hint {
 }
 
 // lookInside is Look for a text that is mostly a piece of another one, in the same
-// memory: what the whole cannot hold, its piece cannot.
+// memory: what the whole cannot hold, its piece can hold at its ends alone, where
+// other words may be cut.
 func lookInside(text, whole string, of event.Marks) event.Marks {
-	a, b := uintptr(unsafe.Pointer(unsafe.StringData(text))), uintptr(unsafe.Pointer(unsafe.StringData(whole)))
-	if text == "" || of == 0 && a >= b && a+uintptr(len(text)) <= b+uintptr(len(whole)) {
+	if len(text) < 3 {
 		return 0
+	}
+	a, b := uintptr(unsafe.Pointer(unsafe.StringData(text))), uintptr(unsafe.Pointer(unsafe.StringData(whole)))
+	if of == 0 && a >= b && a+uintptr(len(text)) <= b+uintptr(len(whole)) {
+		if from, to := int(a-b), int(a-b)+len(text); (from == 0 || !isWord(whole[from-1])) && (to == len(whole) || !isWord(whole[to])) {
+			return 0
+		}
 	}
 	return Look(text)
 }
@@ -77,8 +83,8 @@ func classify(text, class string, h hint) bool {
 		return h&hintDigits != 0 && holdsPAN(text)
 	case "phi":
 		// A person is asked for last: texts that name one are many, and dear to match.
-		return h&hintRecord != 0 && record.MatchString(text) ||
-			h&(hintPerson|hintSocial) != 0 && (h&hintHealth != 0 && health.MatchString(text) || mayHoldCode(text) && diagnosisCode.MatchString(text)) && namesPerson(text, h)
+		return h&hintRecord != 0 && record.match(text, h) ||
+			h&(hintPerson|hintSocial) != 0 && (h&hintHealth != 0 && health.match(text, h) || mayHoldCode(text) && diagnosisCode.MatchString(text)) && namesPerson(text, h)
 	case "sad":
 		return holdsSAD(text, h)
 	case "secret":
@@ -92,9 +98,9 @@ var (
 	marking = regexp.MustCompile(`\bCONFIDENTIAL\b|(?i:\b(strictly|highly|company|client) confidential\b|\binternal use only\b|\bnot for distribution\b|\battorney[- ]client privileged?\b|\btrade secret\b)`)
 
 	// A record number of a patient or plan member identifies by itself; health words need a person beside them.
-	record = regexp.MustCompile(`(?i)\b(mrn|medical record (number|no\.?)|health plan (beneficiary|member) (number|id)|patient id)\W{0,3}(is )?[a-z]{0,3}-?\d{5,12}\b`)
-	health = regexp.MustCompile(`(?i)\b(diagnos(is|ed|es)|icd-?10|prescri(bed|ption)|prognosis|treated for|treatment plan|lab results?|hiv|oncolog\w+|chemotherapy|psychiatric|medical history|claimant|admitted with)\b`)
-	person = regexp.MustCompile(`(?i)\b(date of birth|dob|born(?: on)?)\b\W{0,3}(?:\d|(?-i:[A-Z]))|\bmember (?:id|number|no\.?)\W{0,3}(?:is )?[a-z]{0,3}-?0*[1-9]\d{4,11}\b|\b(patient|claimant|insured|member)(?: name)?[ :]+(?-i:[A-Z][a-z]+ [A-Z][a-z]+)`)
+	record = begun(hintRecord, `(?i)\b(mrn|medical record (number|no\.?)|health plan (beneficiary|member) (number|id)|patient id)\W{0,3}(is )?[a-z]{0,3}-?\d{5,12}\b`)
+	health = begun(hintHealth, `(?i)\b(diagnos(is|ed|es)|icd-?10|prescri(bed|ption)|prognosis|treated for|treatment plan|lab results?|hiv|oncolog\w+|chemotherapy|psychiatric|medical history|claimant|admitted with)\b`)
+	person = begun(hintPerson, `(?i)\b(date of birth|dob|born(?: on)?)\b\W{0,3}(?:\d|(?-i:[A-Z]))|\bmember (?:id|number|no\.?)\W{0,3}(?:is )?[a-z]{0,3}-?0*[1-9]\d{4,11}\b|\b(patient|claimant|insured|member)(?: name)?[ :]+(?-i:[A-Z][a-z]+ [A-Z][a-z]+)`)
 	social = regexp.MustCompile(`\b(\d{3})-(\d{2})-(\d{4})\b`)
 
 	// A code of the tenth revision with its subdivision: a letter, two characters, a point.
@@ -110,6 +116,31 @@ var (
 	track1  = regexp.MustCompile(`%?B(\d{12,19})\^[^\^]{2,26}\^\d{4}`)
 	track2  = regexp.MustCompile(`;?\b(\d{12,19})[=D]\d{7}`)
 )
+
+// words is an expression whose matches all begin with one of the words of a hint, which
+// is what it is tried at. On a long text that costs a hundredth of a search.
+type words struct {
+	bit       hint
+	any, here *regexp.Regexp
+}
+
+func begun(bit hint, text string) words {
+	return words{bit, regexp.MustCompile(text), regexp.MustCompile(`^(?:` + text + `)`)}
+}
+
+// match reports a match in a text that was looked at.
+func (w *words) match(text string, h hint) bool {
+	if h&hintFold != 0 {
+		return w.any.MatchString(text)
+	}
+	for at := 0; at+3 <= len(text); at++ {
+		k := uint64(text[at]&31) | uint64(text[at+1]&31)<<5 | uint64(text[at+2]&31)<<10
+		if hintStart[k>>6]>>(k&63)&1 != 0 && hintsAt(text, at, k)&w.bit != 0 && w.here.MatchString(text[at:]) {
+			return true
+		}
+	}
+	return false
+}
 
 // hint says which words a text holds without which the expressions above cannot
 // match. Hardly any prompt holds one, and one look costs a hundredth of a match.
@@ -128,97 +159,135 @@ const (
 	hintDigits // what a card number needs: 13 digits, at most one blank or dash between two of them
 	hintStripe // what a magnetic stripe needs: 12 digits in a row and the sign that ends the account number
 	hintSocial // digits in the form of a social security number
+	hintFold   // a letter outside ASCII that stands for one inside: words may be written with it
 )
 
+// hintWord is what an expression cannot match without. Where that has a word boundary
+// in front, or something else than a letter or digit, edge says so; whole says that no
+// word byte stands behind.
 type hintWord struct {
-	word string
-	bit  hint
+	word        string
+	bit         hint
+	edge, whole bool
 }
 
-// hintWords by what their first three bytes come to, which is the same for both
-// cases of a letter. hintIndex says where they stand, 0 for no word, and hintStart
-// whether there are any: it is small enough to stay near while a text is read.
+// hintWords by the low five bits of their first three bytes, which are the same for
+// both cases of a letter, the first byte lowest. hintIndex says where they stand, 0
+// for no word, and hintStart whether there are any: it is small enough to stay near
+// while a text is read.
 var hintWords, hintIndex, hintStart = func() (words [][]hintWord, index [1 << 15]uint8, start [1 << 9]uint64) {
 	words = [][]hintWord{nil}
-	for bit, list := range map[hint][]string{
-		hintMarking:    {"confidential", "internal use", "not for dist", "attorney", "trade secret"},
-		hintPerson:     {"birth", "dob", "born", "member", "patient", "claimant", "insured"},
-		hintRecord:     {"mrn", "medical record", "health plan", "patient id"},
-		hintHealth:     {"diagnos", "icd", "prescri", "prognosis", "treat", "lab result", "hiv", "oncolog", "chemo", "psychiat", "medical", "claimant", "admitted"},
-		hintSecret:     {"password", "passwd", "secret", "api_key", "api-key", "apikey", "access_token", "access-token", "accesstoken"},
-		hintVerify:     {"cvv", "cvc", "cav2", "card ver", "card sec"},
-		hintPIN:        {"pin"},
-		hintCredential: {".ssh", ".aws", ".gnupg", ".kube", ".azure", ".docker", ".netrc", ".pgpass", ".npmrc", ".git-cred", "id_rsa", "id_ed", "id_ec", "keychain", "credentials", ".env"},
-		hintToken:      {"akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat", "sk-", "sk_live_", "rk_live_", "xox", "-----begin", "eyj"},
-	} {
+	add := func(bit hint, edge, whole bool, list ...string) {
 		for _, w := range list {
-			k := uint(w[0]&31)<<10 | uint(w[1]&31)<<5 | uint(w[2]&31)
+			k := uint(w[0]&31) | uint(w[1]&31)<<5 | uint(w[2]&31)<<10
 			if index[k] == 0 {
 				index[k] = uint8(len(words))
 				words = append(words, nil)
 			}
 			start[k>>6] |= 1 << (k & 63)
-			words[index[k]] = append(words[index[k]], hintWord{w, bit})
+			words[index[k]] = append(words[index[k]], hintWord{w, bit, edge, whole})
 		}
 	}
+	add(hintMarking, true, false, "confidential", "internal use only", "not for distribution", "attorney", "trade secret")
+	add(hintPerson, true, false, "date of birth", "dob", "born", "member", "patient", "claimant", "insured")
+	add(hintRecord, true, false, "mrn", "medical record n", "health plan beneficiary", "health plan member", "patient id")
+	add(hintHealth, true, false, "diagnos", "prescribed", "prescription", "psychiatric", "medical history", "oncolog", "chemotherapy", "lab result")
+	add(hintHealth, true, true, "icd10", "icd-10", "prognosis", "treated for", "treatment plan", "hiv", "claimant", "admitted with")
+	add(hintSecret, false, false, "password", "passwd", "secret", "api_key", "api-key", "apikey", "access_token", "access-token", "accesstoken")
+	add(hintVerify, true, false, "cvv", "cvc", "cav2", "card verification", "card security")
+	add(hintPIN, true, true, "pin")
+	add(hintCredential, true, false, ".ssh", ".aws", ".gnupg", ".kube", ".azure", ".docker", ".netrc", ".pgpass", ".npmrc", ".git-credentials", "id_rsa", "id_ed25519", "id_ecdsa", "keychain", "credentials", ".env")
+	add(hintToken, true, false, "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "sk-", "sk_live_", "rk_live_", "xox", "eyj")
+	add(hintToken, false, false, "-----begin")
 	return words, index, start
-}()
-
-// hintBytes is the low five bits of a byte, and more for those that a look at a
-// text has to dwell on: digits, and what is not ASCII.
-var hintBytes = func() (t [256]uint8) {
-	for c := range t {
-		t[c] = uint8(c) & 31
-		if isDigit(byte(c)) || c >= 0x80 {
-			t[c] |= 32
-		}
-	}
-	return t
 }()
 
 func isDigit(c byte) bool { return c-'0' <= 9 }
 
-// look reads a text once. It may say too much, and never too little.
-func look(text string) (h hint) {
-	row, run := 0, 0 // digits in a row; digits with at most one blank or dash between them
-	last := uint(0)  // three bytes
-	for i := range len(text) {
-		b := hintBytes[text[i]]
-		if last = (last<<5 | uint(b&31)) & (1<<15 - 1); hintStart[last>>6]>>(last&63)&1 != 0 && i >= 2 {
-			for _, w := range hintWords[hintIndex[last]] {
-				if h&w.bit == 0 && begins(text[i-2:], w.word) {
-					h |= w.bit
-				}
-			}
-		}
-		if b < 32 && run == 0 {
+// isWord is what expressions take for a part of a word.
+func isWord(c byte) bool { return c == '_' || isDigit(c) || c|32-'a' < 26 }
+
+// hintsAt are the words that begin at a place of the text, of those that start like k.
+func hintsAt(text string, at int, k uint64) (h hint) {
+	words := hintWords[hintIndex[k]]
+	for i := range words {
+		w := &words[i]
+		if w.edge && at > 0 && isWord(text[at-1]) || !begins(text[at:], w.word) {
 			continue
 		}
-		c, prev := text[i], byte(0)
-		if i > 0 {
-			prev = text[i-1]
+		if end := at + len(w.word); w.whole && end < len(text) && isWord(text[end]) {
+			continue
 		}
-		switch {
-		case isDigit(c):
-			row++
-			if run++; run >= 13 {
-				h |= hintDigits
+		h |= w.bit
+	}
+	return h
+}
+
+// look reads a text once. It may say too much, and never too little.
+func look(text string) (h hint) {
+	const (
+		ones = 0x0101010101010101
+		high = 0x80 * ones
+	)
+	row, run := 0, 0 // digits in a row; digits with at most one blank or dash between them
+	for i := 0; i < len(text); {
+		end := i + 1
+		if i+8 <= len(text) { // six places at a time
+			x := eight(text[i : i+8])
+			end = i + 6
+			plain := x&high == 0 && (x^'0'*ones+(0x80-10)*ones)&high == high // neither digits nor bytes beyond ASCII
+			x = x&0x001f001f001f001f | x>>3&0x03e003e003e003e0
+			x = x&0x000003ff000003ff | x>>6&0x000ffc00000ffc00
+			x = x&0x00000000000fffff | x>>12&0x000000fffff00000 // five bits of each byte
+			begun := hintStart[x>>6&511]>>(x&63) | hintStart[x>>11&511]>>(x>>5&63) | hintStart[x>>16&511]>>(x>>10&63) |
+				hintStart[x>>21&511]>>(x>>15&63) | hintStart[x>>26&511]>>(x>>20&63) | hintStart[x>>31&511]>>(x>>25&63)
+			if begun&1 != 0 {
+				for j := i; j < end; j++ {
+					if k := x & (1<<15 - 1); hintStart[k>>6]>>(k&63)&1 != 0 {
+						h |= hintsAt(text, j, k)
+					}
+					x >>= 5
+				}
 			}
-		case run > 0 && c < 0x80:
-			if row >= 12 && (c == '^' || c == '=' || c == 'D') {
-				h |= hintStripe
+			if plain && run == 0 {
+				i = end
+				continue
 			}
-			if c == '-' && row >= 3 && i+4 < len(text) && text[i+3] == '-' && isDigit(text[i+1]) && isDigit(text[i+2]) && isDigit(text[i+4]) {
-				h |= hintSocial
+		} else if i+3 <= len(text) {
+			if k := uint64(text[i]&31) | uint64(text[i+1]&31)<<5 | uint64(text[i+2]&31)<<10; hintStart[k>>6]>>(k&63)&1 != 0 {
+				h |= hintsAt(text, i, k)
 			}
-			if row = 0; c != ' ' && c != '-' || !isDigit(prev) {
-				run = 0
+		}
+		for ; i < end; i++ {
+			c := text[i]
+			switch {
+			case isDigit(c):
+				row++
+				if run++; run >= 13 {
+					h |= hintDigits
+				}
+			case run > 0 && c < 0x80:
+				if row >= 12 && (c == '^' || c == '=' || c == 'D') {
+					h |= hintStripe
+				}
+				if c == '-' && row >= 3 && i+4 < len(text) && text[i+3] == '-' && isDigit(text[i+1]) && isDigit(text[i+2]) && isDigit(text[i+4]) {
+					h |= hintSocial
+				}
+				if row = 0; c != ' ' && c != '-' || !isDigit(text[i-1]) {
+					run = 0
+				}
+			case c == 0xbf && i > 0 && text[i-1] == 0xc5, c == 0xaa && i > 0 && text[i-1] == 0x84:
+				return ^hint(0) // a long s or a kelvin sign, which match s and k without regard to case
 			}
-		case c == 0xbf && prev == 0xc5, c == 0xaa && prev == 0x84:
-			return ^hint(0) // a long s or a kelvin sign, which match s and k without regard to case
 		}
 	}
 	return h
+}
+
+// eight reads eight bytes, the first one lowest.
+func eight(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // begins reports that the text begins with the word, which is in lower case,
@@ -242,7 +311,7 @@ func begins(text, word string) bool {
 // namesPerson reports a text that points at one person. Social security numbers
 // of areas, groups or serials that are never issued belong to nobody.
 func namesPerson(text string, h hint) bool {
-	if h&hintPerson != 0 && person.MatchString(text) {
+	if h&hintPerson != 0 && person.match(text, h) {
 		return true
 	}
 	if h&hintSocial == 0 {
@@ -258,6 +327,7 @@ func namesPerson(text string, h hint) bool {
 
 // mayHoldCode reports that a point stands where a diagnosis code has it. It may say
 // too much, and never too little.
+
 func mayHoldCode(text string) bool {
 	for at := 3; at < len(text); at++ {
 		i := strings.IndexByte(text[at:], '.')

@@ -87,8 +87,8 @@ func PatternOf(class string) (p Pattern, ok bool) {
 	case "pan":
 		return Pattern{[][]string{{`\b(4\d{3}|5[1-5]\d{2}|2[2-7]\d{2}|6011|65\d{2}|64[4-9]\d|62\d{2}|35\d{2})([ -]?\d{4}){3}\b|\b3[47]\d{2}[ -]?\d{6}[ -]?\d{5}\b`}}, "no check digit, no look at what announces the number"}, true
 	case "phi":
-		who := `(` + person.String() + `|\b[0-8]\d{2}-\d{2}-\d{4}\b)`
-		return Pattern{[][]string{{record.String()}, {who, health.String()}, {who, diagnosisCode.String()}}, "social security numbers that are never issued count as well"}, true
+		who := `(` + person.any.String() + `|\b[0-8]\d{2}-\d{2}-\d{4}\b)`
+		return Pattern{[][]string{{record.any.String()}, {who, health.any.String()}, {who, diagnosisCode.String()}}, "social security numbers that are never issued count as well"}, true
 	case "sad":
 		return Pattern{[][]string{{verify.String()}, {pin.String(), card.String()}, {track1.String()}, {track2.String()}}, "no check digit in stripe data"}, true
 	case "secret":
