@@ -219,8 +219,8 @@ func (p *Pack) common(e *Event) (rostered bool) {
 	binary.LittleEndian.PutUint32(h[24:], uint32(e.Member))
 	h[28], h[29] = byte(e.Identity), flags
 	texts := uint16(0)
-	for i, of := range commonFields {
-		if t := *(*string)(unsafe.Add(unsafe.Pointer(e), of)); len(t) > 0 {
+	for i := range commonFields {
+		if t := *(*string)(unsafe.Add(unsafe.Pointer(e), commonFields[i])); len(t) > 0 {
 			texts |= 1 << i
 			to = appendText(to, t)
 		}
@@ -236,8 +236,12 @@ func (p *Pack) common(e *Event) (rostered bool) {
 func (p *Pack) own(e *Event, common uint32, rostered bool) {
 	at := len(p.bytes)
 	head := Head{Time: e.Time, Index: e.Index, Key: e.RecordKey, Sequence: e.Sequence, at: uint32(at), Timed: e.Has&FTime != 0, rostered: rostered}
-	for i := range min(8, len(e.Session)) {
-		head.Session |= uint64(e.Session[i]) << (56 - 8*i)
+	if of := e.Session; len(of) >= 8 {
+		head.Session = binary.BigEndian.Uint64([]byte(of[:8]))
+	} else {
+		for i := range len(of) {
+			head.Session |= uint64(of[i]) << (56 - 8*i)
+		}
 	}
 	p.Heads = append(p.Heads, head)
 
@@ -264,12 +268,16 @@ func (p *Pack) own(e *Event, common uint32, rostered bool) {
 	h[36], h[37] = byte(e.Approval)<<4|byte(e.CostFrom), byte(e.MCPKnown)<<4|byte(e.PathKnown)<<2|byte(e.CommandKnown)
 
 	base, numbers := unsafe.Pointer(e), uint32(0)
-	for i, of := range numberFields {
-		n := *(*int64)(unsafe.Add(base, of))
-		if n == 0 {
-			continue
+	for i := range numberFields { // first which, without a branch for each
+		bit := uint32(0)
+		if *(*int64)(unsafe.Add(base, numberFields[i])) != 0 {
+			bit = 1
 		}
-		numbers |= 1 << i
+		numbers |= bit << i
+	}
+	for m := numbers; m != 0; m &= m - 1 {
+		i := bits.TrailingZeros32(m)
+		n := *(*int64)(unsafe.Add(base, numberFields[i&15]))
 		switch i {
 		case fieldUSD:
 			to = binary.LittleEndian.AppendUint64(to, uint64(n))
@@ -289,12 +297,19 @@ func (p *Pack) own(e *Event, common uint32, rostered bool) {
 	}
 	texts := uint64(0)
 	var from [fieldInput + 1]uint32 // where the first texts stand
-	for i, of := range textFields {
-		t := *(*string)(unsafe.Add(base, of))
-		if len(t) == 0 || i == fieldName && named {
-			continue
+	for i := range textFields {
+		bit := uint64(0)
+		if len(*(*string)(unsafe.Add(base, textFields[i]))) != 0 {
+			bit = 1
 		}
-		texts |= 1 << i
+		texts |= bit << i
+	}
+	if named {
+		texts &^= 1 << fieldName
+	}
+	for m := texts; m != 0; m &= m - 1 {
+		i := bits.TrailingZeros64(m)
+		t := *(*string)(unsafe.Add(base, textFields[i]))
 		if i >= firstDerived {
 			to = appendPart(to, t, e, &from)
 			continue
@@ -498,8 +513,8 @@ func (p *Pack) openCommon(at uint32, o *Opened) {
 		e.Roster = p.roster
 	}
 	texts := binary.LittleEndian.Uint16(k[30:])
-	for i, of := range commonFields {
-		to := (*string)(unsafe.Add(unsafe.Pointer(e), of))
+	for i := range commonFields {
+		to := (*string)(unsafe.Add(unsafe.Pointer(e), commonFields[i]))
 		if texts&(1<<i) != 0 {
 			*to = r.text()
 		} else {
