@@ -24,6 +24,7 @@ type nature struct {
 	cowork       bool
 	ended, well  bool // whether it succeeded is on the wire; it did
 	priced       bool // it costs something
+	placed       bool // the surface is on the wire
 	texts, clean text // texts that are known, and those of them that nothing can be found in
 }
 
@@ -48,6 +49,7 @@ func natureOf(ev *event.Event) nature {
 		s.server, s.call = ev.MCPServer, ev.MCPTool
 	}
 	s.priced = ev.CostMicros > 0 && ev.CostFrom != event.NoCost && ev.CostFrom != event.CostMissing
+	s.placed = ev.Surface != "" && ev.Surface != event.Redacted
 	text := func(t text, known bool, marks event.Marks) {
 		if known {
 			if s.texts |= t; ev.Looked && marks == 0 {
@@ -69,18 +71,36 @@ func (s *nature) keep() {
 }
 
 // bucket are the rules that must look at events of one nature. The others would
-// find them false; counted stands for that.
+// find them false, or would not be able to tell; counted stands for that.
 type bucket struct {
 	nature  nature // with texts of its own
 	look    []looking
 	settled []*state
+	blind   []blinded
 	counted int64
 }
 
-// looking is a rule that must look, and whether its condition is certain to hold.
+// looking is a rule that must look, and what its nature tells of the event: whether
+// the condition is certain to hold, whether a gate is to be asked, and what the steps
+// of a sequence make of it, unknown where they are to be asked.
 type looking struct {
 	*state
-	holds bool
+	holds, gate bool
+	steps       []condition.Tri
+}
+
+// step reports that a step of the rule holds for the event at hand.
+func (l *looking) step(e *Engine, s *state, k int) bool {
+	if v := l.steps[k]; v != condition.Unknown {
+		return v == condition.True
+	}
+	return s.r.steps[k].Eval(&e.subj) == condition.True
+}
+
+// blinded is a rule that cannot tell, for the want of one word.
+type blinded struct {
+	*state
+	reason int
 }
 
 // latest is a bucket met lately.
@@ -116,11 +136,21 @@ func (e *Engine) bucketOf(ev *event.Event) *bucket {
 		if !s.cowork && !st.r.any {
 			continue
 		}
-		if v := s.settled(st.r.prog.Tree(), &e.cfg); v == condition.False && !full {
+		v := s.settled(st.r.prog.Tree(), &e.cfg)
+		if v == condition.False && !full {
 			b.settled = append(b.settled, st)
-		} else {
-			b.look = append(b.look, looking{st, v == condition.True})
+			continue
 		}
+		if i, ok := s.blinds(st.r, &e.cfg); ok && !full {
+			b.blind = append(b.blind, blinded{st, i})
+			continue
+		}
+		l := looking{state: st, holds: v == condition.True}
+		for _, p := range st.r.steps {
+			l.steps = append(l.steps, s.settled(p.Tree(), &e.cfg))
+		}
+		l.gate = st.r.gate != nil && s.settled(st.r.gate.Tree(), &e.cfg) == condition.Unknown
+		b.look = append(b.look, l)
 	}
 	if full {
 		return b
@@ -188,6 +218,51 @@ func (s *nature) settled(n *condition.Node, cfg *Config) condition.Tri {
 		return s.truth(n.Name, cfg)
 	}
 	return condition.Unknown
+}
+
+// blinds reports that no event of the nature has what the rule's condition asks for,
+// and the word to blame. It gives up where that hangs on more than the nature.
+func (s *nature) blinds(r *Rule, cfg *Config) (reason int, ok bool) {
+	if !s.unknown(r.prog.Tree(), cfg) {
+		return 0, false
+	}
+	for i, word := range r.reasons {
+		if s.absent(word, cfg) {
+			return i, true
+		}
+		if _, ok := s.fixed(word); !ok && s.truth(word, cfg) == condition.Unknown {
+			return 0, false
+		}
+	}
+	return 0, false
+}
+
+// unknown reports that a condition is unknown for every event of the nature.
+func (s *nature) unknown(n *condition.Node, cfg *Config) bool {
+	switch n.Op {
+	case "not":
+		return s.unknown(n.Args[0], cfg)
+	case "and", "or": // what does not settle it
+		leaves := condition.Of(n.Op == "and", true)
+		a, b := s.unknown(n.Args[0], cfg), s.unknown(n.Args[1], cfg)
+		return a && b || a && s.settled(n.Args[1], cfg) == leaves || b && s.settled(n.Args[0], cfg) == leaves
+	case "==", "!=", "<", "<=", ">", ">=":
+		return n.Args[0].Op == "var" && s.absent(n.Args[0].Name, cfg) && (n.Args[1].Op == "text" || n.Args[1].Op == "int")
+	case "var":
+		return s.absent(n.Name, cfg)
+	}
+	return false
+}
+
+// absent is a word that no event of the nature has.
+func (s *nature) absent(word string, cfg *Config) bool {
+	switch word {
+	case "surface":
+		return !s.placed
+	case "local_hour", "weekend":
+		return len(cfg.Zones) == 0
+	}
+	return false
 }
 
 // truth is a word that is true or false, as far as it follows from the nature.
