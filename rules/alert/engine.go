@@ -38,7 +38,7 @@ type Engine struct {
 	states    []*state
 	rings     []*ring
 	byKind    [][]*state
-	buckets   map[nature]*bucket
+	buckets   map[sign]*bucket
 	latest    [256]latest // by a few letters of kind and tool
 	now, seen int64
 	froms     [4096]lastFrom // of events kept lately, by prompt
@@ -345,7 +345,7 @@ func (c *counts) reset() { c.few, c.many = c.few[:0], nil }
 
 // New makes an engine. The configuration is copied.
 func New(rs []*Rule, cfg Config) *Engine {
-	e := &Engine{cfg: folded(cfg), byKind: make([][]*state, len(event.Kinds())+1), buckets: map[nature]*bucket{}}
+	e := &Engine{cfg: folded(cfg), byKind: make([][]*state, len(event.Kinds())+1), buckets: map[sign]*bucket{}}
 	e.subj.cfg = &e.cfg
 	for _, r := range rs {
 		c := &r.Correlation
@@ -421,7 +421,7 @@ func (e *Engine) Observe(ev *event.Event) {
 	}
 	b := e.bucketOf(ev)
 	b.counted++
-	e.subj.ev, e.from = ev, nil
+	e.subj.ev, e.subj.uploads, e.from = ev, condition.Unknown, nil
 	for i := range b.look {
 		l := &b.look[i]
 		l.state.observe(e, l)
@@ -437,7 +437,7 @@ func (e *Engine) sweep() {
 		e.unloadEpoch, e.unloadedAt = e.epoch, e.now
 	}
 	for _, g := range e.rings {
-		if e.seen-g.swept >= int64(4*g.left) {
+		if e.seen-g.swept >= int64(8*g.left) {
 			g.swept = e.seen
 			g.sweep(e, e.now)
 		}
