@@ -164,7 +164,7 @@ type window struct {
 type sliding struct {
 	queue
 	sum    int64
-	values counts // distinct: key of the value to its number
+	values *counts // distinct: key of the value to its number; nil otherwise
 }
 
 // absent is the last match of an absence, which is all that is cited.
@@ -193,13 +193,13 @@ type steps struct {
 type rated struct {
 	sliding
 	past
-	values counts // distinct: those of the present window of the clock
+	values *counts // distinct: those of the present window of the clock; nil otherwise
 }
 
 // unload lets go of what the sliding window has left behind in a key that lives on
 // for the sake of its past. The next match would throw it away.
 func (r *rated) unload() {
-	r.sliding, r.values = sliding{}, counts{}
+	r.sliding, r.values = sliding{}, nil
 	r.slots = slices.Clip(r.slots)
 }
 
@@ -758,6 +758,9 @@ func (k *sliding) keep(en entry, late bool, last, span int64, distinct bool) {
 // count adds a value to the total, or takes it away again.
 func (k *sliding) count(value, n int64, distinct bool) {
 	if distinct {
+		if k.values == nil {
+			k.values = &counts{}
+		}
 		k.values.add(uint64(value), n)
 	} else {
 		k.sum += value * n
@@ -843,7 +846,9 @@ func (s *state) rate(e *Engine, w *window, en entry, late bool) {
 	p := tail[rated](w)
 	if n := floorDiv(en.time, span); len(p.slots) == 0 || n > p.slots[len(p.slots)-1].n {
 		p.slots = begin(p.slots, slot{n: n})
-		p.values.reset()
+		if p.values != nil {
+			p.values.reset()
+		}
 		drop := 0
 		for drop < len(p.slots) && (n-p.slots[drop].n)*span > s.baseline+span {
 			drop++
@@ -854,6 +859,9 @@ func (s *state) rate(e *Engine, w *window, en entry, late bool) {
 	if cur := &p.slots[len(p.slots)-1]; !distinct {
 		cur.value += en.value
 	} else {
+		if p.values == nil {
+			p.values = &counts{}
+		}
 		if !p.values.has(uint64(en.value)) {
 			p.values.add(uint64(en.value), 1)
 		}
