@@ -227,7 +227,7 @@ func TestMemoryIsBoundedByLiveWindows(t *testing.T) {
 	for i := range 50_000 {
 		e.Observe(reject(time.Duration(i)*time.Second, fmt.Sprint("s", i), "m"))
 	}
-	if n := e.states[0].ring.live(); n > sweepEvery+9*601 {
+	if n := e.states[0].ring.live(); n > sweepEvery+601 {
 		t.Errorf("%d keys live", n)
 	}
 }

@@ -381,7 +381,7 @@ func (e *Engine) join(s *state) {
 		i = len(e.rings)
 		g := &ring{words: words}
 		for _, w := range words {
-			g.parts = append(g.parts, keyPart{texts[w], ids[w]})
+			g.parts = append(g.parts, keyPart{w, texts[w], ids[w]})
 		}
 		e.rings = append(e.rings, g)
 	}
@@ -421,7 +421,7 @@ func (e *Engine) Observe(ev *event.Event) {
 	}
 	b := e.bucketOf(ev)
 	b.counted++
-	e.subj.ev, e.subj.uploads, e.from = ev, condition.Unknown, nil
+	e.subj.ev, e.subj.uploads, e.subj.classed, e.from = ev, condition.Unknown, 0, nil
 	for i := range b.look {
 		l := &b.look[i]
 		l.state.observe(e, l)
@@ -437,7 +437,7 @@ func (e *Engine) sweep() {
 		e.unloadEpoch, e.unloadedAt = e.epoch, e.now
 	}
 	for _, g := range e.rings {
-		if e.seen-g.swept >= int64(8*g.left) {
+		if g.full(e.seen) {
 			g.swept = e.seen
 			g.sweep(e, e.now)
 		}
@@ -652,8 +652,11 @@ func (s *state) dead(e *Engine, w *window) bool {
 	return at-w.last > s.hold || w.epoch < e.epoch && e.sweptAt-w.last > s.hold
 }
 
-// unloaded reports that the window had no match since the past was let go of last.
-func (e *Engine) unloaded(w *window) bool { return w.epoch < e.unloadEpoch }
+// unloaded reports that what the rule's sliding window held was of no use any more
+// when the past was let go of last, and has not been since.
+func (w *window) unloaded(e *Engine, s *state) bool {
+	return w.epoch < e.unloadEpoch && e.unloadedAt-w.last > s.span
+}
 
 func (s *state) silent(e *Engine, w *window) {
 	at, quiet := w.last+s.span, w.tail.(*absent)
@@ -696,7 +699,7 @@ func tail[T any](w *window) *T {
 func (s *state) correlate(e *Engine, w *window, l *looking, en entry, text string) {
 	ev := e.subj.ev
 	late := en.time < w.last
-	if s.kind == rate && w.tail != nil && e.unloaded(w) && e.unloadedAt-w.last > s.span {
+	if s.kind == rate && w.tail != nil && w.unloaded(e, s) {
 		w.tail.(*rated).unload()
 	}
 	w.last = max(w.last, en.time)

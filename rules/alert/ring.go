@@ -12,8 +12,28 @@ import (
 // become one number, in which two keys meet by chance only, and less often than
 // once in ten million streams.
 type keyPart struct {
+	word string
 	text func(*subject) (string, bool)
 	id   func(*event.Event) uint64
+}
+
+// of is the key of the part; false where it is not known. What most rules join by
+// goes a shorter way.
+func (p *keyPart) of(s *subject) (uint64, bool) {
+	switch p.word {
+	case "session":
+		return s.ev.OfSession(), s.ev.Session != "" && s.ev.Session != event.Redacted
+	case "member":
+		return s.ev.OfPerson(), s.ev.Account != "" || s.ev.Email != ""
+	}
+	v, ok := p.text(s)
+	if !ok {
+		return 0, false
+	}
+	if p.id != nil {
+		return p.id(s.ev), true
+	}
+	return event.Key(v), true
 }
 
 // ring is the keys of rules that join events by the same words. Its key of an event
@@ -64,17 +84,10 @@ func (g *ring) ask(e *Engine) {
 	g.asked, g.unknown = e.seen, 0
 	key := uint64(0)
 	for i := range g.parts {
-		p := &g.parts[i]
-		v, ok := p.text(&e.subj)
+		id, ok := g.parts[i].of(&e.subj)
 		if !ok {
 			g.unknown = i + 1
 			return
-		}
-		id := uint64(0)
-		if p.id != nil {
-			id = p.id(e.subj.ev)
-		} else {
-			id = event.Key(v)
 		}
 		key = event.Join(key, id)
 	}
@@ -104,6 +117,12 @@ func (g *ring) find(key uint64) *block {
 
 // live is how many keys some rule knows something of.
 func (g *ring) live() int { return int(g.n) - len(g.free) }
+
+// full reports that looking through the ring pays: there may be half as many dead
+// keys as live ones, or what lives on may have been idle for long.
+func (g *ring) full(seen int64) bool {
+	return g.live() > g.left+g.left/2+256 || seen-g.swept >= int64(16*g.left) && g.live() > 0
+}
 
 // add makes the block of the event's key, which there is not.
 func (g *ring) add() *block {
@@ -183,10 +202,14 @@ func (g *ring) sweep(e *Engine, now int64) {
 			}
 			due = min(due, w.last+s.hold)
 			if s.kind == rate {
-				if r := w.tail.(*rated); e.unloaded(w) && e.unloadedAt-w.last > s.span {
-					r.unload()
-				} else if r.n > 0 {
+				switch {
+				case w.unloaded(e, s):
+					w.tail.(*rated).unload()
+					w.epoch = e.epoch // once is enough
+				case now-w.last <= s.span:
 					due = min(due, w.last+s.span)
+				default:
+					due = now
 				}
 			}
 			left |= has & -has

@@ -97,10 +97,14 @@ func signOf(ev *event.Event) sign {
 	bit(34, ev.Success)
 	bit(35, ev.CostMicros > 0 && ev.CostFrom != event.NoCost && ev.CostFrom != event.CostMissing)
 	bit(36, ev.Surface != "" && ev.Surface != event.Redacted)
-	texts, marks := knownTexts(ev), [...]event.Marks{ev.Marks[0], ev.Marks[1], ev.Marks[2], ev.PathMarks, ev.CommandMarks}
+	texts := knownTexts(ev)
 	s.bits |= uint64(texts) << 40
-	if texts != 0 && ev.Looked {
-		for i, m := range marks {
+	switch m := &ev.Marks; {
+	case !ev.Looked:
+	case m[0]|m[1]|m[2]|ev.PathMarks|ev.CommandMarks == 0:
+		s.bits |= uint64(texts) << 48
+	default:
+		for i, m := range [...]event.Marks{m[0], m[1], m[2], ev.PathMarks, ev.CommandMarks} {
 			bit(48+i, m == 0 && texts&(1<<i) != 0)
 		}
 	}

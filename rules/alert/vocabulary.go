@@ -57,7 +57,14 @@ type subject struct {
 		version      string
 		below, known bool
 	}
-	uploads condition.Tri // whether the command of the event at hand uploads; unknown: nobody asked
+	// Of the event at hand: whether its command uploads, unknown when nobody asked, and
+	// what its texts were found to hold.
+	uploads condition.Tri
+	classes [8]struct {
+		text, class string
+		holds       bool
+	}
+	classed int // of them
 }
 
 // root is a folder, and what comparing with it takes.
@@ -152,6 +159,22 @@ func (s *subject) look(text string) event.Marks {
 		s.text, s.marks = text, Look(text)
 	}
 	return s.marks
+}
+
+// classify is ClassifyLooked, once for several rules that ask the same.
+func (s *subject) classify(text, class string) bool {
+	for i := range s.classes[:s.classed] {
+		if c := &s.classes[i]; same(c.text, text) && c.class == class {
+			return c.holds
+		}
+	}
+	holds := ClassifyLooked(text, class, s.look(text))
+	if s.classed < len(s.classes) {
+		c := &s.classes[s.classed]
+		c.text, c.class, c.holds = text, class, holds
+		s.classed++
+	}
+	return holds
 }
 
 // MemberKey names the member of an event as findings do: see event.Event.Person.
@@ -362,7 +385,7 @@ func newVocabulary() *condition.Env[subject] {
 			return nil
 		},
 		func(s *subject, text string, a []string) condition.Tri {
-			return condition.Of(ClassifyLooked(text, a[0], s.look(text)), true)
+			return condition.Of(s.classify(text, a[0]), true)
 		})
 	e.FuncBool("expects", "expects(category): the organisation expects this content on the wire", 1, 1,
 		func(a []string) error {
