@@ -231,17 +231,21 @@ type Observer struct {
 	cfg      Config
 	from, to int64
 	days     int
-	dates    []time.Time       // when each day begins, and when the last one ends
-	cells    map[cellKey]*cell // of the last days
-	spare    []*cell
-	packed   packed // the cells before those
-	newest   int32  // day
-	last     cellKey
-	cur      *cell
-	names    [4]table
-	records  int64
-	nobody   int64
-	skills   bool // skill_activated was seen
+	dates    []time.Time  // when each day begins, and when the last one ends
+	spelt    [64]struct { // connectors met lately
+		name string
+		id   int32
+	}
+	cells   map[cellKey]*cell // of the last days
+	spare   []*cell
+	packed  packed // the cells before those
+	newest  int32  // day
+	last    cellKey
+	cur     *cell
+	names   [4]table
+	records int64
+	nobody  int64
+	skills  bool // skill_activated was seen
 }
 
 // table gives names small numbers. The display name is the smallest spelling, so
@@ -453,11 +457,22 @@ func (o *Observer) tool(c *cell, ev *event.Event) {
 	}
 	if ev.IsMCP() {
 		name := cmp.Or(ev.MCPServer, unnamed)
-		c.use(connector, o.names[connector].id(normal(name), name), ev.Verb)
+		c.use(connector, o.connector(name), ev.Verb)
 	}
 }
 
 const unnamed = "(unnamed)"
+
+// connector is the number of a connector's name. Those met lately are known as they
+// are spelt.
+func (o *Observer) connector(name string) int32 {
+	l := &o.spelt[(len(name)*7+int(name[0])+int(name[len(name)-1])*3)%len(o.spelt)]
+	if l.name != name {
+		id := o.names[connector].id(normal(name), name)
+		l.name, l.id = strings.Clone(name), id
+	}
+	return l.id
+}
 
 func (c *cell) use(kind useKind, name int32, verb event.Verb) {
 	i := slices.IndexFunc(c.uses, func(u use) bool { return u.kind == kind && u.name == name })

@@ -159,32 +159,41 @@ const (
 // Observer measures one stream. It keeps no text of any event. Not safe for
 // concurrent use.
 type Observer struct {
-	cfg         Config
-	from, to    int64
-	r           Report
-	enabled     []bool
-	heard       []bool
-	latest      []int64 // ns of a member's last record; 0 = none yet
-	left        []int64
-	products    [8]int64
-	kinds       [64]int64
-	others      map[string]*int64
-	versions    map[[2]string]*int64
-	lastVersion [2]string // made last, with its count
-	lastCount   *int64
-	content     [len(categories)]bool
-	weeks       []bool
-	skew        map[int64]int64
-	skewed      int64
-	sessions    map[uint64]struct{}
-	prompts     promptMemory
-	live        map[uint64]*session
-	last        uint64 // key of cur
-	cur         *session
-	newest      int64
-	ticks       int
-	closed      tally
-	paths       event.Cleaner
+	cfg      Config
+	from, to int64
+	r        Report
+	members  []member
+	products [8]int64
+	kinds    [64]int64
+	others   map[string]*int64
+	versions map[[2]string]*versions
+	recent   [16]*versions // met lately, by their lengths and last letters
+	content  [len(categories)]bool
+	weeks    []bool
+	skew     map[int64]int64
+	skewed   int64
+	sessions map[uint64]struct{}
+	prompts  promptMemory
+	live     map[uint64]*session
+	last     uint64 // key of cur
+	cur      *session
+	newest   int64
+	ticks    int
+	closed   tally
+	paths    event.Cleaner
+}
+
+// member is what a record of a member is held against.
+type member struct {
+	latest         int64 // ns of the last record; 0 = none yet
+	left           int64
+	enabled, heard bool
+}
+
+// versions are those of the product and of its event engine, with their records.
+type versions struct {
+	of [2]string
+	n  int64
 }
 
 // promptMemory knows the prompts of the last days: those that showed a record
@@ -268,7 +277,7 @@ type tally struct {
 func New(cfg Config) *Observer {
 	o := &Observer{
 		cfg: cfg, from: math.MinInt64, to: math.MaxInt64, newest: math.MinInt64,
-		others: map[string]*int64{}, versions: map[[2]string]*int64{}, skew: map[int64]int64{},
+		others: map[string]*int64{}, versions: map[[2]string]*versions{}, skew: map[int64]int64{},
 		sessions: map[uint64]struct{}{}, prompts: promptMemory{now: newPrompts()}, live: map[uint64]*session{},
 	}
 	if !cfg.From.IsZero() {
@@ -281,13 +290,12 @@ func New(cfg Config) *Observer {
 		o.weeks = make([]bool, cfg.To.Sub(cfg.From)/(7*24*time.Hour))
 	}
 	if cfg.Directory != nil {
-		n := len(cfg.Directory.Members)
-		o.enabled, o.heard, o.left, o.latest = make([]bool, n), make([]bool, n), make([]int64, n), make([]int64, n)
-		for i := range o.enabled {
-			o.enabled[i] = cfg.Enabled == nil || cfg.Enabled(i)
-			o.left[i] = math.MaxInt64
+		o.members = make([]member, len(cfg.Directory.Members))
+		for i := range o.members {
+			m := &o.members[i]
+			m.enabled, m.left = cfg.Enabled == nil || cfg.Enabled(i), math.MaxInt64
 			if l := cfg.Directory.Members[i].Left; !l.IsZero() {
-				o.left[i] = l.UnixNano()
+				m.left = l.UnixNano()
 			}
 		}
 	}
@@ -327,7 +335,7 @@ func (o *Observer) Observe(ev *event.Event) {
 	}
 	o.who(ev, timed)
 	if ev.Prompt != "" {
-		o.prompts.note(ev.OfPrompt(), ev.Kind == event.UserPrompt, o.newest)
+		o.prompt(ev, s)
 	}
 	o.judge(ev, s)
 	if o.ticks++; o.ticks >= sweep {
@@ -346,22 +354,41 @@ func (o *Observer) Observe(ev *event.Event) {
 // assign to a map replaces the key, and keys here must not be views.
 func (o *Observer) version(ev *event.Event) {
 	v := [2]string{ev.ServiceVersion, ev.ScopeVersion}
-	if o.lastCount != nil && o.lastVersion == v {
-		*o.lastCount++
+	at := 0
+	for i, s := range v {
+		if n := len(s); n > 0 {
+			at += (i + 1) * (n + int(s[n-1]))
+		}
+	}
+	l := &o.recent[at%len(o.recent)]
+	if *l != nil && (*l).of == v {
+		(*l).n++
 		return
 	}
-	n := o.versions[v]
-	if n == nil {
+	x := o.versions[v]
+	if x == nil {
 		if v = [2]string{strings.Clone(v[0]), strings.Clone(v[1])}; len(o.versions) >= maxNames {
 			v = [2]string{"other", ""}
 		}
-		if n = o.versions[v]; n == nil {
-			n = new(int64)
-			o.versions[v] = n
+		if x = o.versions[v]; x == nil {
+			x = &versions{of: v}
+			o.versions[v] = x
 		}
-		o.lastVersion, o.lastCount = v, n
 	}
-	*n++
+	x.n++
+	*l = x
+}
+
+// prompt notes the prompt of a record, unless its session noted it in this turn.
+func (o *Observer) prompt(ev *event.Event, s *session) {
+	m, k, asks := &o.prompts, ev.OfPrompt(), ev.Kind == event.UserPrompt
+	if s != nil && s.prompt == k && (s.asked || !asks) && s.turn == m.turn && o.newest < m.turn {
+		return
+	}
+	m.note(k, asks, o.newest)
+	if s != nil {
+		s.prompt, s.asked, s.turn = k, m.asked, m.turn
+	}
 }
 
 func (o *Observer) name(ev *event.Event) {
@@ -400,14 +427,15 @@ func (o *Observer) who(ev *event.Event, timed bool) {
 	if state != event.Matched {
 		return
 	}
-	o.heard[member] = true
-	if timed && ev.Time > o.latest[member] {
-		if o.latest[member] > 0 && silent(o.latest[member], ev.Time) {
+	m := &o.members[member]
+	m.heard = true
+	if timed && ev.Time > m.latest {
+		if m.latest > 0 && silent(m.latest, ev.Time) {
 			o.r.Silences++
 		}
-		o.latest[member] = ev.Time
+		m.latest = ev.Time
 	}
-	if timed && ev.Time >= o.left[member] {
+	if timed && ev.Time >= m.left {
 		o.r.LateLeaverEvents++
 	}
 }
@@ -591,8 +619,8 @@ func (o *Observer) Report() *Report {
 	byName := func(a, b Count) int { return strings.Compare(a.Name, b.Name) }
 	slices.SortFunc(r.Products, byName)
 	slices.SortFunc(r.Kinds, byName)
-	for v, n := range o.versions {
-		r.Versions = append(r.Versions, VersionCount{v[0], v[1], *n})
+	for v, x := range o.versions {
+		r.Versions = append(r.Versions, VersionCount{v[0], v[1], x.n})
 	}
 	slices.SortFunc(r.Versions, func(a, b VersionCount) int {
 		if c := dotted(a.Version, b.Version); c != 0 {
@@ -609,15 +637,17 @@ func (o *Observer) Report() *Report {
 		r.Content = []string{}
 	}
 	r.Silent = []int{}
-	for i, on := range o.enabled {
-		if on {
-			if end := min(o.cfg.To.UnixNano(), o.left[i]); o.latest[i] > 0 && !o.cfg.To.IsZero() && silent(o.latest[i], end) {
-				r.Silences++ // it lasts to the end of the period, or of the job
-			}
-			r.SeatsHeard.add(o.heard[i])
-			if !o.heard[i] {
-				r.Silent = append(r.Silent, i)
-			}
+	for i := range o.members {
+		m := &o.members[i]
+		if !m.enabled {
+			continue
+		}
+		if end := min(o.cfg.To.UnixNano(), m.left); m.latest > 0 && !o.cfg.To.IsZero() && silent(m.latest, end) {
+			r.Silences++ // it lasts to the end of the period, or of the job
+		}
+		r.SeatsHeard.add(m.heard)
+		if !m.heard {
+			r.Silent = append(r.Silent, i)
 		}
 	}
 	r.Weeks = len(o.weeks)

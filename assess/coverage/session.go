@@ -2,14 +2,102 @@ package coverage
 
 import "github.com/sandtable-dev/sandtable/rules/event"
 
-// session is what is kept of one session while records of it still come.
+// session is what is kept of one session while records of it still come. What every
+// record touches stands in front.
 type session struct {
-	last     int64 // event time of its newest record
+	last     int64  // event time of its newest record
+	top      int64  // the highest sequence number among the records ever kept in recent
+	recentAt int    // how many records were
+	prompt   uint64 // the prompt noted last, whether its user_prompt was seen, and in which turn
+	turn     int64
+	asked    bool
 	epochs   []epoch
-	tally    tally           // processes of it that are over
-	open     map[uint64]bool // tool uses seen on one side: true = decided, false = ended
+	first    [1]epoch // the memory of epochs as long as there is one
+	tally    tally    // processes of it that are over
+	open     uses     // tool uses seen on one side
 	recent   [maxRecent]uint64
-	recentAt int
+}
+
+// uses are tool uses that were decided or have ended, and not both. Few are looked
+// through; a session seldom has more of them.
+type uses struct {
+	few  []use
+	many map[uint64]bool // true = decided, false = ended
+}
+
+type use struct {
+	key     uint64
+	decided bool
+}
+
+const fewUses = 16
+
+// pair takes one side of a tool use: the other side closes it, the same side again
+// changes nothing.
+func (u *uses) pair(key uint64, decided bool) {
+	if u.many != nil {
+		if was, ok := u.many[key]; ok && was != decided {
+			delete(u.many, key)
+		} else {
+			u.many[key] = decided
+		}
+		return
+	}
+	for i := range u.few {
+		if x := u.few[i]; x.key == key {
+			if x.decided != decided {
+				last := len(u.few) - 1
+				u.few[i] = u.few[last]
+				u.few = u.few[:last]
+			}
+			return
+		}
+	}
+	if len(u.few) < fewUses {
+		u.few = append(u.few, use{key, decided})
+		return
+	}
+	u.many = make(map[uint64]bool, 2*fewUses)
+	for _, x := range u.few {
+		u.many[x.key] = x.decided
+	}
+	u.few = nil
+	u.many[key] = decided
+}
+
+// alone counts those whose other side was not seen.
+func (u *uses) alone() (decided, ended int64) {
+	count := func(d bool) {
+		if d {
+			decided++
+		} else {
+			ended++
+		}
+	}
+	for _, x := range u.few {
+		count(x.decided)
+	}
+	for _, d := range u.many {
+		count(d)
+	}
+	return decided, ended
+}
+
+// nameKeys are the keys of the names of known kinds.
+var nameKeys = func() []uint64 {
+	keys := make([]uint64, len(event.Kinds())+1)
+	for _, k := range event.Kinds() {
+		keys[k] = event.Key(k.String())
+	}
+	return keys
+}()
+
+// nameKey is the key of the event's name.
+func nameKey(ev *event.Event) uint64 {
+	if ev.Kind != event.Other && ev.Name == ev.Kind.String() {
+		return nameKeys[ev.Kind]
+	}
+	return event.Key(ev.Name)
 }
 
 // epoch is one process of a session: event.sequence counts up from 0 inside it
@@ -38,15 +126,18 @@ func (s *session) track(ev *event.Event) (duplicate bool) {
 		return false
 	}
 	n := ev.Sequence
-	print := (event.Key(ev.Name)^uint64(ev.Time))*1099511628211 ^ uint64(n)*0x9e3779b97f4a7c15
+	print := (nameKey(ev)^uint64(ev.Time))*1099511628211 ^ uint64(n)*0x9e3779b97f4a7c15
 	if print == 0 {
 		print = 1
 	}
-	for _, p := range s.recent {
-		if p == print {
-			return true
+	if n <= s.top && s.recentAt > 0 { // else no record with the number was kept
+		for _, p := range s.recent {
+			if p == print {
+				return true
+			}
 		}
 	}
+	s.top = max(s.top, n)
 	s.recent[s.recentAt%maxRecent] = print
 	s.recentAt++
 	newest := len(s.epochs) - 1
@@ -69,6 +160,9 @@ func (s *session) track(ev *event.Event) (duplicate bool) {
 	if len(s.epochs) == maxEpochs {
 		s.epochs[0].close(&s.tally)
 		s.epochs = append(s.epochs[:0], s.epochs[1:]...)
+	}
+	if s.epochs == nil {
+		s.epochs = s.first[:0]
 	}
 	s.epochs = append(s.epochs, epoch{first: n, max: n, at: ev.Time})
 	return false
@@ -130,23 +224,12 @@ func (e *epoch) close(t *tally) {
 // use, whichever comes first.
 func (s *session) decided(use uint64) {
 	s.tally.decisions++
-	s.pair(use, true)
+	s.open.pair(use, true)
 }
 
 func (s *session) ended(use uint64) {
 	s.tally.results++
-	s.pair(use, false)
-}
-
-func (s *session) pair(use uint64, decided bool) {
-	if was, ok := s.open[use]; ok && was != decided {
-		delete(s.open, use)
-		return
-	}
-	if s.open == nil {
-		s.open = map[uint64]bool{}
-	}
-	s.open[use] = decided
+	s.open.pair(use, false)
 }
 
 // close adds the session to t and leaves it as it is.
@@ -155,13 +238,9 @@ func (s *session) close(t *tally) {
 	for i := range s.epochs {
 		s.epochs[i].close(&u)
 	}
-	for _, decided := range s.open {
-		if decided {
-			u.decisionsAlone++
-		} else {
-			u.resultsAlone++
-		}
-	}
+	decided, ended := s.open.alone()
+	u.decisionsAlone += decided
+	u.resultsAlone += ended
 	t.missing += u.missing
 	t.expected += u.expected
 	t.processes += u.processes

@@ -227,7 +227,7 @@ func TestMemoryIsBoundedByLiveWindows(t *testing.T) {
 	for i := range 50_000 {
 		e.Observe(reject(time.Duration(i)*time.Second, fmt.Sprint("s", i), "m"))
 	}
-	if n := len(e.states[0].byKey); n > sweepEvery+601 {
+	if n := e.states[0].ring.live(); n > sweepEvery+601 {
 		t.Errorf("%d keys live", n)
 	}
 }
@@ -418,7 +418,8 @@ func TestSettledWords(t *testing.T) {
 			cfg.Allowlist, cfg.ReadOnly, cfg.Leavers = []string{"Zoom"}, []string{"zoom"}, map[string]time.Time{MemberKey(&ev): {}}
 		}
 		cfg = folded(cfg)
-		s := natureOf(&ev)
+		sign := signOf(&ev)
+		s := sign.nature()
 		for _, c := range conditions {
 			got := s.settled(progs[c].Tree(), &cfg)
 			if got == condition.Unknown {
@@ -507,7 +508,8 @@ func TestSettledAgainstTheCondition(t *testing.T) {
 			{Kind: "tool_result"}, {Kind: "user_prompt"}, {Kind: "api_request"}, {Kind: "something_new"}, {Kind: "tool_result", Tool: "WebFetch", Input: `{"url":"https://x.example"}`},
 		} {
 			ev := x.event()
-			s := natureOf(&ev)
+			sign := signOf(&ev)
+			s := sign.nature()
 			if s.settled(r.prog.Tree(), &cfg) == condition.False {
 				n++
 				if v, lines := r.Explain(&ev, cfg); v != condition.False {

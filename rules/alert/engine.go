@@ -36,74 +36,102 @@ type Engine struct {
 	cfg       Config
 	subj      subject
 	states    []*state
+	rings     []*ring
 	byKind    [][]*state
-	buckets   map[nature]*bucket
-	latest    [64]latest // by a few letters of kind and tool
-	absence   []*state
+	buckets   map[sign]*bucket
+	latest    [256]latest // by a few letters of kind and tool
 	now, seen int64
-	froms     [4096]*from // of events kept lately, by prompt and kind
-	names     [4096]name  // texts kept lately, by key
+	froms     [4096]lastFrom // of events kept lately, by prompt
+	from      *from          // of the event at hand; nil: nobody asked
+	names     [4096]name     // texts kept lately, by key
 	found     []rules.Finding
+	silences  []silence
+
+	// Dead keys are let go of every now and then; which ones are dead is settled at
+	// fixed moments, so that no answer hangs on when that is.
+	epoch, unloadEpoch  uint32 // counts the moments; the last one at which the past was let go of
+	sweptAt, unloadedAt int64  // now, at these
 }
+
+// silence is a finding of an absence by its place, and the event whose silence it is.
+type silence struct {
+	at    int
+	after int64
+}
+
+// kind is what a rule's correlation does.
+type kind uint8
+
+const (
+	single kind = iota
+	count
+	sum
+	distinct
+	absence
+	firstSeen
+	sequence
+	rate
+)
+
+var kinds = map[string]kind{"": single, "count": count, "sum": sum, "distinct": distinct, "absence": absence, "first_seen": firstSeen, "sequence": sequence, "rate": rate}
 
 // state is one rule at work.
 type state struct {
-	r         *Rule
-	threshold int64
-	keys      []keyPart
-	text      func(*subject) (string, bool) // of the correlation's field, where it is one
-	id        func(*event.Event) uint64     // stands for that text, if there is one
-	number    func(*subject) (int64, bool)
-	report    RuleReport
-	reasons   []int64 // beside r.reasons; the last one is "condition"
-	byKey     map[uint64]*window
-	live      window // head of a ring of live windows, least recently matched first
-	recent    *window
-	key       uint64 // of the event at hand
-}
-
-// keyPart gives one part of a rule's key; id, if there is one, stands for the
-// text. Parts become one number, in which two keys meet by chance only, and less
-// often than once in ten million streams.
-type keyPart struct {
-	text func(*subject) (string, bool)
-	id   func(*event.Event) uint64
+	kind       kind
+	prog       *condition.Program[subject]
+	reached    int64
+	evaluable  int64
+	matched    int64
+	ring       *ring
+	bit        uint64 // its place among the rules of the ring
+	hold       int64  // how long a key is kept after its last match
+	span       int64  // the window
+	baseline   int64
+	exceptions []Exception
+	threshold  int64
+	r          *Rule
+	text       func(*subject) (string, bool) // of the correlation's field, where it is one
+	id         func(*event.Event) uint64     // stands for that text, if there is one
+	number     func(*subject) (int64, bool)
+	excepted   int64
+	alerts     int64
+	reasons    []int64 // beside r.reasons; the last one is "condition"
 }
 
 // entry is one match inside a window. For distinct, value is the key of the text.
 type entry struct {
 	time, value, index int64
 	from               *from
+	kind               event.Kind
 }
 
-// from is where an entry's event stood. Entries of one prompt and kind share it.
-type from struct {
-	session, prompt, kind string
-	ofSession, ofPrompt   uint64
-}
+// from is where an entry's event stood. Entries of one prompt share it; name is
+// that of events that are of no known kind.
+type from struct{ session, prompt, name string }
 
-// is reports that the event stood there.
-func (f *from) is(ev *event.Event, kind string) bool {
-	return f.ofSession == ev.OfSession() && f.ofPrompt == ev.OfPrompt() && f.kind == kind
+// lastFrom is a from and the keys of its texts.
+type lastFrom struct {
+	session, prompt uint64
+	from            *from
 }
 
 // fromOf is from for an event that some rule keeps.
 func (e *Engine) fromOf(ev *event.Event) *from {
-	kind := ev.Kind.String()
-	if kind == "" {
-		kind = ev.Name
+	if e.from != nil {
+		return e.from
 	}
-	at := &e.froms[(ev.OfPrompt()^uint64(ev.Kind)*0x9e3779b97f4a7c15)%uint64(len(e.froms))]
-	if f := *at; f != nil && f.is(ev, kind) {
-		return f
-	}
-	f := &from{kind: kind, ofSession: ev.OfSession(), ofPrompt: ev.OfPrompt()}
-	f.session, f.prompt = e.name(f.ofSession, ev.Session), e.name(f.ofPrompt, ev.Prompt)
+	session, prompt, name := ev.OfSession(), ev.OfPrompt(), ""
+	at := prompt
 	if ev.Kind == event.Other {
-		f.kind = strings.Clone(f.kind)
+		name = ev.Name
+		at = event.Join(at, event.Key(name))
 	}
-	*at = f
-	return f
+	l := &e.froms[at%uint64(len(e.froms))]
+	if l.from == nil || l.session != session || l.prompt != at {
+		*l = lastFrom{session, at, &from{session: e.name(session, ev.Session), prompt: e.name(prompt, ev.Prompt), name: strings.Clone(name)}}
+	}
+	e.from = l.from
+	return e.from
 }
 
 // name is a text that outlives its event, and its key.
@@ -123,80 +151,61 @@ func (e *Engine) name(key uint64, text string) string {
 
 // window is the live state of one key.
 type window struct {
-	before, after *window // in the ring of its rule
-
-	key      uint64
-	member   string
-	born     int64
 	last     int64
-	open     int // index of the open finding + 1
-	openTill int64
 	matches  int64
-	sliding  *sliding // count, sum, distinct, rate: the entries inside the window
-	seen     *firsts  // first_seen
-	steps    *steps   // sequence
-	stood    *stood   // absence: the last match, which is all that is cited
-	past     *past    // rate
+	member   string
+	tail     any // what a rule of its kind knows beyond this, made for the first match
+	openTill int64
+	open     int32  // index of the open finding + 1
+	epoch    uint32 // of the engine, at the last match
 }
 
-// sliding is a sliding window with its total.
+// sliding is a sliding window with its total: count, sum, distinct.
 type sliding struct {
 	queue
 	sum    int64
-	values map[uint64]int32 // distinct: key of the value to its number
+	values *counts // distinct: key of the value to its number; nil otherwise
 }
 
-// slides gives the sliding window, which is made for the first match.
-func (w *window) slides() *sliding {
-	if w.sliding == nil {
-		w.sliding = &sliding{}
-	}
-	return w.sliding
+// absent is the last match of an absence, which is all that is cited.
+type absent struct {
+	past
+	time, index int64
+	seen        int64 // number of the event in the stream
+	from        *from
+	kind        event.Kind
 }
 
-// stood is entry and from of one event, written over by the next.
-type stood struct {
-	time, index           int64
-	ofSession, ofPrompt   uint64
-	kind                  event.Kind
-	session, prompt, name []byte
-}
-
-// stand remembers where the last match stood.
-func (w *window) stand(ev *event.Event) {
-	if w.stood == nil {
-		w.stood = &stood{}
-	}
-	at := w.stood
-	if k := ev.OfSession(); at.ofSession != k {
-		at.session, at.ofSession = append(at.session[:0], ev.Session...), k
-	}
-	if k := ev.OfPrompt(); at.ofPrompt != k {
-		at.prompt, at.ofPrompt = append(at.prompt[:0], ev.Prompt...), k
-	}
-	if at.time, at.index, at.kind = ev.Time, ev.Index, ev.Kind; ev.Kind == event.Other {
-		at.name = append(at.name[:0], ev.Name...)
-	}
-}
-
-func (at *stood) entry() entry {
-	f := &from{session: string(at.session), prompt: string(at.prompt), kind: at.kind.String()}
-	if at.kind == event.Other {
-		f.kind = string(at.name)
-	}
-	return entry{time: at.time, index: at.index, from: f}
+// familiar is what first_seen knows of a key.
+type familiar struct {
+	firsts
+	born  int64
+	burst *sliding // with within: values seen first, lately
 }
 
 // steps is how far a sequence got.
 type steps struct {
-	lead    []entry   // the last matches of the first step, as many as it needs
+	lead    queue     // the last matches of the first step, as many as it needs
 	partial [][]entry // by number of steps done after those, the attempt that started last
 }
 
-// past is what a rate remembers of the windows before the present one.
+// rated is a sliding window and the windows before it.
+type rated struct {
+	sliding
+	past
+	values *counts // distinct: those of the present window of the clock; nil otherwise
+}
+
+// unload lets go of what the sliding window has left behind in a key that lives on
+// for the sake of its past. The next match would throw it away.
+func (r *rated) unload() {
+	r.sliding, r.values = sliding{}, nil
+	r.slots = slices.Clip(r.slots)
+}
+
+// past is the windows before the present one, with the present one at the end.
 type past struct {
-	slots  []slot // with a match, oldest first
-	values map[uint64]struct{}
+	slots []slot // with a match, oldest first
 }
 
 // slot is one window of the clock, numbered from 1970.
@@ -233,6 +242,9 @@ func (f *firsts) last(key uint64) (time int64, ok bool) {
 		if f.few[i].key == key {
 			return f.few[i].time, true
 		}
+	}
+	if f.many == nil {
+		return 0, false
 	}
 	time, ok = f.many[key]
 	return time, ok
@@ -272,27 +284,83 @@ func (f *firsts) forget(before int64) {
 	}
 }
 
+// counts is how often values are met that a window holds, by their key. Few of them
+// are looked through.
+type counts struct {
+	few  []counted
+	many map[uint64]int64
+}
+
+type counted struct {
+	key uint64
+	n   int64
+}
+
+// has reports whether a value is there.
+func (c *counts) has(key uint64) bool {
+	for i := range c.few {
+		if c.few[i].key == key {
+			return true
+		}
+	}
+	return c.many[key] > 0
+}
+
+func (c *counts) len() int { return len(c.few) + len(c.many) }
+
+// add changes the number of a value, which goes when none is left.
+func (c *counts) add(key uint64, n int64) {
+	for i := range c.few {
+		if x := &c.few[i]; x.key == key {
+			if x.n += n; x.n <= 0 {
+				last := len(c.few) - 1
+				c.few[i] = c.few[last]
+				c.few = c.few[:last]
+			}
+			return
+		}
+	}
+	switch {
+	case c.many == nil && len(c.few) < fewValues:
+		if n > 0 {
+			c.few = append(c.few, counted{key, n})
+		}
+		return
+	case c.many == nil:
+		c.many = make(map[uint64]int64, 2*fewValues)
+		for _, x := range c.few {
+			c.many[x.key] = x.n
+		}
+		c.few = nil
+	}
+	if n += c.many[key]; n > 0 {
+		c.many[key] = n
+	} else if delete(c.many, key); len(c.many) == 0 {
+		c.many = nil
+	}
+}
+
+// reset forgets all values.
+func (c *counts) reset() { c.few, c.many = c.few[:0], nil }
+
 // New makes an engine. The configuration is copied.
 func New(rs []*Rule, cfg Config) *Engine {
-	e := &Engine{cfg: folded(cfg), byKind: make([][]*state, len(event.Kinds())+1), buckets: map[nature]*bucket{}}
+	e := &Engine{cfg: folded(cfg), byKind: make([][]*state, len(event.Kinds())+1), buckets: map[sign]*bucket{}}
 	e.subj.cfg = &e.cfg
 	for _, r := range rs {
-		s := &state{r: r, threshold: r.Correlation.threshold, reasons: make([]int64, len(r.reasons)+1), byKey: map[uint64]*window{}}
-		s.live.before, s.live.after = &s.live, &s.live
-		s.report.ID, s.report.Title = r.ID.Value, r.Title
-		if r.Correlation.fromSpend {
+		c := &r.Correlation
+		s := &state{r: r, kind: kinds[c.Type], prog: r.prog, threshold: c.threshold, span: int64(c.window), baseline: int64(c.baseline), exceptions: r.Exceptions, reasons: make([]int64, len(r.reasons)+1)}
+		if s.hold = int64(max(c.window, c.baseline, r.suppress)); s.kind == absence {
+			s.hold = s.span
+		}
+		if c.fromSpend {
 			if s.threshold = cfg.SpendSessionMicros; s.threshold <= 0 {
 				s.threshold = DefaultSessionSpendMicros
 			}
 		}
-		s.text, s.number, s.id = texts[r.Correlation.Field.Value], numbers[r.Correlation.Field.Value], ids[r.Correlation.Field.Value]
-		for _, k := range r.Correlation.Key {
-			s.keys = append(s.keys, keyPart{texts[k.Value], ids[k.Value]})
-		}
+		s.text, s.number, s.id = texts[c.Field.Value], numbers[c.Field.Value], ids[c.Field.Value]
+		e.join(s)
 		e.states = append(e.states, s)
-		if r.Correlation.Type == "absence" {
-			e.absence = append(e.absence, s)
-		}
 		for k := range e.byKind {
 			if len(r.kinds) == 0 || slices.Contains(r.kinds, event.Kind(k)) {
 				e.byKind[k] = append(e.byKind[k], s)
@@ -300,6 +368,26 @@ func New(rs []*Rule, cfg Config) *Engine {
 		}
 	}
 	return e
+}
+
+// join gives a rule its ring.
+func (e *Engine) join(s *state) {
+	var words []string
+	for _, k := range s.r.Correlation.Key {
+		words = append(words, k.Value)
+	}
+	i := slices.IndexFunc(e.rings, func(g *ring) bool { return slices.Equal(g.words, words) && len(g.rules) < maxRing })
+	if i < 0 {
+		i = len(e.rings)
+		g := &ring{words: words}
+		for _, w := range words {
+			g.parts = append(g.parts, keyPart{w, texts[w], ids[w]})
+		}
+		e.rings = append(e.rings, g)
+	}
+	s.ring = e.rings[i]
+	s.bit = 1 << len(s.ring.rules)
+	s.ring.rules = append(s.ring.rules, s)
 }
 
 // folded makes declared names comparable; nil stays nil, that is undeclared.
@@ -317,7 +405,7 @@ func folded(cfg Config) Config {
 	return cfg
 }
 
-// sweepEvery is how many events pass between sweeps of dead keys. It bounds
+// sweepEvery is how many events pass at least between sweeps of dead keys. It bounds
 // memory only: a dead key that is met again starts afresh at any rate.
 const sweepEvery = 4096
 
@@ -325,38 +413,60 @@ const sweepEvery = 4096
 // engine keeps of them it clones.
 func (e *Engine) Observe(ev *event.Event) {
 	e.now = max(e.now, ev.Time)
-	for _, s := range e.absence { // before the event, which may end the silence
-		s.expire(e, e.now)
-	}
 	if e.seen++; e.seen%sweepEvery == 0 {
-		for _, s := range e.states {
-			s.expire(e, e.now)
-			if e.seen%(16*sweepEvery) == 0 {
-				s.unload(e.now)
-			}
-		}
+		e.sweep()
 	}
 	if len(e.byKind[ev.Kind]) == 0 {
 		return
 	}
 	b := e.bucketOf(ev)
 	b.counted++
-	e.subj.ev = ev
-	for _, s := range b.look {
-		s.observe(e, s.holds)
+	e.subj.ev, e.subj.uploads, e.subj.classed, e.from = ev, condition.Unknown, 0, nil
+	for i := range b.look {
+		l := &b.look[i]
+		l.state.observe(e, l)
 	}
 	e.subj.ev, e.subj.text = nil, ""
+}
+
+// sweep settles what is dead now, and lets go of it where a ring has seen enough
+// events to pay for looking through it.
+func (e *Engine) sweep() {
+	e.epoch++
+	if e.sweptAt = e.now; e.seen%(16*sweepEvery) == 0 {
+		e.unloadEpoch, e.unloadedAt = e.epoch, e.now
+	}
+	for _, g := range e.rings {
+		if g.full(e.seen) {
+			g.swept = e.seen
+			g.sweep(e, e.now)
+		}
+	}
 }
 
 // Close ends the stream at the given time and returns all findings in order of
 // time, rule and number. Silence that lasts until end is found here.
 func (e *Engine) Close(end time.Time) []rules.Finding {
-	for _, s := range e.states {
-		s.expire(e, max(e.now, end.UnixNano()))
-		s.byKey, s.recent = map[uint64]*window{}, nil // what is left of a stream that has ended is of no use
-		s.live.before, s.live.after = &s.live, &s.live
+	for _, g := range e.rings {
+		g.sweep(e, max(e.now, end.UnixNano()))
+		// What is left of a stream that has ended is of no use.
+		g.blocks, g.free, g.cells, g.n, g.at, g.asked = nil, nil, nil, 0, nil, 0
 	}
-	e.froms, e.names = [len(e.froms)]*from{}, [len(e.names)]name{}
+	e.froms, e.names, e.from = [len(e.froms)]lastFrom{}, [len(e.names)]name{}, nil
+	// Silences come by when they were noticed: in order, they come by what they follow.
+	quiet := make([]rules.Finding, len(e.silences))
+	places := make([]int, len(e.silences))
+	for i, x := range e.silences {
+		places[i] = x.at
+	}
+	slices.SortStableFunc(e.silences, func(a, b silence) int { return cmp.Compare(a.after, b.after) })
+	for i, x := range e.silences {
+		quiet[i] = e.found[x.at]
+	}
+	for i, at := range places {
+		e.found[at] = quiet[i]
+	}
+	e.silences = nil
 	slices.SortStableFunc(e.found, func(a, b rules.Finding) int {
 		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Member, b.Member))
 	})
@@ -373,14 +483,21 @@ func (e *Engine) Close(end time.Time) []rules.Finding {
 func (e *Engine) Reports() []RuleReport {
 	out := make([]RuleReport, 0, len(e.states))
 	for _, s := range e.states {
-		r := s.report
+		r := RuleReport{ID: s.r.ID.Value, Title: s.r.Title, Reached: s.reached, Evaluable: s.evaluable, Matched: s.matched, Excepted: s.excepted, Alerts: s.alerts}
+		reasons := slices.Clone(s.reasons)
 		for _, b := range e.buckets {
 			if slices.Contains(b.settled, s) {
 				r.Reached += b.counted
 				r.Evaluable += b.counted
 			}
+			for _, x := range b.blind {
+				if x.state == s {
+					r.Reached += b.counted
+					reasons[x.reason] += b.counted
+				}
+			}
 		}
-		for i, n := range s.reasons {
+		for i, n := range reasons {
 			if n == 0 {
 				continue
 			}
@@ -396,88 +513,69 @@ func (e *Engine) Reports() []RuleReport {
 	return out
 }
 
-// observe takes the event at hand; certain says that the condition is true of it.
-func (s *state) observe(e *Engine, certain bool) {
+// observe takes the event at hand; l is what its nature tells.
+func (s *state) observe(e *Engine, l *looking) {
 	subj := &e.subj
-	s.report.Reached++
-	holds := condition.True
-	if !certain {
-		holds = s.r.prog.Eval(subj)
+	s.reached++
+	if !l.holds {
+		switch s.prog.Eval(subj) {
+		case condition.Unknown:
+			s.blame(subj)
+			return
+		case condition.False:
+			s.evaluable++
+			return
+		}
 	}
-	switch holds {
-	case condition.Unknown:
-		s.blame(subj)
-		return
-	case condition.False:
-		s.report.Evaluable++
-		return
-	}
-	c := &s.r.Correlation
-	if s.r.gate != nil && s.r.gate.Eval(subj) == condition.Unknown {
+	if l.gate && s.r.gate.Eval(subj) == condition.Unknown {
 		s.blame(subj)
 		return
 	}
-	s.key = 0
-	for i := range s.keys {
-		v, ok := s.keys[i].text(subj)
-		if !ok { // who or which is never guessed
-			s.blameName(c.Key[i].Value)
-			return
-		}
-		id := uint64(0)
-		if of := s.keys[i].id; of != nil {
-			id = of(subj.ev)
-		} else {
-			id = event.Key(v)
-		}
-		s.key = event.Join(s.key, id)
+	g := s.ring
+	if g.ask(e); g.unknown > 0 { // who or which is never guessed
+		s.blameName(g.words[g.unknown-1])
+		return
 	}
-	en, text := entry{time: subj.ev.Time}, ""
-	switch c.Type {
-	case "sum":
-		v, ok := s.number(subj)
-		if !ok {
-			s.blameName(c.Field.Value)
-			return
-		}
-		en.value = v
-	case "distinct", "first_seen":
-		v, ok := s.text(subj)
-		if !ok {
-			s.blameName(c.Field.Value)
-			return
-		}
-		en.value, text = s.keyOf(v, subj.ev), v
-	case "rate":
+	en, text := entry{time: subj.ev.Time, index: subj.ev.Index, kind: subj.ev.Kind}, ""
+	if s.kind != single {
 		ok := true
-		if s.text != nil {
-			var v string
-			if v, ok = s.text(subj); ok {
-				en.value = s.keyOf(v, subj.ev)
-			}
-		} else if s.number != nil {
+		switch s.kind {
+		case sum:
 			en.value, ok = s.number(subj)
-		} else {
-			en.value = 1
+		case distinct, firstSeen:
+			if text, ok = s.text(subj); ok {
+				en.value = s.keyOf(text, subj.ev)
+			}
+		case rate:
+			switch {
+			case s.text != nil:
+				if text, ok = s.text(subj); ok {
+					en.value = s.keyOf(text, subj.ev)
+				}
+			case s.number != nil:
+				en.value, ok = s.number(subj)
+			default:
+				en.value = 1
+			}
 		}
 		if !ok {
-			s.blameName(c.Field.Value)
+			s.blameName(s.r.Correlation.Field.Value)
 			return
 		}
 	}
-	s.report.Evaluable++
-	for i := range s.r.Exceptions {
-		x := &s.r.Exceptions[i]
+	s.evaluable++
+	for i := range s.exceptions {
+		x := &s.exceptions[i]
 		if subj.ev.Time < x.Expires.Add(1).Time.UnixNano() && x.prog.Eval(subj) == condition.True {
-			s.report.Excepted++
+			s.excepted++
 			return
 		}
 	}
-	s.report.Matched++
-	if c.Type == "sequence" && s.idle() && s.r.steps[0].Eval(subj) != condition.True {
+	s.matched++
+	if s.kind == sequence && s.idle(e) && !l.step(e, s, 0) {
 		return // nothing has begun for this key, and this event begins nothing
 	}
-	s.correlate(e, s.window(e), en, text)
+	s.correlate(e, s.window(e), l, en, text)
 }
 
 // keyOf stands for the text of the correlation's field. Like two keys of a rule,
@@ -490,8 +588,9 @@ func (s *state) keyOf(text string, ev *event.Event) int64 {
 }
 
 // idle reports that the key of the event has no live state.
-func (s *state) idle() bool {
-	return (s.recent == nil || s.recent.key != s.key) && s.byKey[s.key] == nil
+func (s *state) idle(e *Engine) bool {
+	b := s.ring.at
+	return b == nil || b.has&s.bit == 0 || s.dead(e, &b.windows[b.place(s.bit)])
 }
 
 // blame counts a record that could not be evaluated under the most telling
@@ -523,134 +622,116 @@ func withReason(r *Rule, name string) *Rule {
 	return &c
 }
 
-// window finds or makes the live state of the event's key, and puts it last.
+// window finds or makes the live state of the event's key.
 func (s *state) window(e *Engine) *window {
-	ev := e.subj.ev
-	w := s.recent // events come in runs of one key
-	if w == nil || w.key != s.key {
-		w = s.byKey[s.key]
+	ev, b := e.subj.ev, s.ring.at
+	if b == nil {
+		b = s.ring.add()
 	}
-	switch {
-	case w == nil:
-		w = &window{key: s.key, born: ev.Time, member: e.name(ev.OfPerson(), MemberKey(ev))}
-		s.byKey[w.key] = w
-	case s.live.before == w:
-	default:
-		w.unlink()
+	if b.has&s.bit == 0 {
+		w := b.make(s, ev.Time, len(s.ring.rules))
+		w.member = e.name(ev.OfPerson(), MemberKey(ev))
+		return w
 	}
-	if s.live.before != w {
-		w.before, w.after = s.live.before, &s.live
-		w.before.after, w.after.before = w, w
+	w := &b.windows[b.place(s.bit)]
+	if s.dead(e, w) {
+		if s.kind == absence { // the event ends the silence
+			s.silent(e, w)
+		}
+		*w = window{member: e.name(ev.OfPerson(), MemberKey(ev))}
 	}
-	if w.matches > 0 && ev.Time-w.last > s.hold() { // dead, not yet swept
-		*w = window{before: w.before, after: w.after, key: w.key, born: ev.Time, member: e.name(ev.OfPerson(), MemberKey(ev))}
-	}
-	s.recent = w
 	return w
 }
 
-// unlink takes a window out of its ring.
-func (w *window) unlink() { w.before.after, w.after.before = w.after, w.before }
-
-// hold is how long a key is kept after its last match.
-func (s *state) hold() int64 {
-	c := &s.r.Correlation
-	if c.Type == "absence" {
-		return int64(c.window)
+// dead reports that a window no longer matters. It may or may not have been let go of.
+func (s *state) dead(e *Engine, w *window) bool {
+	at := e.subj.ev.Time
+	if s.kind == absence {
+		at = e.now
 	}
-	return int64(max(c.window, c.baseline, s.r.suppress))
+	return at-w.last > s.hold || w.epoch < e.epoch && e.sweptAt-w.last > s.hold
 }
 
-// expire drops keys that can no longer matter. For absence that is the moment
-// of the alert.
-func (s *state) expire(e *Engine, now int64) {
-	absence, hold := s.r.Correlation.Type == "absence", s.hold()
-	for w := s.live.after; w != &s.live && now-w.last > hold; w = s.live.after {
-		if absence {
-			s.silent(e, w)
-		}
-		w.unlink()
-		delete(s.byKey, w.key)
-		if s.recent == w {
-			s.recent = nil
-		}
-	}
-}
-
-// unload lets go of what the sliding window has left behind in keys that live on
-// for the sake of their past. The next match would throw it away.
-func (s *state) unload(now int64) {
-	c := &s.r.Correlation
-	if c.Type != "rate" {
-		return
-	}
-	for w := s.live.after; w != &s.live && now-w.last > int64(c.window); w = w.after { // those behind matched later
-		w.sliding = nil
-		w.past.slots = slices.Clip(w.past.slots)
-		w.past.values = nil
-	}
+// unloaded reports that what the rule's sliding window held was of no use any more
+// when the past was let go of last, and has not been since.
+func (w *window) unloaded(e *Engine, s *state) bool {
+	return w.epoch < e.unloadEpoch && e.unloadedAt-w.last > s.span
 }
 
 func (s *state) silent(e *Engine, w *window) {
-	at := w.last + int64(s.r.Correlation.window)
+	at, quiet := w.last+s.span, w.tail.(*absent)
 	matches := w.matches
-	if w.past != nil {
-		matches = int64(len(w.past.slots))
+	if s.baseline > 0 {
+		matches = int64(len(quiet.slots))
 	}
-	if left, ok := e.cfg.Leavers[w.member]; matches < s.threshold || ok && left.UnixNano() <= at && w.member != "" && len(s.keys) > 0 {
+	if left, ok := e.cfg.Leavers[w.member]; matches < s.threshold || ok && left.UnixNano() <= at && w.member != "" && len(s.ring.parts) > 0 {
 		return // too little history, or the member is rightly silent
 	}
-	s.raise(e, w, at, int(w.matches), fmt.Sprintf("no matching record for %s after %s", short(s.r.Correlation.window), time.Unix(0, w.last).UTC().Format(time.RFC3339)), []entry{w.stood.entry()})
+	e.silences = append(e.silences, silence{len(e.found), quiet.seen})
+	s.raise(e, w, at, int(w.matches), fmt.Sprintf("no matching record for %s after %s", short(s.r.Correlation.window), time.Unix(0, w.last).UTC().Format(time.RFC3339)),
+		[]entry{{time: quiet.time, index: quiet.index, from: quiet.from, kind: quiet.kind}})
 }
 
 const dayNanos = int64(24 * time.Hour)
 
 // busyDay remembers the days with a match inside the baseline before the last one.
-func (s *state) busyDay(w *window, at int64) {
-	if w.past == nil {
-		w.past = &past{}
-	}
-	p, n := w.past, floorDiv(at, dayNanos)
+func (s *state) busyDay(p *past, at int64) {
+	n := floorDiv(at, dayNanos)
 	if k := len(p.slots) - 1; k >= 0 && p.slots[k].n >= n {
 		return
 	}
 	p.slots = begin(p.slots, slot{n, 1})
 	drop := 0
-	for (n-p.slots[drop].n)*dayNanos >= int64(s.r.Correlation.baseline) {
+	for (n-p.slots[drop].n)*dayNanos >= s.baseline {
 		drop++
 	}
 	p.slots = slices.Delete(p.slots, 0, drop)
 }
 
-func (s *state) correlate(e *Engine, w *window, en entry, text string) {
+// tail is what a window knows beyond its beginning, made for the first match.
+func tail[T any](w *window) *T {
+	if w.tail == nil {
+		w.tail = new(T)
+	}
+	return w.tail.(*T)
+}
+
+func (s *state) correlate(e *Engine, w *window, l *looking, en entry, text string) {
 	ev := e.subj.ev
-	en.index = ev.Index
-	c := &s.r.Correlation
 	late := en.time < w.last
+	if s.kind == rate && w.tail != nil && w.unloaded(e, s) {
+		w.tail.(*rated).unload()
+	}
 	w.last = max(w.last, en.time)
 	w.matches++
-	if c.Type == "" || c.Type == "first_seen" {
+	w.epoch = e.epoch
+	switch s.kind {
+	case single, firstSeen:
 		if m := MemberKey(ev); m != w.member { // a single event decides, so it also says who
 			w.member = e.name(ev.OfPerson(), m)
 		}
 	}
-	switch c.Type {
-	case "":
+	switch s.kind {
+	case single:
 		en.from = e.fromOf(ev)
 		s.hit(e, w, en, "the condition holds")
-	case "absence":
-		w.stand(ev)
-		if c.baseline > 0 {
-			s.busyDay(w, en.time)
+	case absence:
+		at := tail[absent](w)
+		at.time, at.index, at.seen, at.kind = en.time, en.index, e.seen, en.kind
+		if f := e.fromOf(ev); at.from != f {
+			at.from = f
 		}
-	case "count", "sum", "distinct":
+		if s.baseline > 0 {
+			s.busyDay(&at.past, en.time)
+		}
+	case count, sum, distinct:
 		en.from = e.fromOf(ev)
 		s.slide(e, w, en, late)
-	case "first_seen":
+	case firstSeen:
 		s.firstSeen(e, w, en, ev, text)
-	case "sequence":
-		s.sequence(e, w, en)
-	case "rate":
+	case sequence:
+		s.sequence(e, w, l, en)
+	case rate:
 		en.from = e.fromOf(ev)
 		s.rate(e, w, en, late)
 	}
@@ -659,11 +740,8 @@ func (s *state) correlate(e *Engine, w *window, en entry, text string) {
 // keep adds an entry and lets go of those that are older than the span, whose
 // ends belong to it, before the last match.
 func (k *sliding) keep(en entry, late bool, last, span int64, distinct bool) {
-	if distinct && k.values == nil {
-		k.values = map[uint64]int32{}
-	}
 	if !late {
-		for k.n > 0 && last-k.first().time > span {
+		for k.n > 0 && last-k.firstTime() > span {
 			k.count(k.pop().value, -1, distinct)
 		}
 		k.push(en)
@@ -681,32 +759,33 @@ func (k *sliding) keep(en entry, late bool, last, span int64, distinct bool) {
 }
 
 // count adds a value to the total, or takes it away again.
-func (k *sliding) count(value int64, n int32, distinct bool) {
-	if !distinct {
-		k.sum += value * int64(n)
-	} else if n += k.values[uint64(value)]; n > 0 {
-		k.values[uint64(value)] = n
+func (k *sliding) count(value, n int64, distinct bool) {
+	if distinct {
+		if k.values == nil {
+			k.values = &counts{}
+		}
+		k.values.add(uint64(value), n)
 	} else {
-		delete(k.values, uint64(value))
+		k.sum += value * n
 	}
 }
 
 // slide keeps the entries of the window, ends included, and fires on its total.
 func (s *state) slide(e *Engine, w *window, en entry, late bool) {
 	c := &s.r.Correlation
-	k := w.slides()
-	k.keep(en, late, w.last, int64(c.window), c.Type == "distinct")
+	k := tail[sliding](w)
+	k.keep(en, late, w.last, s.span, s.kind == distinct)
 	if w.open > 0 && en.time <= w.openTill {
 		s.extend(e, w, en)
 		return
 	}
-	switch c.Type {
-	case "count":
+	switch s.kind {
+	case count:
 		if int64(k.n) < s.threshold {
 			return
 		}
 		s.open(e, w, en.time, k.n, fmt.Sprintf("%d matches within %s (threshold %d)", k.n, short(c.window), s.threshold), k.cited())
-	case "sum":
+	case sum:
 		if k.sum <= s.threshold {
 			return
 		}
@@ -716,29 +795,30 @@ func (s *state) slide(e *Engine, w *window, en entry, late bool) {
 			what, amount = "estimated cost", dollars
 		}
 		s.open(e, w, en.time, k.n, fmt.Sprintf("%s %s within %s (threshold %s)", what, amount(k.sum), short(c.window), amount(s.threshold)), k.cited())
-	case "distinct":
-		if int64(len(k.values)) < s.threshold {
+	case distinct:
+		if int64(k.values.len()) < s.threshold {
 			return
 		}
-		s.open(e, w, en.time, k.n, fmt.Sprintf("%d different values of %s within %s (threshold %d)", len(k.values), c.Field.Value, short(c.window), s.threshold), k.cited())
+		s.open(e, w, en.time, k.n, fmt.Sprintf("%d different values of %s within %s (threshold %d)", k.values.len(), c.Field.Value, short(c.window), s.threshold), k.cited())
 	}
 }
 
 func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text string) {
 	c := &s.r.Correlation
 	span := int64(c.window)
-	if w.seen == nil {
-		w.seen = &firsts{}
+	if w.tail == nil {
+		w.tail = &familiar{born: en.time}
 	}
+	seen := w.tail.(*familiar)
 	key := uint64(en.value)
-	last, ok := w.seen.last(key)
-	if !ok && w.seen.len()%256 == 255 { // keep only what the window still remembers
-		w.seen.forget(en.time - span)
+	last, ok := seen.last(key)
+	if !ok && seen.len()%256 == 255 { // keep only what the window still remembers
+		seen.forget(en.time - span)
 	}
 	if !ok || en.time > last {
-		w.seen.meet(key, en.time)
+		seen.meet(key, en.time)
 	}
-	if ok && en.time-last <= span || en.time-w.born < int64(c.warmup) {
+	if ok && en.time-last <= span || en.time-seen.born < int64(c.warmup) {
 		return
 	}
 	en.from = e.fromOf(ev)
@@ -746,9 +826,12 @@ func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text 
 		s.hit(e, w, en, fmt.Sprintf("first %s %q within %s", c.Field.Value, text, short(c.window)))
 		return
 	}
-	k := w.slides()
+	if seen.burst == nil {
+		seen.burst = &sliding{}
+	}
+	k := seen.burst
 	k.push(en)
-	for k.n > 0 && w.last-k.first().time > int64(c.within) {
+	for k.n > 0 && w.last-k.firstTime() > int64(c.within) {
 		k.pop()
 	}
 	switch {
@@ -763,15 +846,14 @@ func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text 
 func (s *state) rate(e *Engine, w *window, en entry, late bool) {
 	c := &s.r.Correlation
 	span := int64(c.window)
-	if w.past == nil {
-		w.past = &past{}
-	}
-	p := w.past
+	p := tail[rated](w)
 	if n := floorDiv(en.time, span); len(p.slots) == 0 || n > p.slots[len(p.slots)-1].n {
 		p.slots = begin(p.slots, slot{n: n})
-		clear(p.values)
+		if p.values != nil {
+			p.values.reset()
+		}
 		drop := 0
-		for drop < len(p.slots) && (n-p.slots[drop].n)*span > int64(c.baseline)+span {
+		for drop < len(p.slots) && (n-p.slots[drop].n)*span > s.baseline+span {
 			drop++
 		}
 		p.slots = slices.Delete(p.slots, 0, drop)
@@ -781,20 +863,24 @@ func (s *state) rate(e *Engine, w *window, en entry, late bool) {
 		cur.value += en.value
 	} else {
 		if p.values == nil {
-			p.values = map[uint64]struct{}{}
+			p.values = &counts{}
 		}
-		p.values[uint64(en.value)] = struct{}{}
-		cur.value = int64(len(p.values))
+		if !p.values.has(uint64(en.value)) {
+			p.values.add(uint64(en.value), 1)
+		}
+		cur.value = int64(p.values.len())
 	}
-	k := w.slides()
-	k.keep(en, late, w.last, span, distinct)
+	k := &p.sliding
+	if k.keep(en, late, w.last, span, distinct); k.n == 1 {
+		s.ring.at.due = min(s.ring.at.due, w.last+span)
+	}
 	if w.open > 0 && en.time <= w.openTill {
 		s.extend(e, w, en)
 		return
 	}
 	now := k.sum
 	if distinct {
-		now = int64(len(k.values))
+		now = int64(k.values.len())
 	}
 	if now < s.threshold {
 		return
@@ -837,10 +923,10 @@ func floorDiv(a, b int64) int64 {
 // sequence keeps the last matches of the first step and, for each number of
 // steps done after them, the attempt that started last: it is the one that stays
 // inside the window longest.
-func (s *state) sequence(e *Engine, w *window, en entry) {
-	progs, lead, span := s.r.steps, s.r.lead, int64(s.r.Correlation.window)
+func (s *state) sequence(e *Engine, w *window, l *looking, en entry) {
+	progs, lead, span := s.r.steps, s.r.lead, s.span
 	last := len(progs) - 1
-	if w.open > 0 && en.time <= w.openTill && progs[last].Eval(&e.subj) == condition.True {
+	if w.open > 0 && en.time <= w.openTill && l.step(e, s, last) {
 		en.from = e.fromOf(e.subj.ev)
 		s.extend(e, w, en) // the incident goes on
 		return
@@ -850,41 +936,45 @@ func (s *state) sequence(e *Engine, w *window, en entry) {
 	for k := last; k >= lead-1; k-- { // downwards, so that one event is one step
 		if progs[k] != prog {
 			prog = progs[k]
-			match = prog.Eval(&e.subj) == condition.True
+			match = l.step(e, s, k)
 		}
 		if !match {
 			continue
 		}
-		if w.steps == nil {
-			w.steps = &steps{partial: make([][]entry, len(progs)-lead)}
-		}
-		p := w.steps
-		if en.from == nil {
-			en.from = e.fromOf(e.subj.ev)
-		}
+		p := tail[steps](w)
 		if k < lead {
-			if len(p.lead) == lead {
-				copy(p.lead, p.lead[1:])
-				p.lead[lead-1] = en
-			} else {
-				p.lead = append(p.lead, en)
+			if p.lead.n == lead {
+				p.lead.pop()
 			}
+			en.from = e.fromOf(e.subj.ev)
+			p.lead.push(en)
 			return
 		}
-		sofar := p.lead
-		if k > lead {
-			sofar = p.partial[k-lead-1]
-		}
-		if len(sofar) < k || en.time-sofar[0].time > span {
+		// The attempt that this step belongs to has k steps.
+		if k == lead {
+			if p.lead.n < k || en.time-p.lead.firstTime() > span {
+				continue
+			}
+		} else if len(p.partial) < k-lead || len(p.partial[k-lead-1]) < k || en.time-p.partial[k-lead-1][0].time > span {
 			continue
 		}
+		var sofar []entry
+		if k == lead {
+			sofar = p.lead.entries()
+		} else {
+			sofar = p.partial[k-lead-1]
+		}
+		en.from = e.fromOf(e.subj.ev)
 		if k < last { // written over: no other attempt stands in this memory
+			if p.partial == nil {
+				p.partial = make([][]entry, len(progs)-lead)
+			}
 			p.partial[k-lead] = append(append(p.partial[k-lead][:0], sofar...), en)
 			continue
 		}
 		done := append(slices.Clip(sofar), en)
 		s.open(e, w, en.time, len(done), fmt.Sprintf("%d steps in order within %s", len(done), short(s.r.Correlation.window)), done)
-		w.steps = nil
+		w.tail = nil
 		return
 	}
 }
@@ -900,7 +990,7 @@ func (s *state) hit(e *Engine, w *window, en entry, reason string) {
 
 func (s *state) open(e *Engine, w *window, at int64, count int, reason string, cited []entry) {
 	s.raise(e, w, at, count, reason, cited)
-	w.open, w.openTill = len(e.found), at+int64(s.r.suppress)
+	w.open, w.openTill = int32(len(e.found)), at+int64(s.r.suppress)
 }
 
 func (s *state) extend(e *Engine, w *window, en entry) {
@@ -913,7 +1003,11 @@ func (s *state) extend(e *Engine, w *window, en entry) {
 }
 
 func cite(en entry) rules.EventRef {
-	return rules.EventRef{Index: en.index, Session: en.from.session, Prompt: en.from.prompt, Kind: en.from.kind, Time: time.Unix(0, en.time).UTC().Format(time.RFC3339Nano)}
+	kind := en.kind.String()
+	if en.kind == event.Other {
+		kind = en.from.name
+	}
+	return rules.EventRef{Index: en.index, Session: en.from.session, Prompt: en.from.prompt, Kind: kind, Time: time.Unix(0, en.time).UTC().Format(time.RFC3339Nano)}
 }
 
 // raise records a finding. Of many events it cites the last ones: the event
@@ -923,14 +1017,14 @@ func (s *state) raise(e *Engine, w *window, at int64, count int, reason string, 
 		Engine: "alert", Rule: s.r.ID.Value, Title: s.r.Title, Severity: s.r.severity, Member: w.member,
 		Time: time.Unix(0, at).UTC(), Reason: reason, Count: count, Facts: s.r.Facts, Topic: s.r.Topic.Value,
 	}
-	if s.r.Correlation.Type != "" && s.r.Correlation.Type != "first_seen" && !s.r.personal() {
+	if s.kind != single && s.kind != firstSeen && !s.r.personal() {
 		f.Member = "" // joined over everybody: it concerns the organisation
 	}
 	for _, en := range cited[max(0, len(cited)-rules.MaxEventRefs):] {
 		f.Events = append(f.Events, cite(en))
 	}
 	e.found = append(e.found, f)
-	s.report.Alerts++
+	s.alerts++
 }
 
 // short prints 24h as 24h, not as 24h0m0s.

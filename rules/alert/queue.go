@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/sandtable-dev/sandtable/rules"
+	"github.com/sandtable-dev/sandtable/rules/event"
 )
 
 // queue is the entries inside a sliding window, packed: many keys hold many of
@@ -17,6 +18,7 @@ type queue struct {
 	gone, n     int    // bytes and entries
 	front, back mark   // the entry before the first one, and the last one
 	last        []*from
+	kinds       [rules.MaxEventRefs]event.Kind // beside last
 }
 
 // mark is what steps are counted from.
@@ -42,15 +44,29 @@ func (q *queue) push(en entry) {
 		q.packed = q.packed[:copy(q.packed, q.packed[q.gone:])]
 		q.gone = 0
 	}
+	if q.packed == nil {
+		q.packed = make([]byte, 0, 32)
+	}
 	q.packed = append(q.packed, code...)
 	q.n++
 	q.back = mark{en.time, en.index}
 	if len(q.last) == rules.MaxEventRefs {
-		copy(q.last, q.last[1:])
-		q.last[len(q.last)-1] = en.from
-	} else {
-		q.last = append(q.last, en.from)
+		q.shift()
 	}
+	if n := len(q.last); n == cap(q.last) { // one, four, all
+		q.last = append(make([]*from, 0, min(1+3*n, rules.MaxEventRefs)), q.last...)
+	}
+	q.kinds[len(q.last)] = en.kind
+	q.last = append(q.last, en.from)
+}
+
+// shift lets go of the first of the last ones.
+func (q *queue) shift() {
+	n := len(q.last) - 1
+	copy(q.last, q.last[1:])
+	copy(q.kinds[:], q.kinds[1:])
+	q.last[n] = nil
+	q.last = q.last[:n]
 }
 
 // read gives the entry that stands behind a mark, without its from, and where the
@@ -74,12 +90,22 @@ func (q *queue) first() entry {
 	return en
 }
 
+// firstTime is the time of the first entry; there must be one.
+func (q *queue) firstTime() int64 {
+	index, n := binary.Varint(q.packed[q.gone:])
+	step, _ := binary.Varint(q.packed[q.gone+n:])
+	if index&1 != 0 {
+		step *= milli
+	}
+	return q.front.time + step
+}
+
 // pop lets go of the first entry; there must be one.
 func (q *queue) pop() entry {
 	en, next := q.read(q.gone, q.front)
 	q.gone, q.front = next, mark{en.time, en.index}
 	if q.n--; q.n < len(q.last) {
-		q.last = slices.Delete(q.last, 0, 1)
+		q.shift()
 	}
 	return en
 }
@@ -92,7 +118,7 @@ func (q *queue) entries() []entry {
 		en, at = q.read(at, behind)
 		behind = mark{en.time, en.index}
 		if k := len(out) - (q.n - len(q.last)); k >= 0 {
-			en.from = q.last[k]
+			en.from, en.kind = q.last[k], q.kinds[k]
 		}
 		out = append(out, en)
 	}

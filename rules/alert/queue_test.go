@@ -8,13 +8,14 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sandtable-dev/sandtable/rules"
+	"github.com/sandtable-dev/sandtable/rules/event"
 )
 
 // TestQueue holds the packed queue to a plain list.
 func TestQueue(t *testing.T) {
 	froms := make([]*from, 40)
 	for i := range froms {
-		froms[i] = &from{kind: "k"}
+		froms[i] = &from{name: "k"}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		var q queue
@@ -25,7 +26,7 @@ func TestQueue(t *testing.T) {
 			switch {
 			case len(plain) > 0 && rapid.IntRange(0, 2).Draw(t, "pop") == 0:
 				got, want := q.pop(), plain[0]
-				if want.from = nil; got != want {
+				if want.from, want.kind = nil, 0; got != want {
 					t.Fatalf("popped %+v, expected %+v", got, want)
 				}
 				plain = plain[1:]
@@ -37,7 +38,7 @@ func TestQueue(t *testing.T) {
 			default:
 				at += steps.Draw(t, "step")
 				en := entry{time: at, value: rapid.OneOf(rapid.Int64Range(-3, 3), rapid.Just(int64(math.MinInt64)), rapid.Int64()).Draw(t, "value"),
-					index: rapid.Int64Range(0, 1<<40).Draw(t, "index"), from: froms[rapid.IntRange(0, len(froms)-1).Draw(t, "from")]}
+					index: rapid.Int64Range(0, 1<<40).Draw(t, "index"), from: froms[rapid.IntRange(0, len(froms)-1).Draw(t, "from")], kind: event.Kind(rapid.IntRange(0, 5).Draw(t, "kind"))}
 				q.push(en)
 				plain = append(plain, en)
 			}
@@ -48,7 +49,7 @@ func TestQueue(t *testing.T) {
 			for i := range plain {
 				want := plain[i]
 				if i < len(plain)-rules.MaxEventRefs {
-					want.from = nil
+					want.from, want.kind = nil, 0
 				}
 				if all[i] != want {
 					t.Fatalf("entry %d of %d is %+v, expected %+v", i, len(plain), all[i], want)

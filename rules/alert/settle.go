@@ -24,6 +24,7 @@ type nature struct {
 	cowork       bool
 	ended, well  bool // whether it succeeded is on the wire; it did
 	priced       bool // it costs something
+	placed       bool // the surface is on the wire
 	texts, clean text // texts that are known, and those of them that nothing can be found in
 }
 
@@ -41,51 +42,110 @@ const (
 var textWords = map[string]text{"prompt": textPrompt, "response": textResponse, "tool_input": textInput, "path": textPath, "command": textCommand,
 	"has_prompt": textPrompt, "has_input": textInput}
 
-func natureOf(ev *event.Event) nature {
-	s := nature{tool: ev.Tool, kind: ev.Kind, approval: ev.Approval, verb: ev.Verb, mcp: ev.MCPKnown, path: ev.PathKnown,
-		cowork: ev.Product == event.Cowork, ended: ev.Has&event.FSuccess != 0, well: ev.Success}
-	if s.mcp == event.Known {
-		s.server, s.call = ev.MCPServer, ev.MCPTool
-	}
-	s.priced = ev.CostMicros > 0 && ev.CostFrom != event.NoCost && ev.CostFrom != event.CostMissing
-	text := func(t text, known bool, marks event.Marks) {
-		if known {
-			if s.texts |= t; ev.Looked && marks == 0 {
-				s.clean |= t
-			}
-		}
-	}
-	text(textPrompt, promptKnown(ev), ev.Marks[0])
-	text(textResponse, ev.ResponseText != "" && ev.ResponseText != event.Redacted, ev.Marks[1])
-	text(textInput, ev.Input != "" && ev.Input != event.Redacted, ev.Marks[2])
-	text(textPath, ev.PathKnown == event.Known, ev.PathMarks)
-	text(textCommand, ev.CommandKnown >= event.Partial, ev.CommandMarks)
-	return s
-}
-
-// keep makes the texts its own.
-func (s *nature) keep() {
-	s.tool, s.server, s.call = strings.Clone(s.tool), strings.Clone(s.server), strings.Clone(s.call)
-}
-
 // bucket are the rules that must look at events of one nature. The others would
-// find them false; counted stands for that.
+// find them false, or would not be able to tell; counted stands for that.
 type bucket struct {
-	nature  nature // with texts of its own
+	sign    sign // with texts of its own
 	look    []looking
 	settled []*state
+	blind   []blinded
 	counted int64
 }
 
-// looking is a rule that must look, and whether its condition is certain to hold.
+// looking is a rule that must look, and what its nature tells of the event: whether
+// the condition is certain to hold, whether a gate is to be asked, and what the steps
+// of a sequence make of it, unknown where they are to be asked.
 type looking struct {
 	*state
-	holds bool
+	holds, gate bool
+	steps       []condition.Tri
+}
+
+// step reports that a step of the rule holds for the event at hand.
+func (l *looking) step(e *Engine, s *state, k int) bool {
+	if v := l.steps[k]; v != condition.Unknown {
+		return v == condition.True
+	}
+	return s.r.steps[k].Eval(&e.subj) == condition.True
+}
+
+// blinded is a rule that cannot tell, for the want of one word.
+type blinded struct {
+	*state
+	reason int
+}
+
+// sign is what makes the nature of an event, in a form that is made and compared
+// fast: equal signs are of one nature.
+type sign struct {
+	tool, server, call string
+	bits               uint64
+}
+
+func signOf(ev *event.Event) sign {
+	s := sign{tool: ev.Tool, bits: uint64(ev.Kind) | uint64(ev.Approval)<<8 | uint64(ev.Verb)<<16 | uint64(ev.MCPKnown)<<24 | uint64(ev.PathKnown)<<28}
+	if ev.MCPKnown == event.Known {
+		s.server, s.call = ev.MCPServer, ev.MCPTool
+	}
+	bit := func(at int, on bool) {
+		if on {
+			s.bits |= 1 << at
+		}
+	}
+	bit(32, ev.Product == event.Cowork)
+	bit(33, ev.Has&event.FSuccess != 0)
+	bit(34, ev.Success)
+	bit(35, ev.CostMicros > 0 && ev.CostFrom != event.NoCost && ev.CostFrom != event.CostMissing)
+	bit(36, ev.Surface != "" && ev.Surface != event.Redacted)
+	texts := knownTexts(ev)
+	s.bits |= uint64(texts) << 40
+	switch m := &ev.Marks; {
+	case !ev.Looked:
+	case m[0]|m[1]|m[2]|ev.PathMarks|ev.CommandMarks == 0:
+		s.bits |= uint64(texts) << 48
+	default:
+		for i, m := range [...]event.Marks{m[0], m[1], m[2], ev.PathMarks, ev.CommandMarks} {
+			bit(48+i, m == 0 && texts&(1<<i) != 0)
+		}
+	}
+	return s
+}
+
+// knownTexts are the texts that are on the wire.
+func knownTexts(ev *event.Event) (t text) {
+	if promptKnown(ev) {
+		t |= textPrompt
+	}
+	if ev.ResponseText != "" && ev.ResponseText != event.Redacted {
+		t |= textResponse
+	}
+	if ev.Input != "" && ev.Input != event.Redacted {
+		t |= textInput
+	}
+	if ev.PathKnown == event.Known {
+		t |= textPath
+	}
+	if ev.CommandKnown >= event.Partial {
+		t |= textCommand
+	}
+	return t
+}
+
+// nature spells the sign out, with texts of its own.
+func (s *sign) nature() nature {
+	bit := func(at int) bool { return s.bits&(1<<at) != 0 }
+	return nature{
+		tool: strings.Clone(s.tool), server: strings.Clone(s.server), call: strings.Clone(s.call),
+		kind: event.Kind(s.bits), approval: event.Approval(s.bits >> 8), verb: event.Verb(s.bits >> 16),
+		mcp: event.Knowledge(s.bits >> 24 & 15), path: event.Knowledge(s.bits >> 28 & 15),
+		cowork: bit(32), ended: bit(33), well: bit(34), priced: bit(35), placed: bit(36),
+		texts: text(s.bits >> 40), clean: text(s.bits >> 48),
+	}
 }
 
 // latest is a bucket met lately.
 type latest struct {
-	nature nature
+	sign   sign
 	bucket *bucket
 }
 
@@ -94,38 +154,49 @@ type latest struct {
 const maxBuckets = 2048
 
 func (e *Engine) bucketOf(ev *event.Event) *bucket {
-	s := natureOf(ev)
-	n := uint(s.kind)*7 + uint(s.verb)*11 + uint(s.approval)*13 + uint(s.path)*29 + uint(s.clean)*37
-	for _, text := range [...]string{s.tool, s.call} {
-		if k := uint(len(text)); k > 0 {
-			n = n*31 + k + uint(text[0])*5 + uint(text[k-1])*3
+	g := signOf(ev)
+	n := g.bits * 0x9e3779b97f4a7c15
+	for _, text := range [...]string{g.tool, g.call} {
+		if k := uint64(len(text)); k > 0 {
+			n = (n ^ k<<16 ^ uint64(text[0])<<8 ^ uint64(text[k-1])) * 0x9e3779b97f4a7c15
 		}
 	}
-	l := &e.latest[n%uint(len(e.latest))]
-	if l.bucket != nil && l.nature == s {
+	l := &e.latest[n>>32%uint64(len(e.latest))]
+	if l.bucket != nil && l.sign == g {
 		return l.bucket
 	}
-	if b, ok := e.buckets[s]; ok {
-		*l = latest{b.nature, b}
+	if b, ok := e.buckets[g]; ok {
+		*l = latest{b.sign, b}
 		return b
 	}
-	s.keep()
-	b := &bucket{nature: s}
+	s := g.nature()
+	g.tool, g.server, g.call = s.tool, s.server, s.call
+	b := &bucket{sign: g}
 	full := len(e.buckets) >= maxBuckets
 	for _, st := range e.byKind[ev.Kind] {
 		if !s.cowork && !st.r.any {
 			continue
 		}
-		if v := s.settled(st.r.prog.Tree(), &e.cfg); v == condition.False && !full {
+		v := s.settled(st.r.prog.Tree(), &e.cfg)
+		if v == condition.False && !full {
 			b.settled = append(b.settled, st)
-		} else {
-			b.look = append(b.look, looking{st, v == condition.True})
+			continue
 		}
+		if i, ok := s.blinds(st.r, &e.cfg); ok && !full {
+			b.blind = append(b.blind, blinded{st, i})
+			continue
+		}
+		l := looking{state: st, holds: v == condition.True}
+		for _, p := range st.r.steps {
+			l.steps = append(l.steps, s.settled(p.Tree(), &e.cfg))
+		}
+		l.gate = st.r.gate != nil && s.settled(st.r.gate.Tree(), &e.cfg) == condition.Unknown
+		b.look = append(b.look, l)
 	}
 	if full {
 		return b
 	}
-	e.buckets[s] = b
+	e.buckets[g] = b
 	return b
 }
 
@@ -188,6 +259,51 @@ func (s *nature) settled(n *condition.Node, cfg *Config) condition.Tri {
 		return s.truth(n.Name, cfg)
 	}
 	return condition.Unknown
+}
+
+// blinds reports that no event of the nature has what the rule's condition asks for,
+// and the word to blame. It gives up where that hangs on more than the nature.
+func (s *nature) blinds(r *Rule, cfg *Config) (reason int, ok bool) {
+	if !s.unknown(r.prog.Tree(), cfg) {
+		return 0, false
+	}
+	for i, word := range r.reasons {
+		if s.absent(word, cfg) {
+			return i, true
+		}
+		if _, ok := s.fixed(word); !ok && s.truth(word, cfg) == condition.Unknown {
+			return 0, false
+		}
+	}
+	return 0, false
+}
+
+// unknown reports that a condition is unknown for every event of the nature.
+func (s *nature) unknown(n *condition.Node, cfg *Config) bool {
+	switch n.Op {
+	case "not":
+		return s.unknown(n.Args[0], cfg)
+	case "and", "or": // what does not settle it
+		leaves := condition.Of(n.Op == "and", true)
+		a, b := s.unknown(n.Args[0], cfg), s.unknown(n.Args[1], cfg)
+		return a && b || a && s.settled(n.Args[1], cfg) == leaves || b && s.settled(n.Args[0], cfg) == leaves
+	case "==", "!=", "<", "<=", ">", ">=":
+		return n.Args[0].Op == "var" && s.absent(n.Args[0].Name, cfg) && (n.Args[1].Op == "text" || n.Args[1].Op == "int")
+	case "var":
+		return s.absent(n.Name, cfg)
+	}
+	return false
+}
+
+// absent is a word that no event of the nature has.
+func (s *nature) absent(word string, cfg *Config) bool {
+	switch word {
+	case "surface":
+		return !s.placed
+	case "local_hour", "weekend":
+		return len(cfg.Zones) == 0
+	}
+	return false
 }
 
 // truth is a word that is true or false, as far as it follows from the nature.

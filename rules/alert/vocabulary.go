@@ -51,17 +51,27 @@ type subject struct {
 	text  string // the text looked at last, and what it could hold
 	marks event.Marks
 	paths event.Cleaner
-	roots [64]root // compared with lately
-	floor struct { // the version compared with the floor lately
+	roots [256]root // compared with lately
+	// versions compared with the floor lately
+	floor [8]struct {
 		version      string
 		below, known bool
 	}
+	// Of the event at hand: whether its command uploads, unknown when nobody asked, and
+	// what its texts were found to hold.
+	uploads condition.Tri
+	classes [8]struct {
+		text, class string
+		holds       bool
+	}
+	classed int // of them
 }
 
 // root is a folder, and what comparing with it takes.
 type root struct {
-	raw, clean, low string
-	form            form
+	raw, clean string
+	low        string // without regard to case; "" where bytes can be compared one by one
+	form       form
 }
 
 // root prepares a folder; the folders of a task come with each of its records.
@@ -74,34 +84,57 @@ func (s *subject) root(raw string) *root {
 	if r.raw != raw {
 		raw = strings.Clone(raw)
 		clean := event.CleanPath(raw)
-		*r = root{raw, clean, strings.ToLower(clean), pathForm(clean)}
+		*r = root{raw: raw, clean: clean, form: pathForm(clean)}
+		if !ascii(clean) {
+			r.low = strings.ToLower(clean)
+		}
 	}
 	return r
 }
 
-// holds reports that path p lies in the folder, both clean, as event.Within.
-func (r *root) holds(p string) bool {
-	return strings.HasPrefix(p, r.clean) && (len(p) == len(r.clean) || r.clean == "/" || p[len(r.clean)] == '/') && !event.Climbs(p)
+// ascii reports a text of ASCII only.
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
+
+// ends reports that an element of path p ends where the folder does.
+func (r *root) ends(p string) bool {
+	return len(p) == len(r.clean) || r.clean == "/" || p[len(r.clean)] == '/'
+}
+
+// holds reports that path p lies in the folder, both clean, as event.Within. The
+// path does not climb.
+func (r *root) holds(p string) bool { return strings.HasPrefix(p, r.clean) && r.ends(p) }
 
 // holdsFolded is holds without regard to case.
 func (r *root) holdsFolded(p string) bool {
-	for i := range len(r.low) {
+	if r.low != "" {
+		return event.Within(strings.ToLower(p), r.low)
+	}
+	for i := range len(r.clean) {
 		if i >= len(p) {
-			break
+			return false
 		}
-		c := p[i]
+		c, d := p[i], r.clean[i]
 		if c >= 0x80 {
-			return event.Within(strings.ToLower(p), r.low)
+			return event.Within(strings.ToLower(p), strings.ToLower(r.clean))
 		}
 		if c-'A' < 26 {
 			c += 'a' - 'A'
 		}
-		if c != r.low[i] {
+		if d-'A' < 26 {
+			d += 'a' - 'A'
+		}
+		if c != d {
 			return false
 		}
 	}
-	return len(p) >= len(r.low) && (len(p) == len(r.low) || r.low == "/" || p[len(r.low)] == '/') && !event.Climbs(p)
+	return r.ends(p)
 }
 
 // same reports one text, not only equal ones.
@@ -126,6 +159,22 @@ func (s *subject) look(text string) event.Marks {
 		s.text, s.marks = text, Look(text)
 	}
 	return s.marks
+}
+
+// classify is ClassifyLooked, once for several rules that ask the same.
+func (s *subject) classify(text, class string) bool {
+	for i := range s.classes[:s.classed] {
+		if c := &s.classes[i]; same(c.text, text) && c.class == class {
+			return c.holds
+		}
+	}
+	holds := ClassifyLooked(text, class, s.look(text))
+	if s.classed < len(s.classes) {
+		c := &s.classes[s.classed]
+		c.text, c.class, c.holds = text, class, holds
+		s.classed++
+	}
+	return holds
 }
 
 // MemberKey names the member of an event as findings do: see event.Event.Person.
@@ -336,7 +385,7 @@ func newVocabulary() *condition.Env[subject] {
 			return nil
 		},
 		func(s *subject, text string, a []string) condition.Tri {
-			return condition.Of(ClassifyLooked(text, a[0], s.look(text)), true)
+			return condition.Of(s.classify(text, a[0]), true)
 		})
 	e.FuncBool("expects", "expects(category): the organisation expects this content on the wire", 1, 1,
 		func(a []string) error {
@@ -422,7 +471,10 @@ func sends(s *subject) condition.Tri {
 		if ev.CommandKnown == event.NotApplicable || ev.CommandKnown == event.Unknown {
 			return condition.Unknown
 		}
-		return condition.Of(uploads(ev.CommandLine), true)
+		if s.uploads == condition.Unknown { // several rules ask
+			s.uploads = condition.Of(uploads(ev.CommandLine), true)
+		}
+		return s.uploads
 	}
 	return condition.Of(false, ev.Tool != "")
 }
@@ -506,11 +558,17 @@ func belowFloor(s *subject) condition.Tri {
 	case s.ev.OS == "" || s.cfg.DesktopFloor == "":
 		return condition.Unknown
 	}
-	if f := &s.floor; f.version != s.ev.ServiceVersion || f.version == "" {
-		c, ok := compareVersions(s.ev.ServiceVersion, s.cfg.DesktopFloor)
-		f.version, f.below, f.known = strings.Clone(s.ev.ServiceVersion), c < 0, ok
+	v := s.ev.ServiceVersion
+	n := uint(len(v))
+	if n > 0 {
+		n += uint(v[n-1])
 	}
-	return condition.Of(s.floor.below, s.floor.known)
+	f := &s.floor[n%uint(len(s.floor))]
+	if f.version != v || v == "" {
+		c, ok := compareVersions(v, s.cfg.DesktopFloor)
+		f.version, f.below, f.known = strings.Clone(v), c < 0, ok
+	}
+	return condition.Of(f.below, f.known)
 }
 
 // compareVersions compares dotted numbers part by part; a missing part is 0.

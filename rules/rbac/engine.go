@@ -32,6 +32,7 @@ type Engine struct {
 	dir    *org.Directory
 	names  []string
 	caps   map[string]int // capabilities with a precomputed outcome
+	cowork int            // that of Cowork among them
 	epochs []epoch        // every configuration with its rules that can be met, the first one first
 	segs   []segment      // which of them can be met when, in order of time
 
@@ -109,6 +110,7 @@ func NewDated(dir *org.Directory, dates []time.Time, rules func(plan string, t t
 	for _, ep := range e.epochs {
 		e.nameCapabilities(ep.cfg)
 	}
+	e.cowork = e.caps[Cowork] // every epoch names it
 	e.buildSpans()
 	e.buildPersons()
 	e.buildTable()

@@ -81,7 +81,7 @@ func (e *Engine) Observe(ev *event.Event) {
 	}
 	// The wire does not say dependably which records come from a cloud session, so
 	// that only the capability both kinds need is judged.
-	switch e.Allowed(member, Cowork, t) {
+	switch e.outcome(member, e.cowork, ev.Time) {
 	case Deny:
 		e.incident(member, "rbac-capability", Cowork, ev, func() Decision { return e.Capability(member, Cowork, t) })
 	case InFlight:

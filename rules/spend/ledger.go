@@ -108,6 +108,11 @@ type Ledger struct {
 	cuts     []int64
 	accounts []*account // by member; nil until one is needed
 	pool     map[int]*pool
+	month    struct { // asked for last
+		from, until int64 // seconds since 1970
+		key         int
+		pool        *pool
+	}
 	alerts   []Alert
 	warnings []Warning
 	notes    []string
@@ -421,6 +426,18 @@ func (a *account) month(key int) *month {
 	return &a.months[len(a.months)-1]
 }
 
+// monthOf is the month of a time and its pool. One month's requests come together.
+func (l *Ledger) monthOf(t time.Time) (key int, p *pool) {
+	m := &l.month
+	if s := t.Unix(); m.pool == nil || s < m.from || s >= m.until {
+		m.key = monthKey(t)
+		m.pool = l.poolOf(m.key)
+		m.from = time.Date(m.key/12, time.Month(m.key%12+1), 1, 0, 0, 0, 0, time.UTC).Unix()
+		m.until = time.Date(m.key/12, time.Month(m.key%12+2), 1, 0, 0, 0, 0, time.UTC).Unix()
+	}
+	return m.key, m.pool
+}
+
 func (l *Ledger) poolOf(key int) *pool {
 	p := l.pool[key]
 	if p == nil {
@@ -444,8 +461,7 @@ func (l *Ledger) included() int64 {
 // limit by one request (example 1). Member limit and organisation ceiling are
 // checked apart (example 9).
 func (l *Ledger) Gate(member int, t time.Time) Verdict {
-	key := monthKey(t)
-	p := l.poolOf(key)
+	key, p := l.monthOf(t)
 	l.notePool(p, t)
 	if member == Unattributed {
 		if p.bound > 0 {
@@ -498,7 +514,7 @@ func (l *Ledger) Charge(member int, t time.Time, micros int64) {
 	if micros <= 0 {
 		return
 	}
-	key := monthKey(t)
+	key, p := l.monthOf(t)
 	credits := micros
 	if member != Unattributed {
 		limit, _, unlimited := l.Limit(member, t)
@@ -517,7 +533,6 @@ func (l *Ledger) Charge(member int, t time.Time, micros int64) {
 			}
 		}
 	}
-	p := l.poolOf(key)
 	p.total = add(p.total, micros)
 	p.spent = add(p.spent, credits)
 	l.notePool(p, t)
