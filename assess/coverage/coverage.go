@@ -281,12 +281,12 @@ func New(cfg Config) *Observer {
 		o.weeks = make([]bool, cfg.To.Sub(cfg.From)/(7*24*time.Hour))
 	}
 	if cfg.Directory != nil {
-		n := len(cfg.Directory.Members)
+		n := cfg.Directory.Len()
 		o.enabled, o.heard, o.left, o.latest = make([]bool, n), make([]bool, n), make([]int64, n), make([]int64, n)
 		for i := range o.enabled {
 			o.enabled[i] = cfg.Enabled == nil || cfg.Enabled(i)
 			o.left[i] = math.MaxInt64
-			if l := cfg.Directory.Members[i].Left; !l.IsZero() {
+			if l := cfg.Directory.Left(i); !l.IsZero() {
 				o.left[i] = l.UnixNano()
 			}
 		}

@@ -45,6 +45,7 @@ type Calibrator struct {
 	requests           int64
 	priceless, dropped int64
 	drivers            *spend.Drivers
+	known              map[int32]string // members to what they call themselves
 }
 
 type heard struct {
@@ -73,7 +74,7 @@ func (h *heard) cumulative() []int64 {
 // NewCalibrator matches identities against the directory where they are on it.
 // Prices split the cost by its drivers; without prices it is not split.
 func NewCalibrator(d *org.Directory, prices *platform.PriceList) *Calibrator {
-	c := &Calibrator{dir: d, sessions: map[uint64]*heard{}}
+	c := &Calibrator{dir: d, sessions: map[uint64]*heard{}, known: map[int32]string{}}
 	if prices != nil {
 		c.drivers = spend.NewDrivers(prices, prices.WebSearchPer1000/1000)
 	}
@@ -117,14 +118,18 @@ func (c *Calibrator) Observe(ev *event.Event) {
 	s.costs = binary.AppendUvarint(s.costs, uint64(ev.CostMicros))
 }
 
-// identity names who sent a record. A member's own text serves where it says the
-// same: it is there anyway.
+// identity names who sent a record, with one text for all sessions of a member.
 func (c *Calibrator) identity(ev *event.Event) string {
 	who := cmp.Or(ev.Account, ev.Email, ev.AccountID)
-	if m, id := ev.Who(c.dir); id == event.Matched && c.dir.Members[m].Account == who {
-		return c.dir.Members[m].Account
+	m, id := ev.Who(c.dir)
+	if known := c.known[m]; id == event.Matched && known == who {
+		return known
 	}
-	return strings.Clone(who)
+	who = strings.Clone(who)
+	if id == event.Matched {
+		c.known[m] = who
+	}
+	return who
 }
 
 // Others is the share of the spend under the same limits that is not Cowork's;
@@ -172,9 +177,9 @@ func (c *Calibrator) Model(month time.Time, may func(member int, day time.Time) 
 		}
 	}
 	// Member-days by weekday, among those who could use it.
-	members := c.dir.Members
+	members := c.dir.Len()
 	var exposed [7]float64
-	able := make([][7]float64, len(members))
+	able := make([][7]float64, members)
 	enabled := 0
 	for i := range members {
 		on := false
@@ -207,7 +212,7 @@ func (c *Calibrator) Model(month time.Time, may func(member int, day time.Time) 
 	}
 	// Identities that are on the roster keep their own level; the others' levels
 	// are drawn by members nobody was heard of.
-	matched, own := 0.0, make([]float64, len(members))
+	matched, own := 0.0, make([]float64, members)
 	isMatched := map[string]bool{}
 	keys := make([]string, 0, len(seen))
 	for k := range seen {
@@ -215,12 +220,12 @@ func (c *Calibrator) Model(month time.Time, may func(member int, day time.Time) 
 	}
 	slices.Sort(keys)
 	for _, k := range keys {
-		mem, ok := c.dir.Lookup(k)
+		mem, ok := c.dir.Find(k)
 		if !ok {
-			mem, ok = c.dir.Lookup(strings.ToLower(k))
+			mem, ok = c.dir.Find(strings.ToLower(k))
 		}
 		if ok {
-			own[mem.Index] += seen[k]
+			own[mem] += seen[k]
 			matched += seen[k]
 			isMatched[k] = true
 		}
@@ -264,7 +269,7 @@ func (c *Calibrator) Model(month time.Time, may func(member int, day time.Time) 
 		if !some {
 			continue
 		}
-		w := Worker{Member: i, Name: members[i].ID, Rates: rates}
+		w := Worker{Member: i, Name: c.dir.ID(i), Rates: rates}
 		if e := expected(able[i]); byName && e > 0 {
 			w.Seen, w.Expected = own[i], e
 		}

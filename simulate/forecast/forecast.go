@@ -127,9 +127,9 @@ func Scenario(o simulate.Options, month time.Time) (*Model, error) {
 	}
 	m := &Model{From: month, Days: p.Days(), Models: p.Models(), Spread: p.Spread(), Origin: "the scenario's own population",
 		Notes: []string{"no distribution of Cowork's cost has been published: what people do here is the behaviour profile's, mostly assumptions; calibrate with --from before you enter a number"}}
-	for i := range o.Directory.Members {
+	for i := range o.Directory.Len() {
 		if rates := p.Rates(i); slices.ContainsFunc(rates, func(r float64) bool { return r > 0 }) {
-			m.Workers = append(m.Workers, Worker{Member: i, Name: o.Directory.Members[i].ID, Rates: rates})
+			m.Workers = append(m.Workers, Worker{Member: i, Name: o.Directory.ID(i), Rates: rates})
 		}
 	}
 	if len(m.Workers) == 0 {
