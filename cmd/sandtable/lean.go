@@ -7,31 +7,27 @@ import (
 	"runtime/metrics"
 )
 
-// lean has a command that reads a long stream collect its garbage earlier than
-// usual: what is kept of a month of ten thousand members then need not stand in
-// memory nearly twice, and it costs no more than can be told from noise. The more
-// is kept, the smaller is the share of it that may lie about as garbage. GOGC,
-// where it is set, says otherwise.
+// lean has a command that reads a long stream collect its garbage by what it keeps:
+// seldom while that is little, as when everything is read in at the start, and then
+// the earlier the more it is, since what is kept need not stand in memory nearly
+// twice. GOGC, where it is set, says otherwise.
 func lean() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	debug.SetGCPercent(leanest(0))
-	runtime.SetFinalizer(&collected{percent: leanest(0)}, (*collected).follow)
+	c := &collected{}
+	c.set(0)
+	runtime.SetFinalizer(c, (*collected).follow)
 }
 
 // leanest is the share of the live heap, in percent, that may be added to it before
-// it is collected again: three quarters, until that is as much as roomy, and then
-// as much and a tenth of what lives beyond it.
-func leanest(live uint64) int {
-	const whole = roomy * 4 / 3
-	if live <= whole {
-		return 75
-	}
-	return int((roomy + (live-whole)/10) * 100 / live)
+// it is collected again: as much as roomy, and a fifth of what lives beyond twice that.
+func leanest(live int) int {
+	live = max(live, roomy/4)
+	return (roomy + max(0, live-2*roomy)/5) * 100 / live
 }
 
-const roomy = 36 << 20
+const roomy = 16 << 20
 
 // collected is garbage that comes back once in every collection.
 type collected struct{ percent int }
@@ -39,10 +35,14 @@ type collected struct{ percent int }
 func (c *collected) follow() {
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	if metrics.Read(live); live[0].Value.Kind() == metrics.KindUint64 {
-		if p := leanest(live[0].Value.Uint64()); p != c.percent {
-			c.percent = p
-			debug.SetGCPercent(p)
-		}
+		c.set(int(live[0].Value.Uint64()))
 	}
 	runtime.SetFinalizer(c, (*collected).follow)
+}
+
+func (c *collected) set(live int) {
+	if p := leanest(live); p != c.percent {
+		c.percent = p
+		debug.SetGCPercent(p)
+	}
 }
