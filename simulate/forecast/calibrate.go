@@ -257,16 +257,30 @@ func (c *Calibrator) Model(month time.Time, may func(member int, day time.Time) 
 		}
 		m.Notes = append(m.Notes, fmt.Sprintf("the capture's identities are not this roster's: members draw their habits from the %d identities heard, %d enabled members counted as unheard", len(keys), max(enabled-len(keys), 0)))
 	}
+	ratesOf := map[uint32][]float64{} // by the days of the month on which one may use it
 	for i := range members {
-		rates := make([]float64, m.Days)
-		some := false
-		for d := range rates {
-			if day := month.AddDate(0, 0, d); may(i, day.Add(12*time.Hour)) {
-				rates[d] = shape[day.Weekday()]
-				some = some || rates[d] > 0
+		var on uint32
+		for d := range m.Days {
+			if may(i, month.AddDate(0, 0, d).Add(12*time.Hour)) {
+				on |= 1 << d
 			}
 		}
-		if !some {
+		rates, known := ratesOf[on]
+		if !known {
+			some := false
+			rates = make([]float64, m.Days)
+			for d := range rates {
+				if on&(1<<d) != 0 {
+					rates[d] = shape[month.AddDate(0, 0, d).Weekday()]
+					some = some || rates[d] > 0
+				}
+			}
+			if !some {
+				rates = nil
+			}
+			ratesOf[on] = rates
+		}
+		if rates == nil {
 			continue
 		}
 		w := Worker{Member: i, Name: c.dir.ID(i), Rates: rates}
