@@ -5,43 +5,57 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync/atomic"
 )
 
-// lean has a command that reads a long stream collect its garbage by what it keeps:
-// seldom while that is little, as when everything is read in at the start, and then
-// the earlier the more it is, since what is kept need not stand in memory nearly
-// twice. GOGC, where it is set, says otherwise.
-func lean() {
+// roomy is how much may lie about as garbage however little is kept: what a command
+// reads in at its start would otherwise be collected a dozen times.
+const roomy = 16 << 20
+
+// collect has the process collect its garbage by what it keeps, as often as usual
+// but for the room above. GOGC, where it is set, says otherwise.
+func collect() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	c := &collected{}
+	c := &collected{live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
 	c.set(0)
 	runtime.SetFinalizer(c, (*collected).follow)
 }
 
-// leanest is the share of the live heap, in percent, that may be added to it before
-// it is collected again: as much as roomy, and a fifth of what lives beyond twice that.
-func leanest(live int) int {
+// lean has a command that reads a long stream collect the earlier the more it keeps:
+// that need not stand in memory nearly twice.
+func lean() { leanly.Store(true) }
+
+var leanly atomic.Bool
+
+// percent is the share of the live heap that may be added to it before it is
+// collected again: as much as it holds; when reading as much as roomy, and a fifth
+// of what lives beyond twice that.
+func percent(live int, lean bool) int {
 	live = max(live, roomy/4)
-	return (roomy + max(0, live-2*roomy)/5) * 100 / live
+	if room := roomy + max(0, live-2*roomy)/5; lean || live < room {
+		return int(int64(room) * 100 / int64(live))
+	}
+	return 100
 }
 
-const roomy = 16 << 20
-
-// collected is garbage that comes back once in every collection.
-type collected struct{ percent int }
+// collected is garbage that comes back once in every collection. It holds a pointer,
+// as objects without one may share their memory and then are not told apart.
+type collected struct {
+	percent int
+	live    []metrics.Sample
+}
 
 func (c *collected) follow() {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	if metrics.Read(live); live[0].Value.Kind() == metrics.KindUint64 {
-		c.set(int(live[0].Value.Uint64()))
+	if metrics.Read(c.live); c.live[0].Value.Kind() == metrics.KindUint64 {
+		c.set(int(c.live[0].Value.Uint64()))
 	}
 	runtime.SetFinalizer(c, (*collected).follow)
 }
 
 func (c *collected) set(live int) {
-	if p := leanest(live); p != c.percent {
+	if p := percent(live, leanly.Load()); p != c.percent {
 		c.percent = p
 		debug.SetGCPercent(p)
 	}
