@@ -80,6 +80,13 @@ func NewPseudonyms(key []byte) *Pseudonyms {
 	return &Pseudonyms{key: key, names: map[string]string{}}
 }
 
+// Expect makes room for so many members at once.
+func (p *Pseudonyms) Expect(members int) {
+	if n := members*5/4 + 1; n > len(p.codes) {
+		p.room(n)
+	}
+}
+
 // Of is the member's pseudonym. A collision gives the error, and both members
 // must then not be reported under it: another key resolves it.
 func (p *Pseudonyms) Of(member string) (string, error) {
@@ -107,13 +114,7 @@ func (p *Pseudonyms) Of(member string) (string, error) {
 // note remembers a code; it is false when another member has it.
 func (p *Pseudonyms) note(c code) bool {
 	if p.given*5 >= len(p.codes)*4 {
-		old := p.codes
-		p.codes = make([]code, max(64, len(old)*3/2))
-		for _, o := range old {
-			if o.name != 0 {
-				*p.place(o.name) = o
-			}
-		}
+		p.room(max(64, len(p.codes)*3/2))
 	}
 	at := p.place(c.name)
 	if at.name == 0 {
@@ -121,6 +122,17 @@ func (p *Pseudonyms) note(c code) bool {
 		p.given++
 	}
 	return at.owner == c.owner
+}
+
+// room gives the codes as many places.
+func (p *Pseudonyms) room(n int) {
+	old := p.codes
+	p.codes = make([]code, n)
+	for _, o := range old {
+		if o.name != 0 {
+			*p.place(o.name) = o
+		}
+	}
 }
 
 // place is where a code stands, or would.

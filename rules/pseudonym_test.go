@@ -67,6 +67,9 @@ func TestManyPseudonyms(t *testing.T) {
 				t.Fatalf("member %d in round %d: %s", i, round, name)
 			}
 			seen[name] = true
+			if i == maxNames/3 {
+				p.Expect(maxNames)
+			}
 		}
 	}
 	if p.given != 2*maxNames || len(p.names) != maxNames {

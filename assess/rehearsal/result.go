@@ -2,6 +2,7 @@ package rehearsal
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"path"
@@ -247,8 +248,9 @@ func (r *run) organisation(m rbac.Matrix) (Organisation, error) {
 	for _, i := range r.coverage.Silent {
 		silent[i] = true
 	}
-	type place struct{ department, role, cowork, groups string }
-	places := map[place]*MemberPlace{}
+	places := map[string]*MemberPlace{}
+	var place []byte // what tells one from another
+	r.names.Expect(r.dir.Len())
 	for i := range r.dir.Len() {
 		department, role := r.dir.Department(i), r.dir.OrgRole(i)
 		k := slices.IndexFunc(out.Departments, func(d DepartmentCount) bool { return d.Name == department })
@@ -261,15 +263,23 @@ func (r *run) organisation(m rbac.Matrix) (Organisation, error) {
 		if err != nil {
 			return out, err
 		}
-		cowork, groups := r.access.Allowed(i, rbac.Cowork, r.end).String(), r.dir.GroupsOf(i, r.end)
-		key := place{department, role, cowork, fmt.Sprint(groups)}
-		at := places[key]
+		cowork := r.access.Allowed(i, rbac.Cowork, r.end).String()
+		place = place[:0]
+		for _, text := range [...]string{department, role, cowork} {
+			place = append(binary.AppendUvarint(place, uint64(len(text))), text...)
+		}
+		for g := range r.s.Groups {
+			if r.dir.InGroup(g, i, r.end) {
+				place = binary.AppendUvarint(place, uint64(g))
+			}
+		}
+		at := places[string(place)]
 		if at == nil {
 			at = &MemberPlace{Department: department, OrgRole: role, Groups: []string{}, Cowork: cowork}
-			for _, g := range groups {
+			for _, g := range r.dir.GroupsOf(i, r.end) {
 				at.Groups = append(at.Groups, r.s.Groups[g].Name.Value)
 			}
-			places[key] = at
+			places[string(place)] = at
 		}
 		out.Members = append(out.Members, MemberState{name, at, r.enabled[i] && !silent[i]})
 	}
