@@ -664,8 +664,8 @@ func afterLastDay(w *world, in *instance) string {
 
 // leavers lists the members who left with at least a day of the period to go.
 func leavers(d *org.Directory, end time.Time) (gone []int) {
-	for i := range d.Members {
-		if l := d.Members[i].Left; !l.IsZero() && l.Before(end.AddDate(0, 0, -1)) {
+	for i := range d.Len() {
+		if l := d.Left(i); !l.IsZero() && l.Before(end.AddDate(0, 0, -1)) {
 			gone = append(gone, i)
 		}
 	}
@@ -688,15 +688,15 @@ func SetLeavers(s *scenarios.Scenario, d *org.Directory, may func(member int, t 
 		r := org.Stream(s.Seed, "leaver", strconv.Itoa(n))
 		last := s.Period.From.Time.AddDate(0, 0, between(r, days/4, days*3/4)).Add(17 * time.Hour)
 		var fit []int
-		for i := range d.Members {
-			if d.Members[i].Left.IsZero() && may(i, last) {
+		for i := range d.Len() {
+			if d.Left(i).IsZero() && may(i, last) {
 				fit = append(fit, i)
 			}
 		}
 		if len(fit) == 0 {
 			return // Run reports the story as unplaced
 		}
-		d.Members[fit[r.IntN(len(fit))]].Left = last
+		d.SetLeft(fit[r.IntN(len(fit))], last)
 	}
 }
 

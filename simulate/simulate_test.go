@@ -79,15 +79,15 @@ func company(seed uint64, per map[string]int) (*scenarios.Scenario, *org.Directo
 	s := &scenarios.Scenario{Name: source.Text{Value: "test"}, Seed: seed, AsOf: source.Day(2026, 4, 9), Config: cfg,
 		Period: scenarios.Period{From: source.Day(2026, 4, 13), To: source.Day(2026, 5, 24)}}
 	s.Telemetry.Endpoint = "https://collector.example"
-	d := &org.Directory{Config: &s.Config}
+	var members []org.Member
 	for _, dep := range []struct{ persona, zone string }{{"claims", "America/New_York"}, {"analyst", "America/Chicago"}, {"finance", ""}, {"marketing", "Europe/Berlin"}, {"operations", "America/Los_Angeles"}, {"general", "Asia/Tokyo"}} {
 		for k := range per[dep.persona] {
 			id := fmt.Sprintf("user_%s%03d", dep.persona, k)
-			d.Members = append(d.Members, org.Member{Index: len(d.Members), ID: id, Account: uuid(org.Stream(1, id)),
+			members = append(members, org.Member{ID: id, Account: uuid(org.Stream(1, id)),
 				Email: fmt.Sprintf("%s.%03d@insurer.example", dep.persona, k), Department: dep.persona, Persona: dep.persona, TimeZone: dep.zone, Desktop: "1.15962.1"})
 		}
 	}
-	return s, d
+	return s, org.NewDirectory(&s.Config, members)
 }
 
 func run(t testing.TB, o Options, each func([]event.Event)) *Outcome {
@@ -138,7 +138,7 @@ func small(seed uint64) Options {
 		s.Incidents = append(s.Incidents, scenarios.Incident{Story: source.Text{Value: st.name}, Count: 2})
 	}
 	may := func(m int, _ string, t time.Time) bool {
-		return d.Members[m].Left.IsZero() || t.Before(d.Members[m].Left)
+		return d.Left(m).IsZero() || t.Before(d.Left(m))
 	}
 	SetLeavers(s, d, func(m int, t time.Time) bool { return may(m, "cowork", t) })
 	return Options{Scenario: s, Directory: d, Prices: april, Gate: &door{verdict: Allow, may: may}}
@@ -345,7 +345,7 @@ func TestSpendStopsAndResets(t *testing.T) {
 			continue
 		}
 		again := false
-		for _, at := range requests[d.Members[b.Member].Email] {
+		for _, at := range requests[d.Member(b.Member).Email] {
 			// A request that was under way in another session still ends.
 			if at.After(b.First.Add(5*time.Minute)) && at.Before(reset) {
 				t.Errorf("member %d: a request at %s, blocked since %s", b.Member, at, b.First)

@@ -17,10 +17,12 @@ import (
 // study is a company in which every story and twin can be played.
 func study(seed uint64, names ...string) Options {
 	s, d := company(seed, map[string]int{"claims": 3, "analyst": 4, "finance": 4, "marketing": 3, "operations": 4, "general": 3})
+	members := d.Members()
 	for i, p := range []string{"sales", "sales", "hr", "hr", "legal", "legal", "engineering", "engineering", "it", "it"} {
 		id := fmt.Sprint("user_", p, i)
-		d.Members = append(d.Members, org.Member{Index: len(d.Members), ID: id, Account: uuid(org.Stream(1, id)), Email: id + "@insurer.example", Department: p, Persona: p, Desktop: "1.15962.1"})
+		members = append(members, org.Member{ID: id, Account: uuid(org.Stream(1, id)), Email: id + "@insurer.example", Department: p, Persona: p, Desktop: "1.15962.1"})
 	}
+	d = org.NewDirectory(&s.Config, members)
 	name := func(n string) source.Text { return source.Text{Value: n} }
 	s.Connectors = []org.Connector{
 		{Name: name("mail"), Enabled: true, Tools: []org.Tool{{Name: "search_mail", ReadOnly: true}, {Name: "get_message", ReadOnly: true}, {Name: "send_message", Write: true}}},
@@ -32,7 +34,7 @@ func study(seed uint64, names ...string) Options {
 		s.Incidents = append(s.Incidents, scenarios.Incident{Story: name(n), Count: 1})
 	}
 	may := func(m int, _ string, t time.Time) bool {
-		return d.Members[m].Left.IsZero() || t.Before(d.Members[m].Left)
+		return d.Left(m).IsZero() || t.Before(d.Left(m))
 	}
 	SetLeavers(s, d, func(m int, t time.Time) bool { return may(m, "cowork", t) })
 	return Options{Scenario: s, Directory: d, Prices: april, Gate: &door{verdict: Allow, may: may}, Study: true, LocalServers: []string{"filesystem", "sqlite", "pdf-tools"}}

@@ -158,7 +158,7 @@ func newWorld(o Options) (*world, error) {
 		return nil, err
 	}
 	organisation := uuid(org.Stream(w.seed, "organisation", o.Directory.Config.Organisation.Name))
-	w.staff = make([]staff, len(o.Directory.Members))
+	w.staff = make([]staff, o.Directory.Len())
 	for i := range w.staff {
 		if err := w.hire(i, organisation); err != nil {
 			return nil, err
@@ -180,7 +180,8 @@ func sold(p Pricer, model string, day time.Time) bool {
 // hire fills in member i from the member's own stream.
 func (w *world) hire(i int, organisation string) error {
 	s, n := &w.staff[i], &w.p.N
-	s.Member = &w.o.Directory.Members[i]
+	m := w.o.Directory.Member(i)
+	s.Member = &m
 	s.persona = w.p.persona(s.Persona)
 	s.zone = time.UTC
 	if s.TimeZone != "" {

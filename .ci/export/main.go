@@ -45,7 +45,7 @@ type expected struct {
 type open struct{ d *org.Directory }
 
 func (g open) MayUse(m int, _ string, t time.Time) bool {
-	return g.d.Members[m].Left.IsZero() || t.Before(g.d.Members[m].Left)
+	return g.d.Left(m).IsZero() || t.Before(g.d.Left(m))
 }
 func (open) Connector(int, string, string, bool, time.Time) simulate.Verdict { return simulate.Allow }
 func (open) MaySpend(int, time.Time) bool                                    { return true }
@@ -88,8 +88,8 @@ func run(dir string) error {
 	for _, c := range s.Connectors {
 		cfg.Allowlist = append(cfg.Allowlist, c.Name.Value)
 	}
-	for i := range d.Members {
-		m := &d.Members[i]
+	for i := range d.Len() {
+		m := d.Member(i)
 		if !m.Left.IsZero() {
 			cfg.Leavers[m.Account] = m.Left
 		}

@@ -520,8 +520,8 @@ func (o *Observer) date(day int) time.Time {
 
 // seat reports that the member was on the roster at some moment of the day.
 func (o *Observer) seat(m, day int) bool {
-	x := &o.cfg.Directory.Members[m]
-	return x.Joined.Before(o.date(day+1)) && (x.Left.IsZero() || x.Left.After(o.date(day)))
+	left := o.cfg.Directory.Left(m)
+	return o.cfg.Directory.Joined(m).Before(o.date(day+1)) && (left.IsZero() || left.After(o.date(day)))
 }
 
 func (o *Observer) enabled(m, day int) bool {
@@ -570,7 +570,7 @@ func (o *Observer) Report() *Report {
 	var active, seats, enabled int64
 	members := 0
 	if o.cfg.Directory != nil {
-		members = len(o.cfg.Directory.Members)
+		members = o.cfg.Directory.Len()
 	}
 	days := 0 // of a member with records: the list is long, and as long as it has to be
 	for i, c := range cells {
@@ -705,7 +705,7 @@ func (o *Observer) timeline(r *Report, cells []*cell, shown int) {
 		d := &r.Days[i]
 		d.Date, d.Shown = o.date(i).Format(time.DateOnly), i <= shown
 		if o.cfg.Directory != nil {
-			for m := range o.cfg.Directory.Members {
+			for m := range o.cfg.Directory.Len() {
 				d.Enabled += int(count(o.enabled(m, i)))
 				d.Seats += int(count(o.seat(m, i)))
 			}
@@ -901,7 +901,7 @@ func (o *Observer) groups(r *Report, cells []*cell) {
 				}
 			}
 		}
-		for m := range o.cfg.Directory.Members {
+		for m := range o.cfg.Directory.Len() {
 			for d := range o.days {
 				if o.inGroup(g, m, d) && o.enabled(m, d) {
 					ga.Enabled++

@@ -290,11 +290,11 @@ func New(cfg Config) *Observer {
 		o.weeks = make([]bool, cfg.To.Sub(cfg.From)/(7*24*time.Hour))
 	}
 	if cfg.Directory != nil {
-		o.members = make([]member, len(cfg.Directory.Members))
+		o.members = make([]member, cfg.Directory.Len())
 		for i := range o.members {
 			m := &o.members[i]
 			m.enabled, m.left = cfg.Enabled == nil || cfg.Enabled(i), math.MaxInt64
-			if l := cfg.Directory.Members[i].Left; !l.IsZero() {
+			if l := cfg.Directory.Left(i); !l.IsZero() {
 				m.left = l.UnixNano()
 			}
 		}

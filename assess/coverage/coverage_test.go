@@ -71,7 +71,7 @@ func TestNothingSeenIsUnknown(t *testing.T) {
 
 func TestSeatsAndIdentity(t *testing.T) {
 	d := roster(4)
-	d.Members[3].Left = start.Add(time.Hour)
+	d.SetLeft(3, start.Add(time.Hour))
 	cfg := period(d, 7)
 	cfg.Enabled = func(m int) bool { return m != 1 }
 	r := observe(cfg,

@@ -166,7 +166,7 @@ func plan(o Options, digest string) []world {
 type openDoor struct{ d *org.Directory }
 
 func (g openDoor) MayUse(m int, _ string, t time.Time) bool {
-	left := g.d.Members[m].Left
+	left := g.d.Left(m)
 	return left.IsZero() || t.Before(left)
 }
 func (openDoor) Connector(int, string, string, bool, time.Time) simulate.Verdict {
@@ -215,7 +215,7 @@ func (w world) play(ctx context.Context, rs []*alert.Rule, digest string, o Opti
 		return nil, fmt.Errorf("quality: world %d: %w", w.n, err)
 	}
 	counts, found := rp.Close()
-	return &played{w, out.Truth, len(out.Unplaced), found, engine.Reports(), counts.Events, len(d.Members) * o.Days}, nil
+	return &played{w, out.Truth, len(out.Unplaced), found, engine.Reports(), counts.Events, d.Len() * o.Days}, nil
 }
 
 // declared is what this organisation tells its rules.
@@ -235,8 +235,8 @@ func declared(s *scenarios.Scenario, d *org.Directory) alert.Config {
 	for _, p := range s.Plugins {
 		c.Plugins = append(c.Plugins, p.Name.Value, simulate.PluginHash(s.Seed, p.Name.Value))
 	}
-	for i := range d.Members {
-		m := &d.Members[i]
+	for i := range d.Len() {
+		m := d.Member(i)
 		if !m.Left.IsZero() && seed("roster", fmt.Sprint(s.Seed), m.Account)%100 >= rosterGaps {
 			c.Leavers[m.Account] = m.Left
 		}

@@ -51,13 +51,13 @@ func (r *run) outlays() []outlay {
 			if wd := at.Weekday(); wd == time.Saturday || wd == time.Sunday || holiday[at.Format(time.DateOnly)] {
 				continue
 			}
-			for i := range r.dir.Members {
-				m := &r.dir.Members[i]
+			for i := range r.dir.Len() {
+				m := r.dir.Dates(i)
 				if at.Before(m.Joined) || !m.Left.IsZero() && !at.Before(m.Left) ||
 					len(e.Groups) > 0 && !slices.ContainsFunc(r.dir.GroupsOf(i, at), func(g int) bool { return groups[g] }) {
 					continue
 				}
-				s := org.Stream(r.s.Seed, "elsewhere", e.Product, m.ID, at.Format(time.DateOnly))
+				s := org.Stream(r.s.Seed, "elsewhere", e.Product, r.dir.ID(i), at.Format(time.DateOnly))
 				micros := float64(e.PerDay.Micros) * math.Exp(r.spread*s.NormFloat64()-r.spread*r.spread/2)
 				out = append(out, outlay{at, i, e.Product, int64(math.Round(micros))})
 			}

@@ -104,7 +104,7 @@ func (r *run) requestsMade() ([]Increase, error) {
 	}
 	for _, x := range r.increases.asked {
 		var err error
-		if x.Member, err = r.name(key(&r.dir.Members[x.member])); err != nil {
+		if x.Member, err = r.name(r.dir.Key(x.member)); err != nil {
 			return nil, err
 		}
 		if y, m, _ := x.Asked.Date(); x.Status == string(spend.Pending) {

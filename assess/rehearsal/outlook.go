@@ -63,7 +63,7 @@ func (r *run) outlook(ctx context.Context) (*Outlook, error) {
 		set[i] = i
 	}
 	trials := max(fewestTrials, min(outlookTrials, outlookTrials*outlookPeople/max(len(set), 1)))
-	runs, err := m.Run(ctx, forecast.Options{Trials: trials, Seed: r.s.Seed, Workers: r.o.Workers}, set)
+	runs, err := m.Run(ctx, forecast.Options{Trials: trials, Seed: r.s.Seed, Workers: r.o.Workers, OnlyTotals: true}, set)
 	if err != nil {
 		return nil, err
 	}

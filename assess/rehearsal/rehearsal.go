@@ -211,7 +211,7 @@ func prepare(o Options) (*run, error) {
 	if _, err := rollout.New(s, r.rbac, r.dir, nil); err != nil {
 		return nil, err // a gate that cannot be read, before anything is played
 	}
-	r.enabled = make([]bool, len(r.dir.Members))
+	r.enabled = make([]bool, r.dir.Len())
 	for i := range r.enabled {
 		for t := r.from; t.Before(r.to) && !r.enabled[i]; t = t.Add(12 * time.Hour) {
 			r.enabled[i] = may(r.rbac, i, rbac.Cowork, t)
@@ -459,7 +459,7 @@ const manyEvents = 500_000
 // replay passes the stream through engines and observers.
 func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	defer r.discard()
-	r.access, r.ledger = r.engine(), r.newLedger()
+	r.access, r.ledger = r.rbac.Afresh(), r.newLedger()
 	if r.increases != nil {
 		r.increases.answer(r.end)
 		r.increases.carry(r.ledger)

@@ -2,6 +2,7 @@ package rehearsal
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"path"
@@ -104,12 +105,17 @@ type GroupState struct {
 
 // MemberState is one member under a pseudonym.
 type MemberState struct {
-	Member     string   `json:"member"`
+	Member string `json:"member"`
+	*MemberPlace
+	Heard bool `json:"heard"`
+}
+
+// MemberPlace is what a member has in common with others, who share it.
+type MemberPlace struct {
 	Department string   `json:"department"`
 	OrgRole    string   `json:"organisation_role"`
 	Groups     []string `json:"groups"`
 	Cowork     string   `json:"cowork"` // outcome at the end of the period
-	Heard      bool     `json:"heard"`
 }
 
 // Attempts counts what a policy refused while the scenario was played.
@@ -202,7 +208,7 @@ func (r *run) result() (*Result, error) {
 	}
 	for i := range res.Analytics.Members {
 		m := &res.Analytics.Members[i]
-		if m.Key, err = r.name(key(&r.dir.Members[m.Member])); err != nil {
+		if m.Key, err = r.name(r.dir.Key(m.Member)); err != nil {
 			return nil, err
 		}
 	}
@@ -231,38 +237,51 @@ func (r *run) result() (*Result, error) {
 	return res, nil
 }
 
-// key is the internal key of a member: the account, else the e-mail, else the id.
-func key(m *org.Member) string { return or(m.Account, or(m.Email, m.ID)) }
-
 func (r *run) organisation(m rbac.Matrix) (Organisation, error) {
 	o := &r.s.Organisation
 	out := Organisation{Name: o.Name, Plan: o.Plan.Value, Kind: nn(o.Kind), Seats: o.Seats, Modes: nn(o.Modes), Arrangements: nn(o.Arrangements),
-		Directory: o.Directory, Matrix: m, Access: r.access.Counters(), Departments: []DepartmentCount{}, Groups: []GroupState{}, Members: make([]MemberState, 0, len(r.dir.Members)), Denied: []Attempts{}}
+		Directory: o.Directory, Matrix: m, Access: r.access.Counters(), Departments: []DepartmentCount{}, Groups: []GroupState{}, Members: make([]MemberState, 0, r.dir.Len()), Denied: []Attempts{}}
 	if len(o.Modes) == 0 {
 		out.Modes = r.defaultModes()
 	}
-	silent := map[int]bool{}
+	silent := make([]bool, r.dir.Len())
 	for _, i := range r.coverage.Silent {
 		silent[i] = true
 	}
-	for i := range r.dir.Members {
-		x := &r.dir.Members[i]
-		k := slices.IndexFunc(out.Departments, func(d DepartmentCount) bool { return d.Name == x.Department })
+	places := map[string]*MemberPlace{}
+	var place []byte // what tells one from another
+	r.names.Expect(r.dir.Len())
+	for i := range r.dir.Len() {
+		department, role := r.dir.Department(i), r.dir.OrgRole(i)
+		k := slices.IndexFunc(out.Departments, func(d DepartmentCount) bool { return d.Name == department })
 		if k < 0 {
 			k = len(out.Departments)
-			out.Departments = append(out.Departments, DepartmentCount{Name: x.Department})
+			out.Departments = append(out.Departments, DepartmentCount{Name: department})
 		}
 		out.Departments[k].Members++
-		name, err := r.name(key(x))
+		name, err := r.name(r.dir.Key(i))
 		if err != nil {
 			return out, err
 		}
-		ms := MemberState{Member: name, Department: x.Department, OrgRole: x.OrgRole, Groups: []string{},
-			Cowork: r.access.Allowed(i, rbac.Cowork, r.end).String(), Heard: r.enabled[i] && !silent[i]}
-		for _, g := range r.dir.GroupsOf(i, r.end) {
-			ms.Groups = append(ms.Groups, r.s.Groups[g].Name.Value)
+		cowork := r.access.Allowed(i, rbac.Cowork, r.end).String()
+		place = place[:0]
+		for _, text := range [...]string{department, role, cowork} {
+			place = append(binary.AppendUvarint(place, uint64(len(text))), text...)
 		}
-		out.Members = append(out.Members, ms)
+		for g := range r.s.Groups {
+			if r.dir.InGroup(g, i, r.end) {
+				place = binary.AppendUvarint(place, uint64(g))
+			}
+		}
+		at := places[string(place)]
+		if at == nil {
+			at = &MemberPlace{Department: department, OrgRole: role, Groups: []string{}, Cowork: cowork}
+			for _, g := range r.dir.GroupsOf(i, r.end) {
+				at.Groups = append(at.Groups, r.s.Groups[g].Name.Value)
+			}
+			places[string(place)] = at
+		}
+		out.Members = append(out.Members, MemberState{name, at, r.enabled[i] && !silent[i]})
 	}
 	// Sorted by pseudonym: the order of the directory would give members away.
 	slices.SortStableFunc(out.Members, func(a, b MemberState) int { return strings.Compare(a.Member, b.Member) })
@@ -272,7 +291,7 @@ func (r *run) organisation(m rbac.Matrix) (Organisation, error) {
 		for _, t := range g.Roles {
 			gs.Roles = append(gs.Roles, t.Value)
 		}
-		for m := range r.dir.Members {
+		for m := range r.dir.Len() {
 			if r.dir.InGroup(i, m, r.from) {
 				gs.AtStart++
 			}
@@ -308,8 +327,8 @@ func (r *run) spending() (Spend, error) {
 	}
 	var overspent []int
 	for i := range out.WouldBlock {
-		if m, ok := r.dir.Lookup(out.WouldBlock[i].Member); ok {
-			overspent = append(overspent, m.Index)
+		if m, ok := r.dir.Find(out.WouldBlock[i].Member); ok {
+			overspent = append(overspent, m)
 		}
 		if out.WouldBlock[i].Member, err = r.name(out.WouldBlock[i].Member); err != nil {
 			return out, err
@@ -335,7 +354,7 @@ func (r *run) spending() (Spend, error) {
 		out.Stopped = &Stopped{Members: len(r.outcome.Blocked), Requests: int64(r.outcome.RequestsBlocked), Who: []StoppedMember{}}
 		for _, b := range r.outcome.Blocked {
 			blocked[b.Member] = true
-			name, err := r.name(key(&r.dir.Members[b.Member]))
+			name, err := r.name(r.dir.Key(b.Member))
 			if err != nil {
 				return out, err
 			}
@@ -355,7 +374,7 @@ func (r *run) spending() (Spend, error) {
 			b.Formula, b.Assumes = &x, f.Assumes
 		}
 		g := slices.IndexFunc(r.s.Groups, func(g org.Group) bool { return g.Name.Value == l.Group.Value })
-		for m := range r.dir.Members {
+		for m := range r.dir.Len() {
 			if g >= 0 && r.dir.InGroup(g, m, r.end) {
 				b.Members++
 				if blocked[m] {
@@ -471,7 +490,7 @@ func (r *run) counters(res *Result) assess.Counters {
 	c := assess.Counters{
 		Records: r.counts.Received, Events: r.counts.Events, CoworkEvents: r.coverage.Records, OtherProducts: r.counts.Events - r.coverage.Records,
 		AfterAsOf: r.counts.AfterAsOf, OutsidePeriod: r.counts.OutsidePeriod, Duplicates: r.counts.Duplicates, BadRecords: r.counts.NoTime,
-		MembersHeard: int(r.coverage.SeatsHeard.N), MembersWithCowork: int(r.coverage.SeatsHeard.Of), Members: len(r.dir.Members),
+		MembersHeard: int(r.coverage.SeatsHeard.N), MembersWithCowork: int(r.coverage.SeatsHeard.Of), Members: r.dir.Len(),
 		Sessions: r.coverage.Sessions, Prompts: r.coverage.Prompts, Findings: len(res.Findings), SpendMicros: res.Spend.Total,
 		InjectedStories: len(res.Truth),
 	}

@@ -103,11 +103,11 @@ func (r *run) alertConfig() alert.Config {
 			}
 		}
 	}
-	for i := range r.dir.Members {
-		m := &r.dir.Members[i]
-		if m.Left.IsZero() {
+	for i := range r.dir.Len() {
+		if r.dir.Left(i).IsZero() {
 			continue
 		}
+		m := r.dir.Member(i)
 		for _, key := range []string{m.Account, m.Email} {
 			if key != "" {
 				c.Leavers[key] = m.Left
@@ -157,16 +157,25 @@ func (r *run) inventory(c *alert.Config) {
 	}
 	c.Domains = r.dir.Domains()
 	c.Zones = map[string]*time.Location{}
-	for i := range r.dir.Members {
-		m := &r.dir.Members[i]
-		if z, err := time.LoadLocation(m.TimeZone); err == nil && m.TimeZone != "" {
+	zones := map[string]*time.Location{} // nil for none; to read one takes longer than all else here
+	for i := range r.dir.Len() {
+		m := r.dir.Member(i)
+		z, known := zones[m.TimeZone]
+		if !known {
+			var err error
+			if z, err = time.LoadLocation(m.TimeZone); err != nil || m.TimeZone == "" {
+				z = nil
+			}
+			zones[m.TimeZone] = z
+		}
+		if z != nil {
 			c.Zones[m.Account], c.Zones[m.Email] = z, z
 		}
 	}
 	if st.Browser != nil {
 		c.Forbidden = map[string][]string{}
-		for i := range r.dir.Members {
-			if m := &r.dir.Members[i]; !*st.Browser {
+		for i := range r.dir.Len() {
+			if m := r.dir.Member(i); !*st.Browser {
 				c.Forbidden[m.Account], c.Forbidden[m.Email] = []string{"browser"}, []string{"browser"}
 			}
 		}
@@ -176,7 +185,7 @@ func (r *run) inventory(c *alert.Config) {
 	}
 	class := map[string]string{"phi": "phi", "chd": "pan", "confidential": "confidential"}
 	c.Workloads = map[string][]string{}
-	for i := range r.dir.Members {
+	for i := range r.dir.Len() {
 		holds := []string{}
 		for _, w := range r.s.Workloads {
 			if len(w.Groups) > 0 && !slices.ContainsFunc(w.Groups, func(g sourceText) bool { return r.everIn(g.Value, i) }) {
@@ -188,7 +197,7 @@ func (r *run) inventory(c *alert.Config) {
 				}
 			}
 		}
-		m := &r.dir.Members[i]
+		m := r.dir.Member(i)
 		c.Workloads[m.Account], c.Workloads[m.Email] = holds, holds
 	}
 }

@@ -97,8 +97,8 @@ func TestHeldPhaseStaysOut(t *testing.T) {
 				t.Fatal(err)
 			}
 			early, came := 0, 0
-			for i := range g.Directory.Members {
-				m := &g.Directory.Members[i]
+			for i := range g.Directory.Len() {
+				m := g.Directory.Member(i)
 				f, ok := first[m.Account]
 				lines = append(lines, fmt.Sprint(m.Account, f))
 				if i < 4 || !ok {

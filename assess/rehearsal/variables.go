@@ -167,8 +167,8 @@ func (r *run) likely(c assess.DataClass) bool {
 	if !slices.ContainsFunc(c.Likely.Kinds, func(k string) bool { return slices.Contains(r.s.Organisation.Kind, k) }) {
 		return false
 	}
-	for i := range r.dir.Members {
-		if r.enabled[i] && slices.Contains(c.Likely.Personas, r.dir.Members[i].Persona) {
+	for i := range r.dir.Len() {
+		if r.enabled[i] && slices.Contains(c.Likely.Personas, r.dir.Persona(i)) {
 			return true
 		}
 	}
@@ -400,8 +400,8 @@ func (r *run) roleValues(v *values) {
 	}
 	members, with := 0, 0
 	limited := true
-	for i := range r.dir.Members {
-		m := &r.dir.Members[i]
+	for i := range r.dir.Len() {
+		m := r.dir.Dates(i)
 		if r.end.Before(m.Joined) || !m.Left.IsZero() && !r.end.Before(m.Left) {
 			continue
 		}
@@ -619,7 +619,7 @@ func (r *run) rolloutValues(v *values) {
 		// Past the time its memberships and roles take to arrive.
 		start = start.Add(max(r.access.Lag(r.s.Config.GroupChannel(g.Name.Value), start).Longest, r.access.Lag(org.ByRole, start).Longest))
 		size, cowork := 0, 0
-		for m := range r.dir.Members {
+		for m := range r.dir.Len() {
 			if r.dir.InGroup(i, m, start) {
 				size++
 				if may(r.access, m, rbac.Cowork, start) {

@@ -296,7 +296,7 @@ func showMatrix(c *cli.Context) error {
 	if c.Bool("json") {
 		return printJSON(out, m)
 	}
-	printMatrix(out, s, m, e, len(dir.Members))
+	printMatrix(out, s, m, e, dir.Len())
 	return nil
 }
 
@@ -470,7 +470,7 @@ func printReach(out io.Writer, s *scenarios.Scenario, after *org.Config, t time.
 		fmt.Fprintf(out, "  %-28s %s to %s: %d %s\n", d.Question, d.From, d.To, len(d.Members), plural(len(d.Members), "member", "members"))
 	}
 	if !any {
-		fmt.Fprintf(out, "  none of the %d\n", len(dir.Members))
+		fmt.Fprintf(out, "  none of the %d\n", dir.Len())
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -87,16 +86,6 @@ func assessCommand() *cli.Command {
 			}
 			return rehearse(c, s, c.Args().Slice(), key)
 		},
-	}
-}
-
-// lean has a command that reads a long stream collect its garbage somewhat earlier
-// than usual: what is kept of a month of ten thousand members then need not stand in
-// memory nearly twice, and it costs no more than can be told from noise. GOGC, where
-// it is set, says otherwise.
-func lean() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(75)
 	}
 }
 

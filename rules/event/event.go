@@ -333,16 +333,16 @@ func (e *Event) Who(dir *org.Directory) (member int32, id Identity) {
 		if dir == nil {
 			continue
 		}
-		m, ok := dir.Lookup(k)
+		m, ok := dir.Find(k)
 		if !ok {
-			m, ok = dir.Lookup(strings.ToLower(k))
+			m, ok = dir.Find(strings.ToLower(k))
 		}
 		switch {
 		case !ok:
-		case member >= 0 && member != int32(m.Index):
+		case member >= 0 && member != int32(m):
 			return member, Torn
 		default:
-			member, id = int32(m.Index), Matched
+			member, id = int32(m), Matched
 		}
 	}
 	return member, id

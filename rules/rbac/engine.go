@@ -39,7 +39,8 @@ type Engine struct {
 	// A member is one of a few kinds: organisation role, seat and groups. The kind
 	// changes at few moments, its spans. With the epochs they pick a state, whose
 	// outcomes are computed once and looked up per event.
-	first  []int32 // member -> first span; one more entry ends the last
+	lifeAt []int32 // member -> life; members whose kind never changes share one
+	first  []int32 // life -> first span; one more entry ends the last
 	spans  []span
 	fogs   []fog // of spans; the first is empty
 	kinds  int
@@ -116,6 +117,14 @@ func NewDated(dir *org.Directory, dates []time.Time, rules func(plan string, t t
 	e.buildTable()
 	e.obs.reset()
 	return e
+}
+
+// Afresh is an engine that answers as this one does and has observed nothing. What
+// the two know of the organisation stands once.
+func (e *Engine) Afresh() *Engine {
+	x := *e
+	x.obs.reset()
+	return &x
 }
 
 // Capabilities lists those the configuration names at any time, with chat,
@@ -352,16 +361,26 @@ func (e *Engine) buildSpans() {
 		return id
 	}
 	bounds := e.dir.Boundaries()
-	e.first = make([]int32, len(e.dir.Members)+1)
-	e.spans = make([]span, 0, len(e.dir.Members)) // one each, and more for those whose place changes
+	e.lifeAt = make([]int32, e.dir.Len())
+	settled := map[int32]int32{} // kind -> the life of those who are always of it
 	e.fogs = make([]fog, 1)
 	var cuts []int64
-	for m := range e.dir.Members {
-		e.first[m] = int32(len(e.spans))
-		e.spans = append(e.spans, span{math.MinInt64, math.MinInt64, at(m, org.View{}), 0})
+	for m := range e.dir.Len() {
+		k := at(m, org.View{})
 		if len(bounds[m]) == 0 {
+			life, known := settled[k]
+			if !known {
+				life = int32(len(e.first))
+				settled[k] = life
+				e.first = append(e.first, int32(len(e.spans)))
+				e.spans = append(e.spans, span{math.MinInt64, math.MinInt64, k, 0})
+			}
+			e.lifeAt[m] = life
 			continue
 		}
+		e.lifeAt[m] = int32(len(e.first))
+		e.first = append(e.first, int32(len(e.spans)))
+		e.spans = append(e.spans, span{math.MinInt64, math.MinInt64, k, 0})
 		var tracks [org.Channels]track
 		cuts = cuts[:0]
 		for _, b := range bounds[m] {
@@ -398,7 +417,7 @@ func (e *Engine) buildSpans() {
 			}
 		}
 	}
-	e.first[len(e.dir.Members)] = int32(len(e.spans))
+	e.first = append(e.first, int32(len(e.spans)))
 	e.kinds = len(kinds)
 	e.states = make([]state, 0, len(e.epochs)*len(kinds))
 	for i := range e.epochs {
@@ -435,15 +454,15 @@ func (e *Engine) buildPersons() {
 			e.inputs.Personal[m][ConnectorKey(p.Connector.Value)] = levels[p.Level]
 		}
 	}
-	n := len(e.dir.Members)
+	n := e.dir.Len()
 	e.accountAt, e.accounts = make([]int32, n), nil
 	alike := map[account]int32{} // most members are there all the time
 	if len(e.inputs.OptOut) > 0 || len(e.inputs.SeatExcludes) > 0 {
 		e.bars = make([][]bool, n)
 	}
-	for i := range e.dir.Members {
-		m := &e.dir.Members[i]
-		a := e.accountOf(m)
+	for i := range e.dir.Len() {
+		m := e.dir.Dates(i)
+		a := e.accountOf(&m)
 		at, known := alike[a]
 		if !known {
 			at = int32(len(e.accounts))
@@ -661,7 +680,8 @@ func (e *Engine) segment(ns int64) int {
 }
 
 func (e *Engine) span(member int, ns int64) int {
-	i, low := int(e.first[member+1])-1, int(e.first[member])
+	life := e.lifeAt[member]
+	i, low := int(e.first[life+1])-1, int(e.first[life])
 	for i > low && ns < e.spans[i].start {
 		i--
 	}
@@ -810,7 +830,7 @@ func lists(caps []string, cap string) bool {
 // personal lists the levels that concern the one member, not their state.
 func (e *Engine) personal(member int, cap string, t time.Time) []Reason {
 	var v verdict
-	m := &e.dir.Members[member]
+	m := e.dir.Dates(member)
 	a, ns := e.account(member), t.UnixNano()
 	if ns < a.open {
 		v.add(&v.deny, "membership", "", "not a member before %s", moment(m.Joined))
@@ -1105,8 +1125,8 @@ func (e *Engine) ConfigErrors() []string {
 			out = append(out, fmt.Sprintf("group %q cannot carry roles on plan %s", g.Name.Value, plan))
 		}
 	}
-	for i := range e.dir.Members {
-		if e.dir.Members[i].OrgRole == "custom" {
+	for i := range e.dir.Len() {
+		if e.dir.OrgRole(i) == "custom" {
 			out = append(out, fmt.Sprintf("the organisation role custom cannot exist on plan %s", plan))
 			break
 		}

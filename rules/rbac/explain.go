@@ -299,7 +299,7 @@ func (e *Engine) Explain(member int, q Question, t time.Time) Explanation {
 		x.Steps = append(way, x.Steps...)
 	}
 	x.decide()
-	if m := &e.dir.Members[member]; !m.Left.IsZero() && !t.Before(m.Left) && t.Before(m.Closed()) && !m.Removed.IsZero() {
+	if m := e.dir.Dates(member); !m.Left.IsZero() && !t.Before(m.Left) && t.Before(m.Closed()) && !m.Removed.IsZero() {
 		x.Notes = append(x.Notes, fmt.Sprintf("The member left on %s. The account stays open until %s, so the policy still answers; any use is a finding.", moment(m.Left), moment(m.Closed())))
 	}
 	return x
@@ -334,7 +334,7 @@ func (e *Engine) capabilitySteps(s *state, member int, cap string, t time.Time) 
 		"user":       "no setting of the member's own is stated",
 	}
 	if e.Leaving(member, t) {
-		v.add(&v.deny, "membership", "", "left on %s; until the removal has arrived the account can be there", moment(e.dir.Members[member].Left))
+		v.add(&v.deny, "membership", "", "left on %s; until the removal has arrived the account can be there", moment(e.dir.Left(member)))
 	}
 	if s.ep.enterprise() {
 		quiet["plan"] = "Enterprise: groups and custom roles count"
@@ -428,8 +428,8 @@ func PickMember(d *org.Directory, text string) (int, error) {
 		return 0, fmt.Errorf("%q: behind # a place from 1 is expected", text)
 	}
 	count, have, names := 0, 0, []string{}
-	for i := range d.Members {
-		name := departmentKey(d.Members[i].Department)
+	for i := range d.Len() {
+		name := departmentKey(d.Department(i))
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
@@ -453,17 +453,17 @@ func PickMember(d *org.Directory, text string) (int, error) {
 func Place(d *org.Directory, member int) string {
 	n := 0
 	for i := 0; i <= member; i++ {
-		if d.Members[i].Department == d.Members[member].Department {
+		if d.Department(i) == d.Department(member) {
 			n++
 		}
 	}
-	return fmt.Sprintf("%s#%d", departmentKey(d.Members[member].Department), n)
+	return fmt.Sprintf("%s#%d", departmentKey(d.Department(member)), n)
 }
 
 func departmentKey(s string) string { return strings.ReplaceAll(strings.ToLower(s), " ", "-") }
 
 func example(d *org.Directory) string {
-	if len(d.Members) == 0 {
+	if d.Len() == 0 {
 		return "claims#1"
 	}
 	return Place(d, 0)

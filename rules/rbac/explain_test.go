@@ -74,7 +74,7 @@ func TestPickMember(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
-	for i := range d.Members {
+	for i := range d.Len() {
 		if got, err := PickMember(d, Place(d, i)); err != nil || got != i {
 			t.Errorf("%s is not %d", Place(d, i), i)
 		}

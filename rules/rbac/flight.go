@@ -227,7 +227,7 @@ func (e *Engine) settle(member int, t time.Time, decide func(*state) Decision) D
 	after := d
 	leaving := ns >= a.leaving && ns < a.closed
 	if leaving {
-		after = Decision{Outcome: Deny, Reasons: []Reason{{Level: "membership", Text: "left on " + moment(e.dir.Members[member].Left)}}}
+		after = Decision{Outcome: Deny, Reasons: []Reason{{Level: "membership", Text: "left on " + moment(e.dir.Left(member))}}}
 	}
 	var before []Answer
 	var lag uint16 // channels that by themselves make a difference
@@ -282,7 +282,7 @@ func (e *Engine) settle(member int, t time.Time, decide func(*state) Decision) D
 // onTheirWay are the changes that may not have reached a member.
 func (e *Engine) onTheirWay(member int, ns int64) []pending {
 	out := slices.Concat(e.segs[e.segment(ns)].pending, e.fogs[e.spans[e.span(member, ns)].fog].pending)
-	a, m := e.account(member), &e.dir.Members[member]
+	a, m := e.account(member), e.dir.Dates(member)
 	if ns >= a.open && ns < a.settled {
 		out = append(out, pending{org.ByProvisioning, a.open, a.settled, "the member joins", !m.Opened.IsZero()})
 	}

@@ -70,7 +70,7 @@ func (e *Engine) Matrix(t time.Time) Matrix {
 	m := Matrix{Time: t.UTC(), Scope: e.EffectiveScope(t), Rows: []Row{}}
 	ep := e.epochAt(t)
 	counts := make([]int, len(ep.cfg.Groups))
-	for i := range e.dir.Members {
+	for i := range e.dir.Len() {
 		if now := e.now(i, t); e.current(i, t) && !now.place.Removed {
 			for _, g := range now.groups {
 				counts[g]++
@@ -158,7 +158,7 @@ func cell(kind, name string, d Decision, s *state, row func(*org.Grant) bool) Ce
 
 // current reports that a member belongs to the organisation at t.
 func (e *Engine) current(member int, t time.Time) bool {
-	m := &e.dir.Members[member]
+	m := e.dir.Dates(member)
 	closed := m.Closed()
 	return !t.Before(m.Joined) && (closed.IsZero() || t.Before(closed))
 }
@@ -223,7 +223,7 @@ func (e *Engine) Flags(t time.Time) []Flag {
 	}
 	e.mappingFlags(t, add)
 	plain, none, unsaid, all := 0, 0, 0, e.Capabilities()
-	for i := range e.dir.Members {
+	for i := range e.dir.Len() {
 		s := e.now(i, t)
 		if !e.current(i, t) || s.place.Removed {
 			continue
@@ -277,7 +277,7 @@ func (e *Engine) mappingFlags(t time.Time, add func(id string, sev rules.Severit
 	removed, owners, replaced, torn := 0, 0, 0, 0
 	seats := map[string]int{}
 	var tiers []string
-	for i := range e.dir.Members {
+	for i := range e.dir.Len() {
 		if !e.current(i, t) {
 			continue
 		}
@@ -318,7 +318,7 @@ func (e *Engine) mappingFlags(t time.Time, add func(id string, sev rules.Severit
 // When the answer is not known it is "".
 func (e *Engine) EffectiveScope(t time.Time) string {
 	custom, unknown, exempt := false, false, false
-	for i := range e.dir.Members {
+	for i := range e.dir.Len() {
 		if !e.current(i, t) {
 			continue
 		}
@@ -367,7 +367,7 @@ func (e *Engine) ExpectedDenials(t time.Time) []int {
 		}
 	}
 	var out []int
-	for i := range e.dir.Members {
+	for i := range e.dir.Len() {
 		s := e.now(i, t)
 		exempt := s.orgRole == "owner" || s.orgRole == "admin"
 		inside := slices.ContainsFunc(s.groups, func(g int) bool { return granting[g] })
@@ -435,14 +435,14 @@ func (e *Engine) keptByUnion(t time.Time, add func(id string, sev rules.Severity
 		giving[i] = slices.ContainsFunc(s.roles, func(h held) bool { return ep.grants(h.role, Cowork) != "" })
 	}
 	ns := t.UnixNano()
-	for m := range e.dir.Members {
+	for m := range e.dir.Len() {
 		if !e.current(m, t) {
 			continue
 		}
 		sp := e.span(m, ns)
 		now := e.now(m, t)
 		// Groups the member was taken out of before t.
-		for j := int(e.first[m]); j < sp; j++ {
+		for j := int(e.first[e.lifeAt[m]]); j < sp; j++ {
 			for _, g := range e.states[int(e.spans[j].kind)].groups {
 				if giving[g] && !slices.Contains(now.groups, g) && e.Allowed(m, Cowork, t) == Allow {
 					by := "the organisation role " + now.orgRole
@@ -529,8 +529,8 @@ type MemberRow struct {
 func (e *Engine) MemberMatrix(t time.Time) []MemberRow {
 	places := map[string]int{}
 	out := []MemberRow{}
-	for i := range e.dir.Members {
-		dep := e.dir.Members[i].Department
+	for i := range e.dir.Len() {
+		dep := e.dir.Department(i)
 		places[dep]++
 		if !e.current(i, t) {
 			continue

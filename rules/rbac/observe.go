@@ -70,7 +70,7 @@ func (e *Engine) Observe(ev *event.Event) {
 	c.Judged++
 	t := ev.When()
 	// A leaver's records are one incident, not also a denied capability.
-	if left := e.dir.Members[member].Left; !left.IsZero() && !t.Before(left) {
+	if left := e.dir.Left(member); !left.IsZero() && !t.Before(left) {
 		rule := "rbac-leaver"
 		if e.Leaving(member, t) {
 			rule = "rbac-leaver-in-flight"
@@ -189,11 +189,11 @@ func (e *Engine) Close(time.Time) []rules.Finding {
 	})
 	out := make([]rules.Finding, 0, len(keys))
 	for i, k := range keys {
-		in, kind, m := e.obs.open[k], kinds[k.rule], &e.dir.Members[k.member]
+		in, kind := e.obs.open[k], kinds[k.rule]
 		from, last := time.Unix(0, in.first).UTC(), time.Unix(0, in.last).UTC()
 		reason := in.reason
 		if k.rule == "rbac-leaver" || k.rule == "rbac-leaver-in-flight" {
-			reason = "left on " + m.Left.UTC().Format(time.RFC3339) + "; " + e.departure(k.member).String()
+			reason = "left on " + e.dir.Left(k.member).UTC().Format(time.RFC3339) + "; " + e.departure(k.member).String()
 		}
 		title := kind.title
 		if k.what != "" {
@@ -201,7 +201,7 @@ func (e *Engine) Close(time.Time) []rules.Finding {
 		}
 		out = append(out, rules.Finding{
 			ID: fmt.Sprintf("rbac-%d", i+1), Engine: "rbac", Rule: k.rule, Title: title, Severity: kind.severity,
-			Member: memberKey(m), Time: from, Count: in.count, Events: in.events, Facts: kind.facts, Topic: kind.topic,
+			Member: e.dir.Key(k.member), Time: from, Count: in.count, Events: in.events, Facts: kind.facts, Topic: kind.topic,
 			Reason: fmt.Sprintf("%s (%d records from %s to %s)", reason, in.count, from.Format(time.RFC3339), last.Format(time.RFC3339)),
 		})
 	}
@@ -269,8 +269,8 @@ func (e *Engine) Leaving(member int, t time.Time) bool {
 // tell.
 func (e *Engine) Departures(t time.Time) []Departure {
 	var out []Departure
-	for i := range e.dir.Members {
-		if l := e.dir.Members[i].Left; !l.IsZero() && !l.After(t) {
+	for i := range e.dir.Len() {
+		if l := e.dir.Left(i); !l.IsZero() && !l.After(t) {
 			out = append(out, e.departure(i))
 		}
 	}
@@ -279,7 +279,7 @@ func (e *Engine) Departures(t time.Time) []Departure {
 }
 
 func (e *Engine) departure(member int) Departure {
-	m := &e.dir.Members[member]
+	m := e.dir.Dates(member)
 	d := Departure{Member: member, Left: m.Left, Closed: m.Removed}
 	if m.Removed.IsZero() {
 		d.Removal = e.Lag(org.ByProvisioning, m.Left)
@@ -292,6 +292,3 @@ func (e *Engine) departure(member int) Departure {
 	}
 	return d
 }
-
-// memberKey is how findings name a member.
-func memberKey(m *org.Member) string { return first(m.Account, m.Email, m.ID) }

@@ -35,7 +35,7 @@ func way(ch org.Change) string {
 
 // plainSeen is plain for somebody whom changes have reached up to seen.
 func plainSeen(d *org.Directory, r Rules, member int, cap string, t time.Time, seen func(channel string) time.Time) Outcome {
-	m, c := d.Members[member], d.Config
+	m, c := d.Member(member), d.Config
 	var past []org.Change
 	for _, ch := range c.Changes { // the generator writes them in order of time
 		if !ch.When.After(seen(way(ch))) {
@@ -438,11 +438,11 @@ func met(d *org.Directory, r Rules, m int, cap string, t time.Time) Outcome {
 	}
 	// A removal that nobody timed takes its time, too: the account answers as
 	// before until it has arrived.
-	if left := d.Members[m].Left; d.Config.Organisation.Directory == "scim" && !left.IsZero() && !t.Before(left) && t.Before(left.Add(r.Lags[org.ByProvisioning].Longest)) {
-		saved := d.Members[m].Left
-		d.Members[m].Left = time.Time{}
+	if left := d.Left(m); d.Config.Organisation.Directory == "scim" && !left.IsZero() && !t.Before(left) && t.Before(left.Add(r.Lags[org.ByProvisioning].Longest)) {
+		saved := d.Left(m)
+		d.SetLeft(m, time.Time{})
 		still := met(d, r, m, cap, t)
-		d.Members[m].Left = saved
+		d.SetLeft(m, saved)
 		answers = map[Outcome]bool{still: true, Deny: true}
 	}
 	if len(answers) > 1 {

@@ -244,7 +244,7 @@ func (u *Usage) Suggest(t time.Time) Suggestion {
 		out.Days = int(out.Last.Sub(out.First)/(24*time.Hour)) + 1
 	}
 	counts := make([]int, len(ep.cfg.Groups))
-	for m := range e.dir.Members {
+	for m := range e.dir.Len() {
 		if e.current(m, t) {
 			now := e.now(m, t)
 			for _, g := range now.groups {

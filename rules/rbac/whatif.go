@@ -106,7 +106,7 @@ func ReachBetween(current *Engine, before time.Time, proposed *Engine, after tim
 	for _, q := range questions(current, proposed) {
 		at := map[[2]string]int{}
 		seen := map[pair][2]Decision{}
-		for m := range proposed.dir.Members {
+		for m := range proposed.dir.Len() {
 			old := twin[m]
 			if old < 0 {
 				continue
@@ -144,13 +144,13 @@ func why(d Decision) string {
 
 // twins finds each member of one directory in another, -1 for nobody.
 func twins(from, in *org.Directory) []int {
-	out := make([]int, len(from.Members))
-	for i := range from.Members {
+	out := make([]int, from.Len())
+	for i := range from.Len() {
 		out[i] = -1
-		m := &from.Members[i]
+		m := from.Member(i)
 		for _, k := range [...]string{m.Account, m.Email, m.ID} {
-			if x, ok := in.Lookup(k); ok {
-				out[i] = x.Index
+			if x, ok := in.Find(k); ok {
+				out[i] = x
 				break
 			}
 		}
@@ -461,7 +461,7 @@ func (w *WhatIf) useChanges(in map[changeKey]*tally, dir *org.Directory) []UseCh
 		u := UseChange{Question: k.q, From: k.from, To: k.to, Gains: width[k.to] > width[k.from], Uses: c.uses, Users: len(c.members),
 			First: time.Unix(0, c.first).UTC(), Last: time.Unix(0, c.last).UTC(), Reason: c.reason}
 		for m := range c.members {
-			u.Members = append(u.Members, memberKey(&dir.Members[m]))
+			u.Members = append(u.Members, dir.Key(m))
 		}
 		sort.Strings(u.Members)
 		out = append(out, u)

@@ -196,7 +196,7 @@ func New(dir *org.Directory, r Rules) *Ledger {
 	l := &Ledger{
 		dir: dir, cfg: dir.Config, rules: r,
 		byGroup: map[int][]step{}, users: map[int][]step{},
-		accounts: make([]*account, len(dir.Members)), pool: map[int]*pool{},
+		accounts: make([]*account, dir.Len()), pool: map[int]*pool{},
 	}
 	if o := l.cfg.Spend.Organisation; o.Given {
 		l.ceiling = []step{stepOf(math.MinInt64, o, false, false)}
@@ -327,20 +327,20 @@ func (l *Ledger) readGroups() {
 
 // member finds a member by account, e-mail in any case, or id.
 func (l *Ledger) member(key string) (int, bool) {
-	m, ok := l.dir.Lookup(key)
+	m, ok := l.dir.Find(key)
 	if !ok {
-		m, ok = l.dir.Lookup(strings.ToLower(key))
+		m, ok = l.dir.Find(strings.ToLower(key))
 	}
 	if !ok {
 		return 0, false
 	}
-	return m.Index, true
+	return m, true
 }
 
 // groupsOf is the member's groups at t. A leaver keeps the last ones: requests
 // after leaving are judged by the limit the member had, not by none.
 func (l *Ledger) groupsOf(member int, t time.Time) []int {
-	if left := l.dir.Members[member].Left; !left.IsZero() && !t.Before(left) {
+	if left := l.dir.Left(member); !left.IsZero() && !t.Before(left) {
 		t = left.Add(-1)
 	}
 	return l.dir.GroupsOf(member, t)
@@ -528,7 +528,7 @@ func (l *Ledger) Charge(member int, t time.Time, micros int64) {
 			for _, pct := range []int{75, 95} {
 				if m.told < pct && m.spent >= Line(whole, pct) {
 					m.told = pct
-					l.warnings = append(l.warnings, Warning{l.key(member), monthName(key), pct, t.UTC(), limit})
+					l.warnings = append(l.warnings, Warning{l.dir.Key(member), monthName(key), pct, t.UTC(), limit})
 				}
 			}
 		}

@@ -176,7 +176,7 @@ func TestIncreaseRequests(t *testing.T) {
 	if _, err := q.Ask(1, day.Add(hiddenFor)); err != nil {
 		t.Error(err)
 	}
-	l.dir.Members[1].Left = day.Add(time.Hour)
+	l.dir.SetLeft(1, day.Add(time.Hour))
 	if got := q.List(day.Add(2 * time.Hour)); len(got) != 1 || got[0].Member != 0 {
 		t.Errorf("ex-members are listed: %+v", got)
 	}

@@ -123,7 +123,7 @@ func (l *Ledger) block(ev *event.Event, member int, t time.Time, v Verdict, micr
 		b = &Blocked{Month: monthName(k.month), Time: t, BoundBy: v.BoundBy, Also: v.Also, sessions: map[string]bool{}}
 		b.Limit, b.Spent = at(l.ceiling, t.UnixNano()).micros, l.poolOf(k.month).spent
 		if member != Unattributed {
-			b.Member = l.key(member)
+			b.Member = l.dir.Key(member)
 			if v.BoundBy != Pool {
 				b.Limit, _, _ = l.Limit(member, t)
 				b.Spent = l.Spent(member, t)
@@ -142,18 +142,6 @@ func (l *Ledger) block(ev *event.Event, member int, t time.Time, v Verdict, micr
 			Index: ev.Index, Session: strings.Clone(ev.Session), Prompt: strings.Clone(ev.Prompt),
 			Kind: ev.Kind.String(), Time: t.Format(time.RFC3339)})
 	}
-}
-
-// key is the internal key of a member: the account, else the e-mail, else the id.
-func (l *Ledger) key(member int) string {
-	m := &l.dir.Members[member]
-	switch {
-	case m.Account != "":
-		return m.Account
-	case m.Email != "":
-		return m.Email
-	}
-	return m.ID
 }
 
 // Summary is the replay in numbers. Lists are sorted and never nil.
@@ -268,7 +256,7 @@ func (l *Ledger) Summary() Summary {
 		for _, m := range l.held(i).months {
 			end := time.Date(m.key/12, time.Month(m.key%12+2), 1, 0, 0, 0, 0, time.UTC).Add(-1)
 			if m.spent > 0 {
-				ms := MemberSpend{Member: l.key(i), Month: monthName(m.key), Spent: m.spent}
+				ms := MemberSpend{Member: l.dir.Key(i), Month: monthName(m.key), Spent: m.spent}
 				ms.Limit, ms.Source, ms.Unlimited = l.resolve(i, end)
 				s.Members = append(s.Members, ms)
 			}
@@ -284,7 +272,7 @@ func (l *Ledger) Summary() Summary {
 				}
 			}
 			begin := time.Date(key/12, time.Month(key%12+1), 1, 0, 0, 0, 0, time.UTC)
-			if m := &l.dir.Members[i]; spent == 0 && (m.Joined.After(end) || !m.Left.IsZero() && m.Left.Before(begin)) {
+			if left := l.dir.Left(i); spent == 0 && (l.dir.Joined(i).After(end) || !left.IsZero() && left.Before(begin)) {
 				continue
 			}
 			for _, g := range l.groupsOf(i, end) {

@@ -70,13 +70,13 @@ func (t *Estimates) Observe(ev *event.Event) {
 // known is one name for a member, however the key spells them: the roster's, or
 // the one the stream itself uses beside that key.
 func (t *Estimates) known(key string) string {
-	m, ok := t.dir.Lookup(key)
+	m, ok := t.dir.Find(key)
 	if !ok {
-		if m, ok = t.dir.Lookup(strings.ToLower(key)); !ok {
+		if m, ok = t.dir.Find(strings.ToLower(key)); !ok {
 			return cmp.Or(t.alias[strings.ToLower(key)], key)
 		}
 	}
-	return cmp.Or(m.Account, m.Email, m.ID)
+	return t.dir.Key(m)
 }
 
 // States of a compared row.
@@ -299,7 +299,7 @@ func days(e *CostExport) (first, last string) {
 }
 
 func (t *Estimates) onRoster(key string) bool {
-	_, ok := t.dir.Lookup(key)
+	_, ok := t.dir.Find(key)
 	return ok
 }
 

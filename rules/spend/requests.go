@@ -114,7 +114,7 @@ func (q *IncreaseRequests) resolve(r *IncreaseRequest, s RequestStatus, t time.T
 func (q *IncreaseRequests) List(t time.Time) []IncreaseRequest {
 	out := []IncreaseRequest{}
 	for _, r := range q.all {
-		if left := q.ledger.dir.Members[r.Member].Left; left.IsZero() || t.Before(left) {
+		if left := q.ledger.dir.Left(r.Member); left.IsZero() || t.Before(left) {
 			out = append(out, *r)
 		}
 	}

@@ -361,7 +361,7 @@ func TestDifferential(t *testing.T) {
 func plainLimit(d *org.Directory, r Rules, member int, t time.Time) (int64, bool) {
 	s := &d.Config.Spend
 	for _, u := range s.Users {
-		if u.Member.Value == d.Members[member].ID {
+		if u.Member.Value == d.ID(member) {
 			return u.Limit.Micros, !u.Unlimited
 		}
 	}

@@ -95,7 +95,7 @@ func (l *Ledger) weeks() []GroupWeek {
 		end := date(to + 1).Add(-1)
 		members := map[int]int{}
 		for i := range l.accounts {
-			if m := &l.dir.Members[i]; m.Joined.After(end) || !m.Left.IsZero() && m.Left.Before(end) {
+			if left := l.dir.Left(i); l.dir.Joined(i).After(end) || !left.IsZero() && left.Before(end) {
 				continue
 			}
 			for _, g := range l.groupsOf(i, end) {

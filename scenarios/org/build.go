@@ -7,12 +7,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sort"
-	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // time zones must not depend on the machine
-
-	"github.com/brianvoe/gofakeit/v6"
 )
 
 // General is the department of the seats that no department of the
@@ -91,60 +88,47 @@ func Build(cfg *Config, seed uint64) (*Directory, error) {
 		parts = append(parts, rest)
 	}
 
-	members := make([]Member, 0, o.Seats)
-	domain := slug(o.Name) + ".example"
-	taken := map[string]bool{}
-	managers := map[string]int{}
+	d := &Directory{Config: cfg}
 	desktops := shares(o.Desktops)
+	bosses := map[string]int{} // the first member of each department
+	var drawn []drawing
+	n := 0
 	for _, p := range parts {
-		for i := range p.Members {
-			place := strconv.Itoa(p.first + i)
-			// Never 0, and the numbers of gofakeit's own source: organisations keep their names.
-			person := gofakeit.NewCustom(&quickSource{seed: int64(Stream(seed, "member", p.Name, place).Uint64() | 1)})
-			given, family := person.FirstName(), person.LastName()
-			ids := Stream(seed, "account", p.Name, place)
-			account, id, email := uuid(ids), base58(ids, 22), address(slug(given)+"."+slug(family), domain, taken)
-			// One text for all four, as there may be a million members.
-			all := account + "user_01" + id + given + " " + family + email
-			rest := all[len(account)+7+len(id):]
-			m := Member{
-				Index:      len(members),
-				Account:    all[:len(account)],
-				ID:         all[len(account) : len(account)+7+len(id)],
-				Name:       rest[:len(rest)-len(email)],
-				Email:      rest[len(rest)-len(email):],
-				Department: p.Name,
-				Persona:    p.Persona,
-				Manager:    -1,
-				TimeZone:   p.TimeZone,
-				OrgRole:    "user",
-				Desktop:    pick(desktops, Stream(seed, "desktop", p.Name, place).Float64()),
-			}
-			if m.Persona == "" {
-				m.Persona = "general"
-			}
-			if m.TimeZone == "" {
-				m.TimeZone = "UTC"
-			}
-			if boss, ok := managers[p.Name]; ok {
-				m.Manager = boss
-			} else {
-				managers[p.Name] = m.Index
-			}
-			members = append(members, m)
+		if p.Members == 0 {
+			continue
 		}
+		boss, known := bosses[p.Name]
+		if !known {
+			boss, bosses[p.Name] = n, n
+		}
+		x := drawing{department: p.Name, place: p.first, from: n, boss: boss}
+		k := kind{department: p.Name, persona: first(p.Persona, "general"), zone: first(p.TimeZone, "UTC"), role: "user"}
+		for i := range max(len(desktops), 1) {
+			if len(desktops) > 0 {
+				k.desktop = desktops[i].name
+			}
+			for managed := range x.kinds {
+				if k.manager = -1; managed == 1 {
+					k.manager = int32(boss)
+				}
+				x.kinds[managed] = append(x.kinds[managed], d.people.kind(k))
+			}
+		}
+		drawn = append(drawn, x)
+		n += p.Members
 	}
-	if err := turnover(cfg.Organisation.Turnover, members, seed); err != nil {
+	d.people.draw(drawn, n, desktops, slug(o.Name)+".example", seed)
+	if err := d.turnover(cfg.Organisation.Turnover, seed); err != nil {
 		return nil, err
 	}
-	d := NewDirectory(cfg, members)
+	d.index()
 	d.assign(nil)
 	return d, nil
 }
 
 // turnover draws who comes and goes, and when. Members are ranked by a draw of
 // their own, so that one more joiner changes nobody else's date.
-func turnover(t *Turnover, members []Member, seed uint64) error {
+func (d *Directory) turnover(t *Turnover, seed uint64) error {
 	if t == nil {
 		return nil
 	}
@@ -153,9 +137,9 @@ func turnover(t *Turnover, members []Member, seed uint64) error {
 		key    uint64
 	}
 	var ranks []rank
-	for i := range members {
-		if members[i].Manager >= 0 {
-			ranks = append(ranks, rank{i, Stream(seed, "turnover", members[i].ID).Uint64()})
+	for i := range d.Len() {
+		if d.kind(i).manager >= 0 {
+			ranks = append(ranks, rank{i, Stream(seed, "turnover", d.ID(i)).Uint64()})
 		}
 	}
 	if t.Joiners+t.Leavers > len(ranks) {
@@ -171,8 +155,8 @@ func turnover(t *Turnover, members []Member, seed uint64) error {
 	if len(days) == 0 && t.Joiners+t.Leavers > 0 {
 		return fmt.Errorf("org: turnover from %s to %s holds no weekday", t.From, t.To)
 	}
-	at := func(m *Member, r *rand.Rand, hour int) time.Time {
-		zone, err := time.LoadLocation(m.TimeZone)
+	at := func(m int, r *rand.Rand, hour int) time.Time {
+		zone, err := time.LoadLocation(d.kind(m).zone)
 		if err != nil {
 			zone = time.UTC // the zones were checked above
 		}
@@ -181,17 +165,19 @@ func turnover(t *Turnover, members []Member, seed uint64) error {
 	}
 	// Joiners from the front and leavers from the back.
 	for i := range t.Joiners {
-		m := &members[ranks[i].member]
-		m.Joined = at(m, Stream(seed, "joiner", m.ID), 9)
+		m := ranks[i].member
+		joined := at(m, Stream(seed, "joiner", d.ID(m)), 9)
+		d.people.date(m, func(x *tenure) { x.joined = joined })
 	}
 	for i := range t.Leavers {
-		m := &members[ranks[len(ranks)-1-i].member]
-		r := Stream(seed, "leaver date", m.ID)
-		m.Left = at(m, r, 17)
-		m.Removed = m.Left
+		m := ranks[len(ranks)-1-i].member
+		r := Stream(seed, "leaver date", d.ID(m))
+		left := at(m, r, 17)
+		removed := left
 		if t.LagHours > 0 {
-			m.Removed = m.Left.Add(time.Duration(r.IntN(t.LagHours*60+1)) * time.Minute)
+			removed = left.Add(time.Duration(r.IntN(t.LagHours*60+1)) * time.Minute)
 		}
+		d.people.date(m, func(x *tenure) { x.left, x.removed = left, removed })
 	}
 	return nil
 }
@@ -200,29 +186,53 @@ func turnover(t *Turnover, members []Member, seed uint64) error {
 // fixed, if not nil, says whose role the roster stated.
 func (d *Directory) assign(fixed []bool) {
 	for _, r := range d.Config.Members {
+		var to [2]map[uint32]uint32 // what becomes of a kind, by whether the role is fixed
 		for _, i := range d.Select(r.Select) {
-			if fixed == nil || !fixed[i] {
-				d.Members[i].OrgRole = r.Role
+			p, which := &d.people.each[i], 0
+			if fixed != nil && fixed[i] {
+				which = 1
 			}
-			if r.Seat.Value != "" && d.Members[i].Seat == "" {
-				d.Members[i].Seat = r.Seat.Value
+			at, known := to[which][p.kind]
+			if !known {
+				k := d.people.kinds[p.kind]
+				if which == 0 {
+					k.role = r.Role
+				}
+				k.seat = first(k.seat, r.Seat.Value)
+				at = d.people.kind(k)
+				if to[which] == nil {
+					to[which] = map[uint32]uint32{}
+				}
+				to[which][p.kind] = at
 			}
+			p.kind = at
 		}
 	}
 }
 
 // NewDirectory indexes members that were built or imported: by account, e-mail
-// and id, and by group. Index of each member is set to its place. Groups select
-// once, here; changing Members or Config later does not move anybody.
+// and id, and by group. Index of each member is the place in the list. Groups
+// select once, here; changing Config later does not move anybody.
 func NewDirectory(cfg *Config, members []Member) *Directory {
-	d := &Directory{Config: cfg, Members: members, keys: newKeys(members)}
+	d := &Directory{Config: cfg}
+	d.people.dates(tenure{})
+	var b []byte
 	for i := range members {
-		members[i].Index = i
+		b = d.people.add(b, &members[i])
 	}
+	d.people.block(b, true)
+	d.index()
+	return d
+}
+
+// index finds members by their keys and groups.
+func (d *Directory) index() {
+	cfg := d.Config
+	d.keys = newKeys(&d.people)
 	d.memberships = make([][]spell, len(cfg.Groups))
 	for g := range cfg.Groups {
 		for _, ms := range cfg.Groups[g].Members {
-			s := spell{from: ms.From.Time, to: ms.To.Time, in: make([]bool, len(members))}
+			s := spell{from: ms.From.Time, to: ms.To.Time, in: make([]bool, d.Len())}
 			for _, i := range d.Select(ms.Select) {
 				s.in[i] = true
 			}
@@ -230,7 +240,6 @@ func NewDirectory(cfg *Config, members []Member) *Directory {
 		}
 	}
 	d.applyChanges()
-	return d
 }
 
 // spell is a dated part of a group with the members it holds.
@@ -243,18 +252,27 @@ type spell struct {
 // Ids may also be accounts or e-mail addresses; a selector that says nothing
 // picks nobody.
 func (d *Directory) Select(sel Selector) []int {
-	var out []int
 	ids := map[int]bool{}
 	for _, key := range sel.Ids {
-		if m, ok := d.Lookup(key); ok {
-			ids[m.Index] = true
+		if i, ok := d.Find(key); ok {
+			ids[i] = true
 		}
 	}
 	wide := sel.All || sel.Department == "" && sel.First > 0
+	if !wide && sel.Department == "" && len(ids) == 0 {
+		return nil
+	}
+	in := make([]bool, len(d.people.kinds))
+	for k := range in {
+		in[k] = wide || sel.Department != "" && d.people.kinds[k].department == sel.Department
+	}
+	var out []int
+	if wide && sel.First == 0 {
+		out = make([]int, 0, d.Len())
+	}
 	n := 0
-	for i := range d.Members {
-		m := &d.Members[i]
-		if wide || sel.Department != "" && m.Department == sel.Department {
+	for i := range d.people.each {
+		if in[d.people.each[i].kind] {
 			if n++; sel.First == 0 || n <= sel.First {
 				out = append(out, i)
 				continue
@@ -270,10 +288,10 @@ func (d *Directory) Select(sel Selector) []int {
 // InGroup reports that a member belongs to a group, given by its index in the
 // configuration, at a time.
 func (d *Directory) InGroup(group, member int, t time.Time) bool {
-	if group < 0 || group >= len(d.memberships) || member < 0 || member >= len(d.Members) {
+	if group < 0 || group >= len(d.memberships) || member < 0 || member >= d.Len() {
 		return false
 	}
-	if closed := d.Members[member].Closed(); !closed.IsZero() && !t.Before(closed) {
+	if closed := d.tenure(member).closed(); !closed.IsZero() && !t.Before(closed) {
 		return false
 	}
 	return d.inGroup(group, member, t)
@@ -351,25 +369,20 @@ func shares(m map[string]float64) []share {
 }
 
 func pick(list []share, u float64) string {
-	for _, s := range list {
-		if u < s.upTo {
-			return s.name
-		}
-	}
 	if len(list) == 0 {
 		return ""
 	}
-	return list[len(list)-1].name
+	return list[placeIn(list, u)].name
 }
 
-// address numbers repeated names.
-func address(local, domain string, taken map[string]bool) string {
-	a := local + "@" + domain
-	for n := 2; taken[a]; n++ {
-		a = local + strconv.Itoa(n) + "@" + domain
+// placeIn is where pick finds its name; 0 in an empty list.
+func placeIn(list []share, u float64) int {
+	for i, s := range list {
+		if u < s.upTo {
+			return i
+		}
 	}
-	taken[a] = true
-	return a
+	return max(len(list)-1, 0)
 }
 
 // slug keeps ASCII letters and digits and joins the rest with dashes.
@@ -394,10 +407,13 @@ func slug(s string) string {
 }
 
 // uuid is a random (version 4) UUID.
-func uuid(r *rand.Rand) string {
+func uuid(r *rand.Rand) string { return string(appendUUID(nil, r.Uint64(), r.Uint64())) }
+
+// appendUUID appends the version 4 UUID of two random numbers.
+func appendUUID(to []byte, high, low uint64) []byte {
 	var b [16]byte
-	binary.BigEndian.PutUint64(b[:], r.Uint64())
-	binary.BigEndian.PutUint64(b[8:], r.Uint64())
+	binary.BigEndian.PutUint64(b[:], high)
+	binary.BigEndian.PutUint64(b[8:], low)
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	var out [36]byte
 	hex.Encode(out[:], b[:4])
@@ -407,15 +423,16 @@ func uuid(r *rand.Rand) string {
 	}
 	out[23] = '-'
 	hex.Encode(out[24:], b[10:])
-	return string(out[:])
+	return append(to, out[:]...)
 }
 
 // base58 is n characters of the alphabet the vendor writes its ids in.
-func base58(r *rand.Rand, n int) string {
+func base58(r *rand.Rand, n int) string { return string(appendBase58(nil, r, n)) }
+
+func appendBase58(b []byte, r *rand.Rand, n int) []byte {
 	const alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = alphabet[r.IntN(len(alphabet))]
+	for range n {
+		b = append(b, alphabet[r.IntN(len(alphabet))])
 	}
-	return string(b)
+	return b
 }

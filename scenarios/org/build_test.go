@@ -44,14 +44,14 @@ func build(t *testing.T, c *Config, seed uint64) *Directory {
 
 func TestBuild(t *testing.T) {
 	d := build(t, config(), 7)
-	if len(d.Members) != 400 {
-		t.Fatalf("%d members", len(d.Members))
+	if d.Len() != 400 {
+		t.Fatalf("%d members", d.Len())
 	}
 	uuid4 := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	mail := regexp.MustCompile(`^[a-z0-9-]+\.[a-z0-9-]+@larkmoor-mutual-s-hne\.example$`)
 	seen := map[string]bool{}
 	versions := map[string]int{}
-	for i, m := range d.Members {
+	for i, m := range d.Members() {
 		for _, key := range []string{m.ID, m.Account, m.Email} {
 			if seen[key] {
 				t.Errorf("%q twice", key)
@@ -72,8 +72,8 @@ func TestBuild(t *testing.T) {
 	if n := versions["1.1.5368"]; n < 240 || n > 320 || n+versions["1.1.4173"] != 400 {
 		t.Errorf("desktops: %v", versions)
 	}
-	claims, it, rest := d.Members[3], d.Members[150], d.Members[399]
-	if claims.Manager != 0 || d.Members[0].Manager != -1 || claims.Persona != "claims" || claims.OrgRole != "custom" {
+	claims, it, rest := d.Member(3), d.Member(150), d.Member(399)
+	if claims.Manager != 0 || d.Member(0).Manager != -1 || claims.Persona != "claims" || claims.OrgRole != "custom" {
 		t.Errorf("%+v", claims)
 	}
 	if it.Department != "IT" || it.OrgRole != "owner" || it.Persona != "general" || it.TimeZone != "UTC" {
@@ -90,8 +90,8 @@ func TestBuild(t *testing.T) {
 func TestSeatsLeftJoinGeneral(t *testing.T) {
 	c := &Config{Organisation: Organisation{Name: "x", Seats: 5, Departments: []Department{{Name: General, Members: 2, TimeZone: "Asia/Tokyo"}, {Name: "IT", Members: 1}}}}
 	d := build(t, c, 1)
-	last := d.Members[4]
-	if last.Department != General || last.Manager != 0 || last.TimeZone != "Asia/Tokyo" || last.Account == d.Members[0].Account {
+	last := d.Member(4)
+	if last.Department != General || last.Manager != 0 || last.TimeZone != "Asia/Tokyo" || last.Account == d.Member(0).Account {
 		t.Errorf("%+v", last)
 	}
 	if last.OrgRole != "user" {
@@ -108,13 +108,13 @@ func TestOneMoreMovesNobody(t *testing.T) {
 	c.Organisation.Departments = append([]Department{{Name: "Legal", Members: 10}}, c.Organisation.Departments...)
 	after := build(t, c, 7)
 	moved := 0
-	for _, m := range before.Members {
+	for _, m := range before.Members() {
 		n, ok := after.Lookup(m.Account)
 		if !ok {
 			t.Fatalf("%s is gone", m.Email)
 		}
 		if n.ID != m.ID || n.Name != m.Name || n.Department != m.Department || n.Desktop != m.Desktop {
-			t.Errorf("%+v became %+v", m, *n)
+			t.Errorf("%+v became %+v", m, n)
 		}
 		if n.Email != m.Email {
 			moved++
@@ -124,7 +124,7 @@ func TestOneMoreMovesNobody(t *testing.T) {
 		t.Errorf("%d addresses changed", moved)
 	}
 	other := build(t, config(), 8)
-	if other.Members[0].Account == before.Members[0].Account {
+	if other.Member(0).Account == before.Member(0).Account {
 		t.Error("another seed, the same account")
 	}
 }
@@ -134,7 +134,7 @@ func TestOneMoreMovesNobody(t *testing.T) {
 func TestNamesArePinned(t *testing.T) {
 	d := build(t, config(), 7)
 	var got []string
-	for _, m := range d.Members[:3] {
+	for _, m := range d.Members()[:3] {
 		got = append(got, m.Name+" "+m.Account)
 	}
 	const want = `Chauncey Stokes e34ac403-4a7a-455b-92f9-9d8073c21d64
@@ -153,7 +153,7 @@ func TestTurnover(t *testing.T) {
 	}
 	d := with(20, 10)
 	joined, left := 0, 0
-	for _, m := range d.Members {
+	for _, m := range d.Members() {
 		zone, _ := time.LoadLocation(m.TimeZone)
 		for _, at := range []time.Time{m.Joined, m.Left} {
 			if !at.IsZero() && (at.Before(time.Date(2026, 4, 13, 0, 0, 0, 0, zone)) || at.After(time.Date(2026, 5, 25, 0, 0, 0, 0, zone)) || at.In(zone).Weekday()%6 == 0) {
@@ -177,8 +177,8 @@ func TestTurnover(t *testing.T) {
 		t.Errorf("%d joined, %d left", joined, left)
 	}
 	more := with(21, 11)
-	for i, m := range d.Members { // one more of each moves nobody's date
-		n := more.Members[i]
+	for i, m := range d.Members() { // one more of each moves nobody's date
+		n := more.Member(i)
 		if !m.Joined.IsZero() && !n.Joined.Equal(m.Joined) || !m.Left.IsZero() && !n.Left.Equal(m.Left) {
 			t.Errorf("%+v became %+v", m, n)
 		}
@@ -205,8 +205,8 @@ func TestSelect(t *testing.T) {
 		{"first of department", Selector{Department: "IT", First: 2}, 2, 150, 151},
 		{"more than there are", Selector{Department: "IT", First: 99}, 50, 150, 199},
 		{"unknown department", Selector{Department: "HR", First: 2}, 0, 0, 0},
-		{"id", Selector{Ids: []string{d.Members[9].ID, "nobody"}}, 1, 9, 9},
-		{"id and department", Selector{Department: "IT", First: 1, Ids: []string{d.Members[9].Email}}, 2, 9, 150},
+		{"id", Selector{Ids: []string{d.ID(9), "nobody"}}, 1, 9, 9},
+		{"id and department", Selector{Department: "IT", First: 1, Ids: []string{d.Member(9).Email}}, 2, 9, 150},
 	} {
 		got := d.Select(tc.sel)
 		if len(got) != tc.n || tc.n > 0 && (got[0] != tc.from || got[len(got)-1] != tc.to) {
@@ -241,7 +241,7 @@ func TestGroups(t *testing.T) {
 	if got := d.GroupsOf(0, at(4, 13, 0, 0)); len(got) != 2 || got[0] != 0 || got[1] != 1 {
 		t.Errorf("groups %v", got)
 	}
-	d.Members[0].Left = at(4, 20, 0, 0)
+	d.SetLeft(0, at(4, 20, 0, 0))
 	if d.InGroup(1, 0, at(4, 20, 0, 0)) || !d.InGroup(1, 0, at(4, 19, 0, 0)) {
 		t.Error("who has left is in no group")
 	}

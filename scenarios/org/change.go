@@ -532,11 +532,11 @@ func (d *Directory) applyChanges() {
 		switch {
 		case ch.Join != nil:
 			for _, i := range d.Select(*ch.Join) {
-				d.Members[i].Joined, d.Members[i].Opened, d.Members[i].Sent = ch.When, ch.Until, true
+				d.people.date(i, func(t *tenure) { t.joined, t.opened, t.sent = ch.When, ch.Until, true })
 			}
 		case ch.Leave != nil:
 			for _, i := range d.Select(*ch.Leave) {
-				d.Members[i].Left, d.Members[i].Removed = ch.When, ch.Until
+				d.people.date(i, func(t *tenure) { t.left, t.removed = ch.When, ch.Until })
 			}
 		case ch.Members != nil:
 			d.roles = append(d.roles, roleMove{ch.When, ch.Until, ch.Members.Role, ch.Members.Seat.Value, pick(ch.Members.Select), ch.String()})
@@ -561,8 +561,8 @@ func (d *Directory) applyChanges() {
 
 // RoleAt is a member's organisation role and seat in force at a time.
 func (d *Directory) RoleAt(member int, t time.Time) (role, seat string) {
-	m := &d.Members[member]
-	role, seat = m.OrgRole, m.Seat
+	k := d.kind(member)
+	role, seat = k.role, k.seat
 	if role == "" {
 		role = "user"
 	}
@@ -593,7 +593,7 @@ type Boundary struct {
 // Boundaries lists the moments at which each member's groups, role or seat may
 // change, in order of time, by member index.
 func (d *Directory) Boundaries() [][]Boundary {
-	out := make([][]Boundary, len(d.Members))
+	out := make([][]Boundary, d.Len())
 	add := func(of []bool, b Boundary) {
 		if b.When.IsZero() {
 			return

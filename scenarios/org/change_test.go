@@ -94,7 +94,7 @@ func TestChanges(t *testing.T) {
 		t.Error("At wrote to the configuration it was asked of")
 	}
 	in := func(tt time.Time) (out string) {
-		for m := range d.Members {
+		for m := range d.Len() {
 			if d.InGroup(0, m, tt) {
 				out += fmt.Sprint(m)
 			}
@@ -115,9 +115,9 @@ func TestChanges(t *testing.T) {
 	if r, _ := d.RoleAt(1, at(16, 0, 0)); r != "custom" {
 		t.Error(r)
 	}
-	m := d.Members[0]
-	if !m.Left.Equal(at(18, 0, 0)) || !m.Closed().Equal(at(20, 0, 0)) || !d.Members[4].Joined.Equal(at(17, 0, 0)) {
-		t.Errorf("%+v %+v", m, d.Members[4])
+	m := d.Member(0)
+	if !m.Left.Equal(at(18, 0, 0)) || !m.Closed().Equal(at(20, 0, 0)) || !d.Joined(4).Equal(at(17, 0, 0)) {
+		t.Errorf("%+v %+v", m, d.Member(4))
 	}
 	b := d.Boundaries()[2]
 	if len(b) != 2 || !b[0].When.Equal(at(11, 10, 0)) || !b[0].Until.Equal(at(11, 10, 40)) {
@@ -177,8 +177,8 @@ func TestRoster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b, cy := d.Members[0], d.Members[1], d.Members[2]
-	if len(d.Members) != 3 || a.Email != "ada@ex.test" || a.OrgRole != "custom" || a.Seat != "Chat" || a.Account == "" || b.Manager != 0 ||
+	a, b, cy := d.Member(0), d.Member(1), d.Member(2)
+	if d.Len() != 3 || a.Email != "ada@ex.test" || a.OrgRole != "custom" || a.Seat != "Chat" || a.Account == "" || b.Manager != 0 ||
 		b.OrgRole != "custom" || cy.OrgRole != "owner" || cy.Department != General || b.Closed().Sub(b.Left) != 48*time.Hour {
 		t.Errorf("%+v\n%+v\n%+v", a, b, cy)
 	}
@@ -196,7 +196,7 @@ func TestRoster(t *testing.T) {
 		t.Error("not found by id")
 	}
 	again, _ := Build(c, 1)
-	if again.Members[1].Account != b.Account {
+	if again.Member(1).Account != b.Account {
 		t.Error("an invented account has to be the same every time")
 	}
 }

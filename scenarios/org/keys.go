@@ -8,29 +8,26 @@ import (
 // keys finds members by account, e-mail or id in four bytes a place: a map of
 // texts would take as much as the texts. The zero value finds nobody.
 type keys struct {
-	seed   maphash.Seed
-	places []uint32 // member*3 + which key + 1; 0 is free; a power of two of them, at most half full
+	seed maphash.Seed
+	// A place holds member*3 + which key + 1 and, in the bits above that, some of the
+	// key's hash, so that few keys are looked at in vain; 0 is free. There is a power
+	// of two of them, at most three quarters taken.
+	places []uint32
+	low    uint32 // the bits of the number
 }
 
-// keyOf is one of a member's keys: 0 account, 1 e-mail, 2 id.
-func keyOf(m *Member, which uint32) string {
-	switch which {
-	case 0:
-		return m.Account
-	case 1:
-		return m.Email
-	}
-	return m.ID
-}
+// keyTexts are the texts that are keys, by which key.
+var keyTexts = [...]int{textAccount, textEmail, textID}
 
 // newKeys notes every key; the first member with a key keeps it.
-func newKeys(members []Member) keys {
-	k := keys{maphash.MakeSeed(), make([]uint32, 1<<bits.Len(uint(6*len(members)+1)))}
-	for i := range members {
-		for which := range uint32(3) {
-			if key := keyOf(&members[i], which); key != "" {
-				if at, found := k.place(members, key); !found {
-					k.places[at] = uint32(i)*3 + which + 1
+func newKeys(p *people) keys {
+	n := len(p.each)
+	k := keys{maphash.MakeSeed(), make([]uint32, 1<<bits.Len(uint(4*n+1))), 1<<bits.Len(uint(3*n)) - 1}
+	for i := range n {
+		for which, text := range keyTexts {
+			if key := p.text(i, text); key != "" {
+				if at, tag, found := k.place(p, key); !found {
+					k.places[at] = tag | uint32(i*3+which+1)
 				}
 			}
 		}
@@ -38,28 +35,32 @@ func newKeys(members []Member) keys {
 	return k
 }
 
-// place is where a key stands, or the free place where it would.
-func (k *keys) place(members []Member, key string) (at uint64, found bool) {
+// place is where a key stands, or the free place where it would with its tag.
+func (k *keys) place(p *people, key string) (at uint64, tag uint32, found bool) {
 	mask := uint64(len(k.places) - 1)
-	for at = maphash.String(k.seed, key) & mask; ; at = (at + 1) & mask {
-		p := k.places[at]
-		if p == 0 {
-			return at, false
+	hash := maphash.String(k.seed, key)
+	tag = uint32(hash>>32) &^ k.low
+	for at = hash & mask; ; at = (at + 1) & mask {
+		x := k.places[at]
+		if x == 0 {
+			return at, tag, false
 		}
-		if keyOf(&members[(p-1)/3], (p-1)%3) == key {
-			return at, true
+		if x&^k.low == tag {
+			if n := int(x&k.low) - 1; p.is(n/3, keyTexts[n%3], key) {
+				return at, tag, true
+			}
 		}
 	}
 }
 
 // find is the index of the member with a key.
-func (k *keys) find(members []Member, key string) (int, bool) {
+func (k *keys) find(p *people, key string) (int, bool) {
 	if k.places == nil {
 		return 0, false
 	}
-	at, found := k.place(members, key)
+	at, _, found := k.place(p, key)
 	if !found {
 		return 0, false
 	}
-	return int((k.places[at] - 1) / 3), true
+	return int(k.places[at]&k.low-1) / 3, true
 }

@@ -24,16 +24,16 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
-	k := newKeys(members)
+	d := NewDirectory(&Config{}, members)
 	for key, want := range first {
-		if got, ok := k.find(members, key); !ok || got != want {
+		if got, ok := d.Find(key); !ok || got != want {
 			t.Errorf("%s: %d %v, want %d", key, got, ok, want)
 		}
 	}
-	if got, ok := k.find(members, "nobody"); ok {
+	if got, ok := d.Find("nobody"); ok {
 		t.Errorf("nobody is member %d", got)
 	}
-	if _, ok := new(keys).find(nil, "x"); ok {
+	if _, ok := new(Directory).Find("x"); ok {
 		t.Error("an empty directory has a member")
 	}
 }

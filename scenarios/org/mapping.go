@@ -79,7 +79,7 @@ func (d *Directory) PlaceIn(member int, v View) Place {
 			best, out.Role, out.RoleBy = r, m.Role, m.Group.Value
 		}
 	}
-	if owner, ok := d.Lookup(p.PrimaryOwner.Value); ok && owner.Index == member {
+	if owner, ok := d.Find(p.PrimaryOwner.Value); ok && owner == member {
 		out.Role, out.RoleBy, best = "owner", "", 0
 	}
 	switch {

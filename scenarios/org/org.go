@@ -373,17 +373,14 @@ type Member struct {
 
 // Closed is when the account stops working, zero for never.
 func (m *Member) Closed() time.Time {
-	if !m.Removed.IsZero() {
-		return m.Removed
-	}
-	return m.Left
+	return (&tenure{left: m.Left, removed: m.Removed}).closed()
 }
 
 // Directory is the organisation filled with members, in a stable order.
 type Directory struct {
-	Config  *Config
-	Members []Member
+	Config *Config
 
+	people      people
 	keys        keys
 	memberships [][]spell             // by group
 	listed      []map[int32]time.Time // by group: members of the roster and since when; nil without a roster
@@ -394,15 +391,20 @@ type Directory struct {
 
 // Lookup finds a member by account, e-mail or id; ok is false when the key is
 // empty or unknown.
-func (d *Directory) Lookup(key string) (*Member, bool) {
-	if key == "" {
-		return nil, false
-	}
-	i, ok := d.keys.find(d.Members, key)
+func (d *Directory) Lookup(key string) (Member, bool) {
+	i, ok := d.Find(key)
 	if !ok {
-		return nil, false
+		return Member{}, false
 	}
-	return &d.Members[i], true
+	return d.Member(i), true
+}
+
+// Find is the place of the member whom Lookup would find.
+func (d *Directory) Find(key string) (int, bool) {
+	if key == "" {
+		return 0, false
+	}
+	return d.keys.find(&d.people, key)
 }
 
 // Domains are the organisation's own mail domains as far as its members show:
@@ -410,9 +412,10 @@ func (d *Directory) Lookup(key string) (*Member, bool) {
 // order. A guest's own address makes no domain of the organisation.
 func (d *Directory) Domains() []string {
 	count, all := map[string]int{}, 0
-	for i := range d.Members {
-		if at := strings.LastIndexByte(d.Members[i].Email, '@'); at >= 0 {
-			count[strings.ToLower(d.Members[i].Email[at+1:])]++
+	for i := range d.Len() {
+		email := d.people.text(i, textEmail)
+		if at := strings.LastIndexByte(email, '@'); at >= 0 {
+			count[strings.ToLower(email[at+1:])]++
 			all++
 		}
 	}

@@ -160,7 +160,7 @@ func resetAt(o *PlanOptions, m *Model, sp *Spread) string {
 	reset := m.From.AddDate(0, 1, 0)
 	var seen []string
 	for _, w := range sp.Workers {
-		name := o.Directory.Members[m.Workers[w].Member].TimeZone
+		name := o.Directory.Member(m.Workers[w].Member).TimeZone
 		zone, err := time.LoadLocation(name)
 		if err != nil || name == "" {
 			continue

@@ -45,6 +45,7 @@ type Calibrator struct {
 	requests           int64
 	priceless, dropped int64
 	drivers            *spend.Drivers
+	known              map[int32]string // members to what they call themselves
 }
 
 type heard struct {
@@ -73,7 +74,7 @@ func (h *heard) cumulative() []int64 {
 // NewCalibrator matches identities against the directory where they are on it.
 // Prices split the cost by its drivers; without prices it is not split.
 func NewCalibrator(d *org.Directory, prices *platform.PriceList) *Calibrator {
-	c := &Calibrator{dir: d, sessions: map[uint64]*heard{}}
+	c := &Calibrator{dir: d, sessions: map[uint64]*heard{}, known: map[int32]string{}}
 	if prices != nil {
 		c.drivers = spend.NewDrivers(prices, prices.WebSearchPer1000/1000)
 	}
@@ -117,14 +118,18 @@ func (c *Calibrator) Observe(ev *event.Event) {
 	s.costs = binary.AppendUvarint(s.costs, uint64(ev.CostMicros))
 }
 
-// identity names who sent a record. A member's own text serves where it says the
-// same: it is there anyway.
+// identity names who sent a record, with one text for all sessions of a member.
 func (c *Calibrator) identity(ev *event.Event) string {
 	who := cmp.Or(ev.Account, ev.Email, ev.AccountID)
-	if m, id := ev.Who(c.dir); id == event.Matched && c.dir.Members[m].Account == who {
-		return c.dir.Members[m].Account
+	m, id := ev.Who(c.dir)
+	if known := c.known[m]; id == event.Matched && known == who {
+		return known
 	}
-	return strings.Clone(who)
+	who = strings.Clone(who)
+	if id == event.Matched {
+		c.known[m] = who
+	}
+	return who
 }
 
 // Others is the share of the spend under the same limits that is not Cowork's;
@@ -172,9 +177,9 @@ func (c *Calibrator) Model(month time.Time, may func(member int, day time.Time) 
 		}
 	}
 	// Member-days by weekday, among those who could use it.
-	members := c.dir.Members
+	members := c.dir.Len()
 	var exposed [7]float64
-	able := make([][7]float64, len(members))
+	able := make([][7]float64, members)
 	enabled := 0
 	for i := range members {
 		on := false
@@ -207,7 +212,7 @@ func (c *Calibrator) Model(month time.Time, may func(member int, day time.Time) 
 	}
 	// Identities that are on the roster keep their own level; the others' levels
 	// are drawn by members nobody was heard of.
-	matched, own := 0.0, make([]float64, len(members))
+	matched, own := 0.0, make([]float64, members)
 	isMatched := map[string]bool{}
 	keys := make([]string, 0, len(seen))
 	for k := range seen {
@@ -215,12 +220,12 @@ func (c *Calibrator) Model(month time.Time, may func(member int, day time.Time) 
 	}
 	slices.Sort(keys)
 	for _, k := range keys {
-		mem, ok := c.dir.Lookup(k)
+		mem, ok := c.dir.Find(k)
 		if !ok {
-			mem, ok = c.dir.Lookup(strings.ToLower(k))
+			mem, ok = c.dir.Find(strings.ToLower(k))
 		}
 		if ok {
-			own[mem.Index] += seen[k]
+			own[mem] += seen[k]
 			matched += seen[k]
 			isMatched[k] = true
 		}
@@ -252,19 +257,33 @@ func (c *Calibrator) Model(month time.Time, may func(member int, day time.Time) 
 		}
 		m.Notes = append(m.Notes, fmt.Sprintf("the capture's identities are not this roster's: members draw their habits from the %d identities heard, %d enabled members counted as unheard", len(keys), max(enabled-len(keys), 0)))
 	}
+	ratesOf := map[uint32][]float64{} // by the days of the month on which one may use it
 	for i := range members {
-		rates := make([]float64, m.Days)
-		some := false
-		for d := range rates {
-			if day := month.AddDate(0, 0, d); may(i, day.Add(12*time.Hour)) {
-				rates[d] = shape[day.Weekday()]
-				some = some || rates[d] > 0
+		var on uint32
+		for d := range m.Days {
+			if may(i, month.AddDate(0, 0, d).Add(12*time.Hour)) {
+				on |= 1 << d
 			}
 		}
-		if !some {
+		rates, known := ratesOf[on]
+		if !known {
+			some := false
+			rates = make([]float64, m.Days)
+			for d := range rates {
+				if on&(1<<d) != 0 {
+					rates[d] = shape[month.AddDate(0, 0, d).Weekday()]
+					some = some || rates[d] > 0
+				}
+			}
+			if !some {
+				rates = nil
+			}
+			ratesOf[on] = rates
+		}
+		if rates == nil {
 			continue
 		}
-		w := Worker{Member: i, Name: members[i].ID, Rates: rates}
+		w := Worker{Member: i, Name: c.dir.ID(i), Rates: rates}
 		if e := expected(able[i]); byName && e > 0 {
 			w.Seen, w.Expected = own[i], e
 		}

@@ -71,7 +71,7 @@ func (s *Session) Total(model int) int64 {
 type Worker struct {
 	Member int // index in the directory
 	Name   string
-	Rates  []float64
+	Rates  []float64 // workers of equal rates may share them
 	// Seen and Expected calibrate a member from a capture: sessions seen, and
 	// those that the rates expect over the same days. Zero Expected: nothing is
 	// known, and the level is drawn from the population.
@@ -127,9 +127,9 @@ func Scenario(o simulate.Options, month time.Time) (*Model, error) {
 	}
 	m := &Model{From: month, Days: p.Days(), Models: p.Models(), Spread: p.Spread(), Origin: "the scenario's own population",
 		Notes: []string{"no distribution of Cowork's cost has been published: what people do here is the behaviour profile's, mostly assumptions; calibrate with --from before you enter a number"}}
-	for i := range o.Directory.Members {
+	for i := range o.Directory.Len() {
 		if rates := p.Rates(i); slices.ContainsFunc(rates, func(r float64) bool { return r > 0 }) {
-			m.Workers = append(m.Workers, Worker{Member: i, Name: o.Directory.Members[i].ID, Rates: rates})
+			m.Workers = append(m.Workers, Worker{Member: i, Name: o.Directory.ID(i), Rates: rates})
 		}
 	}
 	if len(m.Workers) == 0 {
@@ -195,6 +195,9 @@ type Options struct {
 	Price int64
 	// Weights replaces the models' shares; nil keeps them.
 	Weights []float64
+	// OnlyTotals leaves out Months and Needs of a Spread, which take 16 bytes for each
+	// member and trial.
+	OnlyTotals bool
 }
 
 // trial draws one member's month and tells each request to spend: the day, the
@@ -478,8 +481,10 @@ func (m *Model) Run(ctx context.Context, o Options, sets ...[]int) ([]*Spread, e
 	out := make([]*Spread, len(sets))
 	in := make([][]int, len(m.Workers)) // sets of each worker
 	for s, set := range sets {
-		out[s] = &Spread{Workers: set, Totals: make([]int64, o.Trials), ByDay: make([][]int64, m.Days),
-			Months: make([]int64, 0, o.Trials*len(set)), Needs: make([]int64, 0, o.Trials*len(set))}
+		out[s] = &Spread{Workers: set, Totals: make([]int64, o.Trials), ByDay: make([][]int64, m.Days)}
+		if !o.OnlyTotals {
+			out[s].Months, out[s].Needs = make([]int64, 0, o.Trials*len(set)), make([]int64, 0, o.Trials*len(set))
+		}
 		for d := range m.Days {
 			out[s].ByDay[d] = make([]int64, o.Trials)
 		}
@@ -518,7 +523,9 @@ func (m *Model) Run(ctx context.Context, o Options, sets ...[]int) ([]*Spread, e
 				days[p.day] += cost
 			}
 			for _, s := range in[w] {
-				months[s], needs[s] = append(months[s], total), append(needs[s], need)
+				if !o.OnlyTotals {
+					months[s], needs[s] = append(months[s], total), append(needs[s], need)
+				}
 				sessions[s] += int64(len(picks))
 				out[s].Totals[t] += total // no other trial writes here
 				for d, v := range days {

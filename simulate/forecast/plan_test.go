@@ -37,7 +37,7 @@ func planned(t testing.TB, edit func(*PlanOptions, *org.Config)) *Plan {
 	if edit != nil {
 		edit(&po, c)
 	}
-	o.Directory = org.NewDirectory(c, o.Directory.Members)
+	o.Directory = org.NewDirectory(c, o.Directory.Members())
 	po.Directory = o.Directory
 	if po.Model == nil {
 		po.Model = modelOf(t) // neither groups nor limits change the population
@@ -348,7 +348,7 @@ func TestCalibrateThin(t *testing.T) {
 	cal := NewCalibrator(o.Directory, priceList(t))
 	for i := range 3 {
 		ev := &event.Event{Kind: event.APIRequest, Product: event.Cowork, Time: may.AddDate(0, 0, i).UnixNano(), Session: string(rune('a' + i)),
-			Account: o.Directory.Members[i].Account, CostMicros: 500_000, Has: event.FTime | event.FCostMicros}
+			Account: o.Directory.Member(i).Account, CostMicros: 500_000, Has: event.FTime | event.FCostMicros}
 		ev.Derive()
 		cal.Observe(ev)
 	}

@@ -157,7 +157,7 @@ func (r row) server() (name string, call, known bool) {
 func (r row) member(dir *org.Directory) (*org.Member, bool) {
 	for _, k := range []string{"user.account_uuid", "user.email", "user.account_id"} {
 		if m, ok := dir.Lookup(r.text(k)); ok {
-			return m, true
+			return &m, true
 		}
 	}
 	return nil, false

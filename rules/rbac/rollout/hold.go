@@ -234,7 +234,7 @@ func held(s *scenarios.Scenario, starts []time.Time, never time.Time, because []
 // who may use Cowork the day before.
 func (o *Observer) waiting(i int, start time.Time) (members, others int) {
 	at := start.Add(12 * time.Hour)
-	for m := range o.dir.Members {
+	for m := range o.dir.Len() {
 		in := len(o.phases[i].Groups) == 0
 		for g := range o.dir.Config.Groups {
 			in = in || slices.ContainsFunc(o.phases[i].Groups, func(t source.Text) bool {

@@ -194,7 +194,7 @@ func (o *Observer) Observe(ev *event.Event) {
 	if m, _ := ev.Who(o.dir); m >= 0 {
 		member := int(m)
 		d.members[member] = true
-		if left := o.dir.Members[member].Left; !left.IsZero() && ev.Time >= left.UnixNano() && !o.access.Leaving(member, ev.When()) {
+		if left := o.dir.Left(member); !left.IsZero() && ev.Time >= left.UnixNano() && !o.access.Leaving(member, ev.When()) {
 			d.leavers++
 		}
 	}
@@ -235,7 +235,7 @@ func (o *Observer) readSpend(day int64) {
 		return
 	}
 	at := time.Unix(0, day*dayNanos).UTC().Add(-time.Second)
-	for m := range o.dir.Members {
+	for m := range o.dir.Len() {
 		spent := o.ledger.Spent(m, at)
 		limit, _, unlimited := o.ledger.Limit(m, at)
 		if spent == 0 || unlimited || limit == 0 {
@@ -454,7 +454,7 @@ func Words() []condition.Var { return vocabulary().Vars() }
 
 func (o *Observer) reach(t time.Time) int {
 	n := 0
-	for m := range o.dir.Members {
+	for m := range o.dir.Len() {
 		if o.may(m, t) {
 			n++
 		}
@@ -534,7 +534,7 @@ func (o *Observer) Result(findings []rules.Finding) []PhaseResult {
 			r.Groups = append(r.Groups, g.Value)
 		}
 		before, after := p.From.Time.Add(-12*time.Hour), p.From.Time.Add(12*time.Hour)
-		for m := range o.dir.Members {
+		for m := range o.dir.Len() {
 			was, is := o.may(m, before), o.may(m, after)
 			switch {
 			case is && !was:

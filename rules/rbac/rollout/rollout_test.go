@@ -50,7 +50,7 @@ func run(t *testing.T, gates string, feed func(send func(day int, edit func(*eve
 	}
 	if feed != nil {
 		feed(func(day int, edit func(*event.Event)) {
-			ev := &event.Event{Kind: event.UserPrompt, Product: event.Cowork, Account: dir.Members[0].Account,
+			ev := &event.Event{Kind: event.UserPrompt, Product: event.Cowork, Account: dir.Member(0).Account,
 				Time: s.Period.From.Time.AddDate(0, 0, day).Add(10 * time.Hour).UnixNano()}
 			if edit != nil {
 				edit(ev)

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync/atomic"
+)
+
+// roomy is how much may lie about as garbage however little is kept: what a command
+// reads in at its start would otherwise be collected a dozen times.
+const roomy = 16 << 20
+
+// collect has the process collect its garbage by what it keeps, as often as usual
+// but for the room above. GOGC, where it is set, says otherwise.
+func collect() {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	c := &collected{live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
+	c.set(0)
+	runtime.SetFinalizer(c, (*collected).follow)
+}
+
+// lean has a command that reads a long stream collect the earlier the more it keeps:
+// that need not stand in memory nearly twice.
+func lean() { leanly.Store(true) }
+
+var leanly atomic.Bool
+
+// percent is the share of the live heap that may be added to it before it is
+// collected again: as much as it holds; when reading as much as roomy, and a fifth
+// of what lives beyond twice that.
+func percent(live int, lean bool) int {
+	live = max(live, roomy/4)
+	if room := roomy + max(0, live-2*roomy)/5; lean || live < room {
+		return int(int64(room) * 100 / int64(live))
+	}
+	return 100
+}
+
+// collected is garbage that comes back once in every collection. It holds a pointer,
+// as objects without one may share their memory and then are not told apart.
+type collected struct {
+	percent int
+	live    []metrics.Sample
+}
+
+func (c *collected) follow() {
+	if metrics.Read(c.live); c.live[0].Value.Kind() == metrics.KindUint64 {
+		c.set(int(c.live[0].Value.Uint64()))
+	}
+	runtime.SetFinalizer(c, (*collected).follow)
+}
+
+func (c *collected) set(live int) {
+	if p := percent(live, leanly.Load()); p != c.percent {
+		c.percent = p
+		debug.SetGCPercent(p)
+	}
+}
