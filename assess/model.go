@@ -198,19 +198,23 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 	}
 	sort.Strings(names)
 	var ps source.Problems
-	files := map[string]*source.File{}
+	var texts [][]byte
 	for _, n := range names {
 		data, err := fs.ReadFile(fsys, n)
 		if err != nil {
 			return nil, err
 		}
 		m.files = append(m.files, InputFile{Name: n, Data: data})
-		f, err := source.Parse(n, data)
-		if err != nil {
-			ps = appendErr(ps, err)
+		texts = append(texts, data)
+	}
+	files := map[string]*source.File{}
+	parsed, errs := source.ParseAll(names, texts)
+	for i, n := range names {
+		if errs[i] != nil {
+			ps = appendErr(ps, errs[i])
 			continue
 		}
-		files[n] = f
+		files[n] = parsed[i]
 	}
 	decode := func(name string, v any) {
 		f := files["frameworks/"+name]

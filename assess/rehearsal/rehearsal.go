@@ -162,15 +162,20 @@ func prepare(o Options) (*run, error) {
 		from: s.Period.From.Time, to: s.Period.To.Time.AddDate(0, 0, 1)}
 	r.end = r.to.Add(-time.Second)
 	var err error
+	// None of these three needs another.
+	organisation := beside(func() (*org.Directory, error) { return org.Build(&s.Config, s.Seed) })
+	rulesRead := beside(func() (packed, error) { return loadRules(s, o.Data) })
 	if err = r.loadData(); err != nil {
 		return nil, err
 	}
 	if r.prices = r.shipped; o.Prices != nil {
 		r.prices = r.shipped.With(o.Prices)
 	}
-	if r.rules, r.packs, err = loadRules(s, o.Data); err != nil {
+	packs, err := rulesRead()
+	if err != nil {
 		return nil, err
 	}
+	r.rules, r.packs = packs.rules, packs.files
 	if err := r.checkNames(); err != nil {
 		return nil, err
 	}
@@ -195,7 +200,7 @@ func prepare(o Options) (*run, error) {
 			return nil, err
 		}
 	}
-	if r.dir, err = org.Build(&s.Config, s.Seed); err != nil {
+	if r.dir, err = organisation(); err != nil {
 		return nil, err
 	}
 	if !r.observed {
@@ -213,6 +218,21 @@ func prepare(o Options) (*run, error) {
 		}
 	}
 	return r, nil
+}
+
+// beside calls f in a goroutine; what it gives waits for the result.
+func beside[T any](f func() (T, error)) func() (T, error) {
+	var v T
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		v, err = f()
+	}()
+	return func() (T, error) {
+		<-done
+		return v, err
+	}
 }
 
 // loadData takes facts, prices and the model as shipped, or from the folder given.
@@ -496,7 +516,9 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		runtime.GC() // what the passes held is let go of before the result takes its place
 	}
 	r.inputs = src.Report()
-	r.coverage, r.analytics = cover.Report(), usage.Report()
+	covered := beside(func() (*coverage.Report, error) { return cover.Report(), nil })
+	r.analytics = usage.Report()
+	r.coverage, _ = covered()
 	if !r.o.Brief {
 		if r.month, err = r.outlook(ctx); err != nil {
 			return err

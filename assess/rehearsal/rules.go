@@ -22,32 +22,36 @@ type File struct {
 	Data []byte
 }
 
+// packed are rules with the files they stand in.
+type packed struct {
+	rules []*alert.Rule
+	files []File
+}
+
 // loadRules reads the packs a scenario names: a shipped pack by name, else a
 // file by its path from the scenario. No packs named means no rules. With data,
 // every pack is taken from its rules folder by base name.
-func loadRules(s *scenarios.Scenario, data fs.FS) ([]*alert.Rule, []File, error) {
-	var rs []*alert.Rule
-	var files []File
+func loadRules(s *scenarios.Scenario, data fs.FS) (p packed, err error) {
 	seen := map[string]string{}
 	for _, name := range s.Rules.Packs {
 		file, text, err := packData(s, name, data)
 		if err != nil {
-			return nil, nil, err
+			return p, err
 		}
 		more, err := alert.Parse(file, text)
 		if err != nil {
-			return nil, nil, err
+			return p, err
 		}
 		for _, r := range more {
 			if was, ok := seen[r.ID.Value]; ok {
-				return nil, nil, fmt.Errorf("%s: rule %q stands in %s already; rename one", r.ID.At, r.ID.Value, was)
+				return p, fmt.Errorf("%s: rule %q stands in %s already; rename one", r.ID.At, r.ID.Value, was)
 			}
 			seen[r.ID.Value] = file
 		}
-		rs = append(rs, more...)
-		files = append(files, File{"rules/" + filepath.Base(file), text})
+		p.rules = append(p.rules, more...)
+		p.files = append(p.files, File{"rules/" + filepath.Base(file), text})
 	}
-	return rs, files, nil
+	return p, nil
 }
 
 func packData(s *scenarios.Scenario, name string, from fs.FS) (string, []byte, error) {

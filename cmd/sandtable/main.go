@@ -206,12 +206,23 @@ func reorder(app *cli.App, args []string) ([]string, error) {
 		name, _, has := strings.Cut(strings.TrimLeft(a, "-"), "=")
 		f := flagNamed(flags, name)
 		if f == nil {
-			var names []string
+			var names, begun []string // by their long names
 			for _, f := range flags {
-				names = append(names, f.Names()...)
+				for _, n := range f.Names() {
+					if len(n) > 1 {
+						names = append(names, n)
+					}
+					if len(n) > 1 && len(name) > 1 && strings.HasPrefix(n, name) {
+						begun = append(begun, n)
+					}
+				}
 			}
 			where := strings.TrimSpace("sandtable " + strings.Join(path, " "))
-			if g := source.Nearest(name, names); g != "" {
+			g := source.Nearest(name, names)
+			if len(begun) == 1 {
+				g = begun[0]
+			}
+			if g != "" {
 				return nil, usage("%s is not a flag of %q; did you mean --%s?", a, where, g)
 			}
 			return nil, usage("%s is not a flag of %q; see %s --help", a, where, where)

@@ -19,8 +19,10 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/conf"
 
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
@@ -127,6 +129,11 @@ type Env[T any] struct {
 	names   []string
 	types   map[string]any // typed zero values, for expr's checker
 	opts    []expr.Option
+
+	// What expr is told of the words, made for the first condition. Its parser and its
+	// checker write to a cache in there.
+	confLock sync.Mutex
+	conf     *conf.Config
 }
 
 type function[T any] struct {
@@ -166,6 +173,7 @@ func (e *Env[T]) declare(name, typ, doc string) {
 	if _, taken := e.types[name]; !ok || taken || e.funcs[name] != nil {
 		panic("condition: the name " + fmt.Sprintf("%q", name) + " is taken or not an identifier")
 	}
+	e.conf = nil
 	e.docs = append(e.docs, Var{name, typ, doc})
 	e.names = append(e.names, name)
 }

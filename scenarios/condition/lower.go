@@ -103,16 +103,7 @@ func (l *lowerer[T]) run(want Kind) *val[T] {
 		l.ps.Add(l.text.At, "", "the condition is not valid UTF-8")
 		return nil
 	}
-	cfg := conf.CreateNew()
-	opts := append([]expr.Option{
-		expr.Env(l.env.types), expr.Optimize(false), expr.MaxNodes(MaxNodes), expr.DisableBuiltin("now"),
-		expr.Function("has", nil, new(func(any) bool)),
-	}, l.env.opts...)
-	for _, o := range opts {
-		o(cfg)
-	}
-	delete(cfg.Builtins, "now")
-	tree, err := parser.ParseWithConfig(src, cfg)
+	tree, err := l.env.parse(src)
 	if err != nil {
 		l.foreign(err)
 		return nil
@@ -123,7 +114,7 @@ func (l *lowerer[T]) run(want Kind) *val[T] {
 	}
 	if len(l.ps) == 0 {
 		// A second opinion: what the closures accept, expr's own checker must accept too.
-		if _, err := checker.Check(tree, cfg); err != nil {
+		if err := l.env.check(tree); err != nil {
 			l.foreign(err)
 		}
 	}
@@ -131,6 +122,37 @@ func (l *lowerer[T]) run(want Kind) *val[T] {
 		l.tree = l.node(tree.Node)
 	}
 	return v
+}
+
+func (e *Env[T]) parse(text string) (*parser.Tree, error) {
+	e.confLock.Lock()
+	defer e.confLock.Unlock()
+	return parser.ParseWithConfig(text, e.config())
+}
+
+func (e *Env[T]) check(tree *parser.Tree) error {
+	e.confLock.Lock()
+	defer e.confLock.Unlock()
+	_, err := checker.Check(tree, e.config())
+	return err
+}
+
+// config is what expr reads and checks conditions with.
+func (e *Env[T]) config() *conf.Config {
+	if e.conf != nil {
+		return e.conf
+	}
+	cfg := conf.CreateNew()
+	opts := append([]expr.Option{
+		expr.Env(e.types), expr.Optimize(false), expr.MaxNodes(MaxNodes), expr.DisableBuiltin("now"),
+		expr.Function("has", nil, new(func(any) bool)),
+	}, e.opts...)
+	for _, o := range opts {
+		o(cfg)
+	}
+	delete(cfg.Builtins, "now")
+	e.conf = cfg
+	return cfg
 }
 
 // article puts a or an before a kind.

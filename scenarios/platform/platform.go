@@ -214,16 +214,18 @@ func LoadFacts(fsys fs.FS) (*Catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	var files []*source.File
+	var names []string
+	var texts [][]byte
 	for _, in := range inputs {
-		if in.Name == "prices.yaml" {
-			continue
+		if in.Name != "prices.yaml" {
+			names, texts = append(names, in.Name), append(texts, in.Data)
 		}
-		f, err := source.Parse(in.Name, in.Data)
+	}
+	files, errs := source.ParseAll(names, texts)
+	for _, err := range errs {
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, f)
 	}
 	c, err := ParseFacts(files)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -460,10 +461,14 @@ type fieldSet struct {
 	pos    []int
 }
 
-// fieldsOf reads the tags of a struct type. It is cheap beside the decoding
-// itself, so nothing is cached.
-func fieldsOf(t reflect.Type) fieldSet {
-	fs := fieldSet{byName: map[string]field{}}
+var fieldSets sync.Map // by type
+
+// fieldsOf reads the tags of a struct type, once.
+func fieldsOf(t reflect.Type) *fieldSet {
+	if fs, ok := fieldSets.Load(t); ok {
+		return fs.(*fieldSet)
+	}
+	fs := &fieldSet{byName: map[string]field{}}
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		if !sf.IsExported() {
@@ -502,6 +507,7 @@ func fieldsOf(t reflect.Type) fieldSet {
 		fs.names = append(fs.names, name)
 		fs.byName[name] = fl
 	}
+	fieldSets.Store(t, fs)
 	return fs
 }
 

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -270,6 +271,18 @@ func Parse(name string, data []byte) (*File, error) {
 		return nil, f.withLines(err)
 	}
 	return f, nil
+}
+
+// ParseAll is Parse for files that do not depend on each other, side by side. What
+// became of each stands at its place.
+func ParseAll(names []string, data [][]byte) (files []*File, errs []error) {
+	files, errs = make([]*File, len(names)), make([]error, len(names))
+	var all sync.WaitGroup
+	for i := range names {
+		all.Go(func() { files[i], errs[i] = Parse(names[i], data[i]) })
+	}
+	all.Wait()
+	return files, errs
 }
 
 // firstDeepLine finds, before the parser recurses, the first line whose open
