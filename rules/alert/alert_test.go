@@ -222,6 +222,43 @@ func TestClones(t *testing.T) {
 	}
 }
 
+// A record that comes late must not hide a silence: neither that of its own key, nor
+// behind another key that is not silent yet.
+func TestLateRecordHidesNoSilence(t *testing.T) {
+	rs := load(t, "    condition: \"true\"\n    correlation: {type: absence, key: [member], window: 1h, threshold: 1}\n")
+	f, _ := run(rs, Config{}, reject(10*time.Minute, "s", "b"), reject(5*time.Minute, "s", "a"), reject(67*time.Minute, "s", "a"), reject(68*time.Minute, "s", "b"))
+	if len(f) != 1 || f[0].Member != "a" || !f[0].Time.Equal(origin.Add(65*time.Minute)) {
+		t.Errorf("%+v", f)
+	}
+}
+
+// Silences are told in the order of what they follow, whenever they were noticed, and
+// rules with one key beyond those that one ring holds are as good as the others.
+func TestSilencesOfManyRules(t *testing.T) {
+	one := load(t, "    condition: \"true\"\n    correlation: {type: absence, key: [tool], window: 1h, threshold: 1}\n")[0]
+	var rs []*Rule
+	for i := range 2*maxRing + 3 {
+		r := *one
+		r.ID.Value = fmt.Sprintf("r%03d", i)
+		rs = append(rs, &r)
+	}
+	at := func(d time.Duration, tool string) *event.Event {
+		ev := reject(d, "s", "m")
+		ev.ToolKey = tool
+		return ev
+	}
+	// Two tools fall silent at one moment; the second one is noticed first.
+	f, _ := run(rs, Config{}, at(0, "x"), at(0, "y"), at(2*time.Hour, "y"), at(3*time.Hour, "z"))
+	if len(f) != 2*len(rs) {
+		t.Fatalf("%d findings of %d rules", len(f), len(rs))
+	}
+	for i := 0; i < len(f); i += 2 {
+		if f[i].Rule != f[i+1].Rule || f[i].Events[0].Index != 0 || f[i+1].Events[0].Index != 1 {
+			t.Fatalf("finding %d: %+v before %+v", i, f[i], f[i+1])
+		}
+	}
+}
+
 func TestMemoryIsBoundedByLiveWindows(t *testing.T) {
 	e := New(load(t, threeRejections), Config{})
 	for i := range 50_000 {

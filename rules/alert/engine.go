@@ -587,10 +587,10 @@ func (s *state) keyOf(text string, ev *event.Event) int64 {
 	return int64(event.Key(text))
 }
 
-// idle reports that the key of the event has no live state.
+// idle reports that nothing is known of the key of the event.
 func (s *state) idle(e *Engine) bool {
 	b := s.ring.at
-	return b == nil || b.has&s.bit == 0 || s.dead(e, &b.windows[b.place(s.bit)])
+	return b == nil || b.has&s.bit == 0 || s.gone(e, &b.windows[b.place(s.bit)])
 }
 
 // blame counts a record that could not be evaluated under the most telling
@@ -643,13 +643,19 @@ func (s *state) window(e *Engine) *window {
 	return w
 }
 
-// dead reports that a window no longer matters. It may or may not have been let go of.
+// dead reports that a window no longer matters when the event comes.
 func (s *state) dead(e *Engine, w *window) bool {
 	at := e.subj.ev.Time
 	if s.kind == absence {
 		at = e.now
 	}
-	return at-w.last > s.hold || w.epoch < e.epoch && e.sweptAt-w.last > s.hold
+	return at-w.last > s.hold || s.gone(e, w)
+}
+
+// gone reports that a window was dead when that was settled last. Whether it has been
+// let go of makes no difference.
+func (s *state) gone(e *Engine, w *window) bool {
+	return w.epoch < e.epoch && e.sweptAt-w.last > s.hold
 }
 
 // unloaded reports that what the rule's sliding window held was of no use any more
