@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -134,14 +135,29 @@ func (p *people) drawnText(b []byte, i, which int) []byte {
 		}
 		return append(append(b, '@'), p.domain...)
 	}
-	var g rand.PCG // as Build draws: first the account, then the id
-	g.Seed(e.seeds[0], e.seeds[1])
-	high, low := g.Uint64(), g.Uint64()
+	// As Build draws: first the account, then the id.
+	g := drawers.Get().(*drawer)
+	defer drawers.Put(g)
+	g.pcg.Seed(e.seeds[0], e.seeds[1])
+	high, low := g.pcg.Uint64(), g.pcg.Uint64()
 	if which == textAccount {
 		return appendUUID(b, high, low)
 	}
-	return appendBase58(append(b, "user_01"...), rand.New(&g), 22)
+	return appendBase58(append(b, "user_01"...), g.rand, 22)
 }
+
+// drawer is a stream to be seeded; readers look members up for every record, so they
+// are used again.
+type drawer struct {
+	pcg  rand.PCG
+	rand *rand.Rand
+}
+
+var drawers = sync.Pool{New: func() any {
+	g := &drawer{}
+	g.rand = rand.New(&g.pcg)
+	return g
+}}
 
 // givenText is a text of a member who was given.
 func (p *people) givenText(i, which int) string {
