@@ -238,7 +238,8 @@ type pipeline struct {
 
 func newPipeline(ctx context.Context, o *Options, packed bool, wg *sync.WaitGroup) *pipeline {
 	n := o.Workers
-	p := &pipeline{ctx: ctx, borrow: o.Borrow, jobs: make(chan *block, n), order: make(chan *block, 2*n), free: make(chan *block, 3*n+2)}
+	ahead := max(2*n, 8) // also for few workers: a processor that has to wait for each block sleeps as long again
+	p := &pipeline{ctx: ctx, borrow: o.Borrow, jobs: make(chan *block, ahead/2), order: make(chan *block, ahead), free: make(chan *block, ahead*3/2+2)}
 	for range n {
 		wg.Add(1)
 		w := &worker{max: o.MaxLine, ratio: o.MaxRatio, packed: packed}
