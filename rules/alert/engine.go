@@ -164,7 +164,7 @@ type window struct {
 type sliding struct {
 	queue
 	sum    int64
-	values *counts // distinct: key of the value to its number; nil otherwise
+	values *values // distinct: how often each is among the entries; nil otherwise
 }
 
 // absent is the last match of an absence, which is all that is cited.
@@ -178,9 +178,9 @@ type absent struct {
 
 // familiar is what first_seen knows of a key.
 type familiar struct {
-	firsts
-	born  int64
-	burst *sliding // with within: values seen first, lately
+	values // when each was met last
+	born   int64
+	burst  *sliding // with within: values seen first, lately
 }
 
 // steps is how far a sequence got.
@@ -193,7 +193,7 @@ type steps struct {
 type rated struct {
 	sliding
 	past
-	values *counts // distinct: those of the present window of the clock; nil otherwise
+	values *values // distinct: those of the present window of the clock; nil otherwise
 }
 
 // unload lets go of what the sliding window has left behind in a key that lives on
@@ -219,129 +219,6 @@ func begin(slots []slot, x slot) []slot {
 	}
 	return append(slots, x)
 }
-
-// firsts knows when a value was met last, by its key. Most keys meet few values,
-// which are looked through.
-type firsts struct {
-	few  []met
-	many map[uint64]int64
-}
-
-type met struct {
-	key  uint64
-	time int64
-}
-
-const fewValues = 16
-
-func (f *firsts) len() int { return len(f.few) + len(f.many) }
-
-// last is when the value was met.
-func (f *firsts) last(key uint64) (time int64, ok bool) {
-	for i := range f.few {
-		if f.few[i].key == key {
-			return f.few[i].time, true
-		}
-	}
-	if f.many == nil {
-		return 0, false
-	}
-	time, ok = f.many[key]
-	return time, ok
-}
-
-func (f *firsts) meet(key uint64, time int64) {
-	for i := range f.few {
-		if f.few[i].key == key {
-			f.few[i].time = time
-			return
-		}
-	}
-	switch n := len(f.few); {
-	case f.many != nil:
-	case n == fewValues:
-		f.many = make(map[uint64]int64, 2*fewValues)
-		for _, x := range f.few {
-			f.many[x.key] = x.time
-		}
-		f.few = nil
-	default:
-		if n == cap(f.few) {
-			f.few = append(make([]met, 0, n+1+n/2), f.few...)
-		}
-		f.few = append(f.few, met{key, time})
-		return
-	}
-	f.many[key] = time
-}
-
-// forget drops the values last met before a time.
-func (f *firsts) forget(before int64) {
-	for k, t := range f.many {
-		if t < before {
-			delete(f.many, k)
-		}
-	}
-}
-
-// counts is how often values are met that a window holds, by their key. Few of them
-// are looked through.
-type counts struct {
-	few  []counted
-	many map[uint64]int64
-}
-
-type counted struct {
-	key uint64
-	n   int64
-}
-
-// has reports whether a value is there.
-func (c *counts) has(key uint64) bool {
-	for i := range c.few {
-		if c.few[i].key == key {
-			return true
-		}
-	}
-	return c.many[key] > 0
-}
-
-func (c *counts) len() int { return len(c.few) + len(c.many) }
-
-// add changes the number of a value, which goes when none is left.
-func (c *counts) add(key uint64, n int64) {
-	for i := range c.few {
-		if x := &c.few[i]; x.key == key {
-			if x.n += n; x.n <= 0 {
-				last := len(c.few) - 1
-				c.few[i] = c.few[last]
-				c.few = c.few[:last]
-			}
-			return
-		}
-	}
-	switch {
-	case c.many == nil && len(c.few) < fewValues:
-		if n > 0 {
-			c.few = append(c.few, counted{key, n})
-		}
-		return
-	case c.many == nil:
-		c.many = make(map[uint64]int64, 2*fewValues)
-		for _, x := range c.few {
-			c.many[x.key] = x.n
-		}
-		c.few = nil
-	}
-	if n += c.many[key]; n > 0 {
-		c.many[key] = n
-	} else if delete(c.many, key); len(c.many) == 0 {
-		c.many = nil
-	}
-}
-
-// reset forgets all values.
-func (c *counts) reset() { c.few, c.many = c.few[:0], nil }
 
 // New makes an engine. The configuration is copied.
 func New(rs []*Rule, cfg Config) *Engine {
@@ -768,7 +645,7 @@ func (k *sliding) keep(en entry, late bool, last, span int64, distinct bool) {
 func (k *sliding) count(value, n int64, distinct bool) {
 	if distinct {
 		if k.values == nil {
-			k.values = &counts{}
+			k.values = &values{}
 		}
 		k.values.add(uint64(value), n)
 	} else {
@@ -817,12 +694,12 @@ func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text 
 	}
 	seen := w.tail.(*familiar)
 	key := uint64(en.value)
-	last, ok := seen.last(key)
+	last, ok := seen.get(key)
 	if !ok && seen.len()%256 == 255 { // keep only what the window still remembers
 		seen.forget(en.time - span)
 	}
 	if !ok || en.time > last {
-		seen.meet(key, en.time)
+		seen.set(key, en.time)
 	}
 	if ok && en.time-last <= span || en.time-seen.born < int64(c.warmup) {
 		return
@@ -869,11 +746,9 @@ func (s *state) rate(e *Engine, w *window, en entry, late bool) {
 		cur.value += en.value
 	} else {
 		if p.values == nil {
-			p.values = &counts{}
+			p.values = &values{}
 		}
-		if !p.values.has(uint64(en.value)) {
-			p.values.add(uint64(en.value), 1)
-		}
+		p.values.set(uint64(en.value), 1)
 		cur.value = int64(p.values.len())
 	}
 	k := &p.sliding

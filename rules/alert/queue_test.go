@@ -80,28 +80,41 @@ func TestQueueSlidesInPlace(t *testing.T) {
 	}
 }
 
-// TestFirsts holds what first_seen remembers to a plain map, few values or many.
-func TestFirsts(t *testing.T) {
+// TestValues holds what a rule remembers of values to a plain map, few or many.
+func TestValues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		f, plain := &firsts{}, map[uint64]int64{}
+		v, plain := &values{}, map[uint64]int64{}
 		keys := rapid.Uint64Range(0, uint64(rapid.IntRange(1, 60).Draw(t, "keys")))
-		for range rapid.IntRange(0, 120).Draw(t, "matches") {
-			k, at := keys.Draw(t, "key"), rapid.Int64Range(0, 100).Draw(t, "time")
-			f.meet(k, at)
-			plain[k] = at
-			if f.many != nil && at == 50 {
-				f.forget(30)
-				for k, at := range plain {
-					if at < 30 {
+		for range rapid.IntRange(0, 120).Draw(t, "steps") {
+			k, n := keys.Draw(t, "key"), rapid.Int64Range(1, 100).Draw(t, "number")
+			switch what := rapid.IntRange(0, 40).Draw(t, "what"); {
+			case what < 15:
+				v.set(k, n)
+				plain[k] = n
+			case what < 39:
+				if what%2 == 0 {
+					n = -n
+				}
+				v.add(k, n)
+				if plain[k] += n; plain[k] <= 0 {
+					delete(plain, k)
+				}
+			case what == 39 && v.many != nil:
+				v.forget(n)
+				for k, x := range plain {
+					if x < n {
 						delete(plain, k)
 					}
 				}
+			case what == 40:
+				v.reset()
+				clear(plain)
 			}
-			if f.len() != len(plain) {
-				t.Fatalf("%d values, expected %d", f.len(), len(plain))
+			if v.len() != len(plain) {
+				t.Fatalf("%d values, expected %d", v.len(), len(plain))
 			}
 			for k := range uint64(61) {
-				got, ok := f.last(k)
+				got, ok := v.get(k)
 				if want, known := plain[k]; got != want || ok != known {
 					t.Fatalf("value %d: %d %t, expected %d %t", k, got, ok, want, known)
 				}
