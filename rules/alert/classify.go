@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"encoding/binary"
 	"regexp"
 	"strings"
 	"unsafe"
@@ -98,9 +99,9 @@ var (
 	marking = regexp.MustCompile(`\bCONFIDENTIAL\b|(?i:\b(strictly|highly|company|client) confidential\b|\binternal use only\b|\bnot for distribution\b|\battorney[- ]client privileged?\b|\btrade secret\b)`)
 
 	// A record number of a patient or plan member identifies by itself; health words need a person beside them.
-	record = begun(hintRecord, `(?i)\b(mrn|medical record (number|no\.?)|health plan (beneficiary|member) (number|id)|patient id)\W{0,3}(is )?[a-z]{0,3}-?\d{5,12}\b`)
-	health = begun(hintHealth, `(?i)\b(diagnos(is|ed|es)|icd-?10|prescri(bed|ption)|prognosis|treated for|treatment plan|lab results?|hiv|oncolog\w+|chemotherapy|psychiatric|medical history|claimant|admitted with)\b`)
-	person = begun(hintPerson, `(?i)\b(date of birth|dob|born(?: on)?)\b\W{0,3}(?:\d|(?-i:[A-Z]))|\bmember (?:id|number|no\.?)\W{0,3}(?:is )?[a-z]{0,3}-?0*[1-9]\d{4,11}\b|\b(patient|claimant|insured|member)(?: name)?[ :]+(?-i:[A-Z][a-z]+ [A-Z][a-z]+)`)
+	record = wordsOf(hintRecord, `(?i)\b(mrn|medical record (number|no\.?)|health plan (beneficiary|member) (number|id)|patient id)\W{0,3}(is )?[a-z]{0,3}-?\d{5,12}\b`)
+	health = wordsOf(hintHealth, `(?i)\b(diagnos(is|ed|es)|icd-?10|prescri(bed|ption)|prognosis|treated for|treatment plan|lab results?|hiv|oncolog\w+|chemotherapy|psychiatric|medical history|claimant|admitted with)\b`)
+	person = wordsOf(hintPerson, `(?i)\b(date of birth|dob|born(?: on)?)\b\W{0,3}(?:\d|(?-i:[A-Z]))|\bmember (?:id|number|no\.?)\W{0,3}(?:is )?[a-z]{0,3}-?0*[1-9]\d{4,11}\b|\b(patient|claimant|insured|member)(?: name)?[ :]+(?-i:[A-Z][a-z]+ [A-Z][a-z]+)`)
 	social = regexp.MustCompile(`\b(\d{3})-(\d{2})-(\d{4})\b`)
 
 	// A code of the tenth revision with its subdivision: a letter, two characters, a point.
@@ -124,7 +125,7 @@ type words struct {
 	any, here *regexp.Regexp
 }
 
-func begun(bit hint, text string) words {
+func wordsOf(bit hint, text string) words {
 	return words{bit, regexp.MustCompile(text), regexp.MustCompile(`^(?:` + text + `)`)}
 }
 
@@ -134,8 +135,7 @@ func (w *words) match(text string, h hint) bool {
 		return w.any.MatchString(text)
 	}
 	for at := 0; at+3 <= len(text); at++ {
-		k := uint64(text[at]&31) | uint64(text[at+1]&31)<<5 | uint64(text[at+2]&31)<<10
-		if hintStart[k>>6]>>(k&63)&1 != 0 && hintsAt(text, at, k)&w.bit != 0 && w.here.MatchString(text[at:]) {
+		if hintsIn(text, at)&w.bit != 0 && w.here.MatchString(text[at:]) {
 			return true
 		}
 	}
@@ -179,7 +179,7 @@ var hintWords, hintIndex, hintStart = func() (words [][]hintWord, index [1 << 15
 	words = [][]hintWord{nil}
 	add := func(bit hint, edge, whole bool, list ...string) {
 		for _, w := range list {
-			k := uint(w[0]&31) | uint(w[1]&31)<<5 | uint(w[2]&31)<<10
+			k := startOf(w)
 			if index[k] == 0 {
 				index[k] = uint8(len(words))
 				words = append(words, nil)
@@ -207,7 +207,23 @@ func isDigit(c byte) bool { return c-'0' <= 9 }
 // isWord is what expressions take for a part of a word.
 func isWord(c byte) bool { return c == '_' || isDigit(c) || c|32-'a' < 26 }
 
-// hintsAt are the words that begin at a place of the text, of those that start like k.
+// startOf is the start of a word by the low five bits of its three bytes.
+func startOf(text string) uint64 {
+	return uint64(text[0]&31) | uint64(text[1]&31)<<5 | uint64(text[2]&31)<<10
+}
+
+// begun tells in its lowest bit whether a word starts like that.
+func begun(start uint64) uint64 { return hintStart[start>>6&511] >> (start & 63) }
+
+// hintsIn are the words that begin at a place of the text.
+func hintsIn(text string, at int) hint {
+	if k := startOf(text[at:]); begun(k)&1 != 0 {
+		return hintsAt(text, at, k)
+	}
+	return 0
+}
+
+// hintsAt is hintsIn for a place where some word starts like k.
 func hintsAt(text string, at int, k uint64) (h hint) {
 	words := hintWords[hintIndex[k]]
 	for i := range words {
@@ -233,18 +249,16 @@ func look(text string) (h hint) {
 	for i := 0; i < len(text); {
 		end := i + 1
 		if i+8 <= len(text) { // six places at a time
-			x := eight(text[i : i+8])
+			x := binary.LittleEndian.Uint64([]byte(text[i : i+8]))
 			end = i + 6
 			plain := x&high == 0 && (x^'0'*ones+(0x80-10)*ones)&high == high // neither digits nor bytes beyond ASCII
 			x = x&0x001f001f001f001f | x>>3&0x03e003e003e003e0
 			x = x&0x000003ff000003ff | x>>6&0x000ffc00000ffc00
 			x = x&0x00000000000fffff | x>>12&0x000000fffff00000 // five bits of each byte
-			begun := hintStart[x>>6&511]>>(x&63) | hintStart[x>>11&511]>>(x>>5&63) | hintStart[x>>16&511]>>(x>>10&63) |
-				hintStart[x>>21&511]>>(x>>15&63) | hintStart[x>>26&511]>>(x>>20&63) | hintStart[x>>31&511]>>(x>>25&63)
-			if begun&1 != 0 {
+			if (begun(x)|begun(x>>5)|begun(x>>10)|begun(x>>15)|begun(x>>20)|begun(x>>25))&1 != 0 {
 				for j := i; j < end; j++ {
-					if k := x & (1<<15 - 1); hintStart[k>>6]>>(k&63)&1 != 0 {
-						h |= hintsAt(text, j, k)
+					if begun(x)&1 != 0 {
+						h |= hintsAt(text, j, x&(1<<15-1))
 					}
 					x >>= 5
 				}
@@ -254,9 +268,7 @@ func look(text string) (h hint) {
 				continue
 			}
 		} else if i+3 <= len(text) {
-			if k := uint64(text[i]&31) | uint64(text[i+1]&31)<<5 | uint64(text[i+2]&31)<<10; hintStart[k>>6]>>(k&63)&1 != 0 {
-				h |= hintsAt(text, i, k)
-			}
+			h |= hintsIn(text, i)
 		}
 		for ; i < end; i++ {
 			c := text[i]
@@ -282,12 +294,6 @@ func look(text string) (h hint) {
 		}
 	}
 	return h
-}
-
-// eight reads eight bytes, the first one lowest.
-func eight(s string) uint64 {
-	_ = s[7]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // begins reports that the text begins with the word, which is in lower case,
@@ -403,7 +409,7 @@ func account(text string, at int) (from, to int) {
 var unspaced = strings.NewReplacer(" ", "", "-", "")
 
 func wordByte(c byte) bool {
-	return c == '_' || c == '-' || c == '.' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+	return isWord(c) || c == '-' || c == '.'
 }
 
 func isPAN(n string) bool {
