@@ -277,7 +277,7 @@ func (p *Pack) own(e *Event, common uint32, rostered bool) {
 	}
 	for m := numbers; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros32(m)
-		n := *(*int64)(unsafe.Add(base, numberFields[i&15]))
+		n := *(*int64)(unsafe.Add(base, numberFields[i]))
 		switch i {
 		case fieldUSD:
 			to = binary.LittleEndian.AppendUint64(to, uint64(n))

@@ -247,11 +247,6 @@ func (d *Directory) Members() []Member {
 	return out
 }
 
-// HasAccount reports that a member has the account given.
-func (d *Directory) HasAccount(i int, account string) bool {
-	return d.people.is(i, textAccount, account)
-}
-
 // Key is the text by which engines name a member: the account, else the e-mail,
 // else the id.
 func (d *Directory) Key(i int) string {
@@ -263,10 +258,8 @@ func (d *Directory) Key(i int) string {
 	return d.people.text(i, textID)
 }
 
-// Account, ID, Joined, Left, Department, Persona and OrgRole are those of the Member, for
+// ID, Joined, Left, Department, Persona and OrgRole are those of the Member, for
 // whoever asks for one of them of everybody.
-func (d *Directory) Account(i int) string { return d.people.text(i, textAccount) }
-
 func (d *Directory) ID(i int) string { return d.people.text(i, textID) }
 
 func (d *Directory) Joined(i int) time.Time { return d.tenure(i).joined }

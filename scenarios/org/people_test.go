@@ -95,7 +95,7 @@ func TestMembersComeBack(t *testing.T) {
 			if got := d.Member(i); got != m {
 				t.Fatalf("%+v became %+v", m, got)
 			}
-			if d.Key(i) != first(m.Account, m.Email, m.ID) || d.Account(i) != m.Account || d.ID(i) != m.ID || !d.Left(i).Equal(m.Left) || d.Department(i) != m.Department {
+			if d.Key(i) != first(m.Account, m.Email, m.ID) || d.Member(i).Account != m.Account || d.ID(i) != m.ID || !d.Left(i).Equal(m.Left) || d.Department(i) != m.Department {
 				t.Fatalf("%+v: asked for one by one, it differs", m)
 			}
 		}
