@@ -258,7 +258,7 @@ func (e *Engine) join(s *state) {
 		i = len(e.rings)
 		g := &ring{words: words}
 		for _, w := range words {
-			g.parts = append(g.parts, keyPart{w, texts[w], ids[w]})
+			g.parts = append(g.parts, keyPart{texts[w], ids[w]})
 		}
 		e.rings = append(e.rings, g)
 	}

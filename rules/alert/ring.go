@@ -12,20 +12,12 @@ import (
 // become one number, in which two keys meet by chance only, and less often than
 // once in ten million streams.
 type keyPart struct {
-	word string
 	text func(*subject) (string, bool)
 	id   func(*event.Event) uint64
 }
 
-// of is the key of the part; false where it is not known. What most rules join by
-// goes a shorter way.
+// of is the key of the part; false where it is not known.
 func (p *keyPart) of(s *subject) (uint64, bool) {
-	switch p.word {
-	case "session":
-		return s.ev.OfSession(), s.ev.Session != "" && s.ev.Session != event.Redacted
-	case "member":
-		return s.ev.OfPerson(), s.ev.Account != "" || s.ev.Email != ""
-	}
 	v, ok := p.text(s)
 	if !ok {
 		return 0, false
