@@ -166,6 +166,14 @@ func plural(n int, one, many string) string {
 	return many
 }
 
+// counted is a number with its noun.
+func counted[N int | int64](n N, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
 func unknownCommand(name string, known []*cli.Command) error {
 	var names []string
 	for _, c := range known {
@@ -270,7 +278,7 @@ func argument(c *cli.Context, what string) (string, error) {
 	case 1:
 		return c.Args().First(), nil
 	case 0:
-		return "", usage("%s is missing; see sandtable %s --help", what, c.Command.HelpName)
+		return "", usage("%s is missing; see %s --help", what, c.Command.HelpName)
 	}
 	return "", usage("one %s is expected, found %d arguments: %s", what, c.NArg(), strings.Join(c.Args().Slice(), " "))
 }

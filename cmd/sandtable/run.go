@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
 	"github.com/sandtable-dev/sandtable/reports"
 	"github.com/sandtable-dev/sandtable/rules"
@@ -194,12 +195,24 @@ func announce(c *cli.Context, res *rehearsal.Result, dir string) error {
 		fmt.Fprintf(out, "\nNot played: %s %d: %s\n", u.Story, u.Instance, u.Why)
 	}
 	n := res.Assessment.Counters
-	fmt.Fprintf(out, "\n%d records, %d from Cowork; %d findings, %d alerts. ", n.Records, n.CoworkEvents, n.Findings, n.Alerts)
+	fmt.Fprintf(out, "\n%s read, %d of Cowork judged; %s, %s.", counted(n.Records, "record"), n.CoworkEvents, counted(int64(n.Findings), "finding"), counted(int64(n.Alerts), "alert"))
 	if !res.Observed {
-		fmt.Fprintf(out, "Simulated: the company and its incidents are fictional.")
+		fmt.Fprintf(out, " Simulated: the company and its incidents are fictional.")
 	}
-	fmt.Fprintf(out, "\nReport:  %s\nBundle:  %s\nFollow a verdict: sandtable explain hipaa-164.312.b %s\n", shown(filepath.Join(dir, "report.pdf")), shown(dir), shown(dir))
+	fmt.Fprintf(out, "\nReport:  %s\nBundle:  %s\nFollow a verdict: sandtable explain %s %s\n", shown(filepath.Join(dir, "report.pdf")), shown(dir), followed(res.Assessment), shown(dir))
 	return nil
+}
+
+// followed is what a reader may follow first: audit controls, or where HIPAA is
+// out of scope the gap that is there in any.
+func followed(a *assess.Assessment) string {
+	const controls = "hipaa-164.312.b"
+	for _, o := range a.Obligations {
+		if o.ID == controls && o.Verdict != assess.NotApplicable {
+			return controls
+		}
+	}
+	return "audit-log"
 }
 
 // shown is a path as the user would type it from here.
