@@ -85,7 +85,8 @@ func reconcile(c *cli.Context) error {
 // pseudonymKey is the key in --key, or a fresh one.
 func pseudonymKey(c *cli.Context) ([]byte, error) {
 	if c.String("key") != "" {
-		return captureKey(c, "")
+		key, _, err := captureKey(c, "")
+		return key, err
 	}
 	key := make([]byte, 32)
 	_, err := rand.Read(key)

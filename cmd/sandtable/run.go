@@ -16,6 +16,7 @@ import (
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
+	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
 
 func bundleFlags() []cli.Flag {
@@ -81,11 +82,26 @@ func assessCommand() *cli.Command {
 			if err != nil {
 				return asUsage(err)
 			}
-			key, err := captureKey(c, target(c, s))
+			for _, p := range c.Args().Slice() {
+				if _, err := stream.Open([]string{p}, stream.Options{}); err != nil { // before a key is made for it
+					return failure{exitUsage, err}
+				}
+			}
+			leftOut(c, c.Args().Slice())
+			key, made, err := captureKey(c, target(c, s))
 			if err != nil {
 				return err
 			}
-			return rehearse(c, s, c.Args().Slice(), key)
+			err = rehearse(c, s, c.Args().Slice(), key)
+			var f failure
+			switch {
+			case made == "":
+			case err == nil || errors.As(err, &f) && f.code == exitFindings:
+				fmt.Fprintf(c.App.ErrWriter, "The key of the pseudonyms is new and lies in %s: keep it, and keep it away from the bundle.\n", made)
+			default: // a key to nothing would only be in the way
+				os.Remove(made)
+			}
+			return err
 		},
 	}
 }
@@ -115,30 +131,29 @@ func target(c *cli.Context, s *scenarios.Scenario) string {
 }
 
 // captureKey reads the key of the pseudonyms, or makes one beside the bundle:
-// inside it the key would undo what it is for.
-func captureKey(c *cli.Context, dir string) ([]byte, error) {
+// inside it the key would undo what it is for. made is the file of a new one.
+func captureKey(c *cli.Context, dir string) (key []byte, made string, err error) {
 	name := c.String("key")
 	if name == "" {
 		name = filepath.Clean(dir) + ".key"
 		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
 			key, err := reports.NewPseudonymKey()
 			if err != nil {
-				return nil, err
+				return nil, "", err
 			}
 			if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-				return nil, err
+				return nil, "", err
 			}
 			if err := reports.WriteKey(name, key, true); err != nil {
-				return nil, err
+				return nil, "", err
 			}
-			fmt.Fprintf(c.App.ErrWriter, "The key of the pseudonyms is new and lies in %s: keep it, and keep it away from the bundle.\n", name)
+			made = name
 		}
 	}
-	key, err := reports.ReadPseudonymKey(name)
-	if err != nil {
-		return nil, usage("--key: %v", err)
+	if key, err = reports.ReadPseudonymKey(name); err != nil {
+		return nil, "", usage("--key: %v", err)
 	}
-	return key, nil
+	return key, made, nil
 }
 
 // rehearse runs the scenario, or the captures over it, into a bundle.
