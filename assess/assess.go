@@ -549,6 +549,9 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 	default:
 		a.Answer.ChangedStrip += ". Verdicts that move: " + strings.Join(names, "; ") + "."
 	}
+	if silent, of := m.facts.Silent(s.asOf); silent*2 > of {
+		a.Answer.ChangedStrip += fmt.Sprintf(" The record hardly reaches back to %s: of %d of its %d facts nothing is known for that day, and the answer is no better than that.", s.asOf, silent, of)
+	}
 	return nil
 }
 

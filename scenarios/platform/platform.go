@@ -447,6 +447,21 @@ func (c *Catalogue) LastVerified() source.Date {
 	return last
 }
 
+// Silent counts the facts of which every record begins after a day: on that day
+// nothing is recorded of them, which is not that the thing was absent.
+func (c *Catalogue) Silent(day source.Date) (silent, all int) {
+	for _, id := range c.IDs() {
+		f, _ := c.Fact(id)
+		all++
+		if !slices.ContainsFunc(f.Records, func(r Record) bool {
+			return r.From.Given() && !r.From.After(day) || r.FromEarliest.Given() && !r.FromEarliest.After(day)
+		}) {
+			silent++
+		}
+	}
+	return silent, all
+}
+
 // Files are the data files behind the catalogue, for the bundle.
 func (c *Catalogue) Files() []InputFile { return c.files }
 
