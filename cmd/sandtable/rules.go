@@ -613,6 +613,17 @@ func rulesExport(c *cli.Context) error {
 			return err
 		}
 	}
+	if there, err := os.ReadDir(dir); err == nil { // a SIEM that takes the folder would take these, too
+		var old []string
+		for _, e := range there {
+			if !slices.ContainsFunc(files, func(f export.Artefact) bool { return f.Name == e.Name() }) {
+				old = append(old, e.Name())
+			}
+		}
+		if len(old) > 0 {
+			fmt.Fprintf(c.App.ErrWriter, "In %s from before, and not of this export: %s\n", dir, shortened(old, 6))
+		}
+	}
 	var count [3]int
 	held := 0
 	for _, f := range list {
