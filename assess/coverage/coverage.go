@@ -8,7 +8,7 @@
 // name) counts once and is reported as a duplicate.
 //
 // Memory is bounded by the roster, by the sessions that showed a record within
-// the last day of event time (about 1 kB each), by the prompts that showed one
+// the last day of event time (up to half a kilobyte each), by the prompts that showed one
 // within the last days, and by eight bytes and a map slot for each session. Order
 // matters only inside a session: records may come late by minutes, not by more
 // than a day. A prompt that is silent for four days and then goes on, as over a
@@ -266,7 +266,8 @@ func (m *promptMemory) orphans() Ratio {
 	return r
 }
 
-// tally sums what closed sessions showed.
+// tally sums what closed sessions showed, and of open ones what is over: processes,
+// and either side of tool uses.
 type tally struct {
 	missing, expected, processes int64
 	decisions, decisionsAlone    int64
@@ -314,7 +315,7 @@ func (o *Observer) Observe(ev *event.Event) {
 		return
 	}
 	s := o.session(ev)
-	if s != nil && s.track(ev) {
+	if s != nil && s.track(ev, &o.closed) {
 		o.r.Duplicates++
 		return
 	}
@@ -473,7 +474,8 @@ func (o *Observer) judge(ev *event.Event, s *session) {
 			r.AutoAccept.add(ev.Approval == event.AutoAccept || ev.Approval == event.HookAccept)
 		}
 		if s != nil && ev.ToolUse != "" && ev.Decision == "accept" {
-			s.decided(event.Key(ev.ToolUse))
+			o.closed.decisions++
+			s.open.pair(event.Key(ev.ToolUse), true)
 		}
 	case event.ToolResult:
 		if ev.PathKnown != event.NotApplicable {
@@ -484,7 +486,8 @@ func (o *Observer) judge(ev *event.Event, s *session) {
 		}
 		r.ResultsWithoutSource.add(ev.Has&event.FSource == 0)
 		if s != nil && ev.ToolUse != "" {
-			s.ended(event.Key(ev.ToolUse))
+			o.closed.results++
+			s.open.pair(event.Key(ev.ToolUse), false)
 		}
 		there := ev.Has&(event.FInput|event.FParameters) != 0 && ev.Input != event.Redacted
 		o.text(&r.ToolTexts, 2, ev, there, textInput, textParameters)
