@@ -44,8 +44,8 @@ func (q *queue) push(en entry) {
 		q.packed = q.packed[:copy(q.packed, q.packed[q.gone:])]
 		q.gone = 0
 	}
-	if q.packed == nil {
-		q.packed = make([]byte, 0, 32)
+	if n := len(q.packed) + len(code); n > cap(q.packed) { // by little: there are many
+		q.packed = append(make([]byte, 0, n+n/4+8), q.packed...)
 	}
 	q.packed = append(q.packed, code...)
 	q.n++
