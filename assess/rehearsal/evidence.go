@@ -41,7 +41,7 @@ func (r *run) useEvidence(v *values, in *assess.Inputs) error {
 	ev.Apply(in)
 	if r.rostered() && r.coverage.Records > 0 {
 		heard := map[assess.MemberDay]int64{}
-		for _, d := range r.analytics.Daily {
+		for d := range r.analytics.Daily() {
 			m := r.dir.Member(d.Member)
 			heard[assess.MemberDay{Member: strings.ToLower(or(m.Email, m.ID)), Day: d.Date}] += d.Sessions
 		}
