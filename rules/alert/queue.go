@@ -100,6 +100,14 @@ func (q *queue) firstTime() int64 {
 	return q.front.time + step
 }
 
+// before reports that all entries are older than a moment.
+func (q *queue) before(moment int64) bool {
+	if q.n == 0 || q.back.time >= moment {
+		return q.n == 0
+	}
+	return !slices.ContainsFunc(q.entries(), func(en entry) bool { return en.time >= moment })
+}
+
 // pop lets go of the first entry; there must be one.
 func (q *queue) pop() entry {
 	en, next := q.read(q.gone, q.front)

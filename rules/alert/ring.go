@@ -113,7 +113,7 @@ func (g *ring) live() int { return int(g.n) - len(g.free) }
 // full reports that looking through the ring pays: there may be half as many dead
 // keys as live ones, or what lives on may have been idle for long.
 func (g *ring) full(seen int64) bool {
-	return g.live() > g.left+g.left/2+256 || seen-g.swept >= int64(16*g.left) && g.live() > 0
+	return g.live() > g.left+g.left/2+256 || seen-g.swept >= int64(4*g.left) && g.live() > 0
 }
 
 // add makes the block of the event's key, which there is not.
