@@ -144,7 +144,7 @@ type run struct {
 	ledger    *spend.Ledger
 	alerts    *alert.Engine
 	coverage  *coverage.Report
-	analytics *analytics.Report
+	analytics func() (*analytics.Report, error) // as beside gives it
 
 	held  []rollout.Held  // phases that their gates kept back
 	gates replay.Observer // nil, or what counts for the gates of phases
@@ -516,9 +516,8 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		runtime.GC() // what the passes held is let go of before the result takes its place
 	}
 	r.inputs = src.Report()
-	covered := beside(func() (*coverage.Report, error) { return cover.Report(), nil })
-	r.analytics = usage.Report()
-	r.coverage, _ = covered()
+	r.analytics = beside(func() (*analytics.Report, error) { return usage.Report(), nil }) // which takes longest
+	r.coverage = cover.Report()
 	if !r.o.Brief {
 		if r.month, err = r.outlook(ctx); err != nil {
 			return err
@@ -559,12 +558,14 @@ func (r *run) checkNames() error {
 		}
 		known(a.Id, "an attestation the assessor knows", r.model.Attestations())
 	}
-	var tales []string // stories, and twins by number and letter
-	for _, t := range simulate.Tales() {
-		tales = append(tales, t.ID)
-	}
-	for _, i := range r.s.Incidents {
-		known(i.Story, "a story the simulator can play", tales)
+	if len(r.s.Incidents) > 0 { // reading the stories takes as long as reading the facts
+		var tales []string // and twins by number and letter
+		for _, t := range simulate.Tales() {
+			tales = append(tales, t.ID)
+		}
+		for _, i := range r.s.Incidents {
+			known(i.Story, "a story the simulator can play", tales)
+		}
 	}
 	return r.s.Explain(ps)
 }
