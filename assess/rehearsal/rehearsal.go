@@ -407,7 +407,7 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 				}
 			})
 		}
-		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Packed: true, Unhashed: r.o.Unhashed, Prepare: replay.Prepare(r.dir, also...)})
+		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Packed: true, Narrow: !alert.Rare(r.rules), Unhashed: r.o.Unhashed, Prepare: replay.Prepare(r.dir, also...)})
 	}
 	to, path := r.o.StreamTo, r.o.StreamPath
 	if to == nil {
@@ -443,7 +443,7 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 		return nil, err
 	}
 	r.written = &Stream{Events: w.Events(), PlainBytes: w.PlainBytes(), PackedBytes: w.PackedBytes(), PlainSHA256: w.SHA256()}
-	return stream.Open([]string{path}, stream.Options{Borrow: true, Packed: true, Unhashed: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
+	return stream.Open([]string{path}, stream.Options{Borrow: true, Packed: true, Narrow: !alert.Rare(r.rules), Unhashed: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
 }
 
 // discard removes the temporary stream, if it is ours.

@@ -366,6 +366,7 @@ func (r *Replay) Add(events []event.Event) {
 			r.prepare(e)
 		}
 	}
+	b.Pack.Narrow = false // it may have been somebody else's
 	b.Pack.Add(events)
 	r.accept(b, many)
 }

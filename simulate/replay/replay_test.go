@@ -244,7 +244,8 @@ func TestPreparerNamesWhomTheDirectoryDoes(t *testing.T) {
 		prepare, plain := Prepare(dir)(), Prepare(nil)()
 		for range rapid.IntRange(1, 300).Draw(t, "records") {
 			e := event.Event{Account: account.Draw(t, "account"), Email: email.Draw(t, "email"), AccountID: id.Draw(t, "id")}
-			if i := rapid.IntRange(-5, dir.Len()-1).Draw(t, "member"); i >= 0 { // mostly one, under all keys
+			i := rapid.IntRange(-5, dir.Len()-1).Draw(t, "member")
+			if i >= 0 { // mostly one, under all keys
 				m := dir.Member(i)
 				e = event.Event{Account: m.Account, Email: m.Email, AccountID: m.ID}
 			}

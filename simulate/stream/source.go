@@ -57,6 +57,8 @@ type Options struct {
 	// Packed has EachBlock hand events on in Batch.Packed, as those who decode them
 	// pack them. It goes with Borrow, and Each does not know it.
 	Packed bool
+	// Narrow is event.Pack.Narrow of what is packed.
+	Narrow bool
 	// Unhashed leaves Input.SHA256 empty, which is for a reader whose answer is no
 	// evidence: hashing costs as much as decoding.
 	Unhashed bool
