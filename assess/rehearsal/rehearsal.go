@@ -483,7 +483,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		// Noon: a membership that starts today has spread by then.
 		Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day.Add(12*time.Hour)) },
 	})
-	opts := replay.Options{From: r.from, Until: r.to, Prices: r.prices, Directory: r.dir, SideBySide: runtime.GOMAXPROCS(0) > 2}
+	opts := replay.Options{From: r.from, Until: r.to, Prices: r.prices, Directory: r.dir, Beside: runtime.GOMAXPROCS(0) > 1, SideBySide: runtime.GOMAXPROCS(0) > 2}
 	if r.observed {
 		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
 	}
@@ -509,6 +509,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		return rp.Take(b)
 	})
 	if err != nil {
+		rp.Stop()
 		return err
 	}
 	r.counts, r.findings = rp.Close()

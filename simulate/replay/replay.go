@@ -77,9 +77,10 @@ type Options struct {
 	Window            time.Duration  // 0: DefaultWindow
 	Prices            Pricer         // recomputes a missing cost, marked as such
 	Directory         *org.Directory // finds the members of events that were not prepared
-	// SideBySide lets engines run beside observers, for whoever has a processor to
-	// spare. Each still sees every event in order. They must share nothing.
-	SideBySide bool
+	// Beside lets observers run beside whoever adds events, SideBySide also engines
+	// beside other observers, for whoever has a third processor to spare. Each still
+	// sees every event in order. They must share nothing with what runs beside them.
+	Beside, SideBySide bool
 }
 
 // Counts is what became of the records. Events is what the observers saw.
@@ -290,22 +291,23 @@ func New(o Options, observers ...Observer) *Replay {
 	}
 	r := &Replay{o: o, slots: map[int64]*slot{}, prepare: Prepare(o.Directory)()}
 	r.hands.New = func() any { return &handful{events: make([]held, 0, atATime)} }
-	all := &group{observers: observers}
-	if r.groups = []*group{all}; !o.SideBySide {
-		return r
-	}
-	engines, rest := &group{}, &group{}
-	for _, x := range observers {
-		g := rest
-		if _, ok := x.(Engine); ok {
-			g = engines
+	r.groups = []*group{{observers: observers}}
+	if o.SideBySide {
+		engines, rest := &group{}, &group{}
+		for _, x := range observers {
+			g := rest
+			if _, ok := x.(Engine); ok {
+				g = engines
+			}
+			g.observers = append(g.observers, x)
 		}
-		g.observers = append(g.observers, x)
+		if len(engines.observers) > 0 && len(rest.observers) > 0 {
+			r.groups = []*group{engines, rest}
+		}
 	}
-	if len(engines.observers) == 0 || len(rest.observers) == 0 {
+	if !o.Beside && len(r.groups) == 1 {
 		return r
 	}
-	r.groups = []*group{engines, rest}
 	for _, g := range r.groups {
 		g.work, g.done = make(chan *handful, 4), make(chan struct{})
 		go func() {
@@ -662,6 +664,18 @@ func (b *batches) alone() {
 	b.Unlock()
 }
 
+// Stop ends a pass that nobody asks for its result: what is held goes nowhere. It may be
+// called again, also after Close.
+func (r *Replay) Stop() {
+	for _, g := range r.groups {
+		if g.work != nil {
+			close(g.work)
+			<-g.done
+			g.work = nil
+		}
+	}
+}
+
 // Close hands on what is still held and ends the engines among the observers at
 // the end of the period, or at the last event when the period is open. Findings
 // come in the order of time, engine and id.
@@ -670,12 +684,7 @@ func (r *Replay) Close() (Counts, []rules.Finding) {
 		r.release()
 	}
 	r.flush()
-	for _, g := range r.groups {
-		if g.work != nil {
-			close(g.work)
-			<-g.done
-		}
-	}
+	r.Stop()
 	r.counts.Recomputed = r.recomputed
 	end := r.o.Until
 	if end.IsZero() {
