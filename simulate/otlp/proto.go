@@ -370,7 +370,7 @@ func (r *record) quickAttrs(s string, i int) int {
 			for j := at; j < end-8; j += 8 {
 				x |= fixed64(s[j : j+8])
 			}
-			if x&0x8080808080808080 != 0 && !utf8.ValidString(v) {
+			if x&high != 0 && !utf8.ValidString(v) {
 				goto out
 			}
 			f := &fields[k]
@@ -490,13 +490,18 @@ func shortTexts(s string) (list []string, ok bool) {
 	return list, true
 }
 
-// valid is utf8.ValidString, with less ado for a short text.
+// valid is utf8.ValidString, with less ado for ASCII.
 func valid(s string) bool {
-	n := len(s)
 	var x uint64
-	switch {
-	case n > 64:
-		return utf8.ValidString(s)
+	for len(s) >= 64 {
+		c := s[:64]
+		x = fixed64(c) | fixed64(c[8:]) | fixed64(c[16:]) | fixed64(c[24:]) | fixed64(c[32:]) | fixed64(c[40:]) | fixed64(c[48:]) | fixed64(c[56:])
+		if x&high != 0 {
+			return utf8.ValidString(s)
+		}
+		s = s[64:]
+	}
+	switch n := len(s); {
 	case n >= 8:
 		x = fixed64(s[n-8:])
 		for i := 0; i < n-8; i += 8 {
@@ -507,8 +512,14 @@ func valid(s string) bool {
 			x |= uint64(s[i])
 		}
 	}
-	return x&0x8080808080808080 == 0 || utf8.ValidString(s)
+	return x&high == 0 || utf8.ValidString(s)
 }
+
+// ones and high are a word with each byte 1, and with the highest bit of each.
+const (
+	ones = 0x0101010101010101
+	high = 0x80 * ones
+)
 
 // fixed32 reads four bytes, the lowest first.
 func fixed32(v string) uint32 {
