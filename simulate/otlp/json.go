@@ -537,18 +537,19 @@ func (p *scanner) quick(r *record) bool {
 
 		least = len(valueHead) + len(isText) // no attribute has less behind its key
 	)
-	b, s, i, end := r.b, p.s, p.i, 0
+	b, s, i, end, last := r.b, p.s, p.i, 0, r.last
 	if n := r.takeHead(s, i); n > 0 {
-		r.last = keyTerminal
+		last = keyTerminal
 		end = i + n
 		p.i, i = end, end+1
 	}
+attributes:
 	for end == 0 || end < len(s) && s[end] == ',' {
 		at := i + len(keyHead)
 		if at > len(s) || s[i:at] != keyHead {
 			break
 		}
-		next := &b.guess[r.slot][r.last]
+		next := &b.guess[r.slot][last]
 		k := *next
 		x := &patterns[k]
 		to := at + x.n
@@ -569,7 +570,7 @@ func (p *scanner) quick(r *record) bool {
 		}
 		if k >= firstResource {
 			if n := r.takeTail(k, s, i); n > 0 {
-				r.last = r.res.tail.last
+				last = r.res.tail.last
 				end = i + n
 				p.i, i = end, end+1
 				continue
@@ -582,7 +583,7 @@ func (p *scanner) quick(r *record) bool {
 			to += len(isText)
 			n := plainEnd(s, to)
 			if n+3 > len(s) {
-				return end > 0
+				break attributes
 			}
 			v := s[to:n]
 			if s[n] == '\\' {
@@ -590,11 +591,11 @@ func (p *scanner) quick(r *record) bool {
 				v = q.str()
 				n = q.i - 1
 				if q.err != "" || n+3 > len(s) {
-					return end > 0
+					break attributes
 				}
 			}
 			if s[n:n+3] != `"}}` {
-				return end > 0
+				break attributes
 			}
 			end = n + 3
 			switch {
@@ -617,7 +618,7 @@ func (p *scanner) quick(r *record) bool {
 				to++
 			}
 			if to == from || quoted == 1 && (to >= len(s) || s[to] != '"') || !strings.HasPrefix(s[to+quoted:], "}}") {
-				return end > 0
+				break attributes
 			}
 			end = to + quoted + 2
 			if !r.integer(k, n) {
@@ -627,11 +628,11 @@ func (p *scanner) quick(r *record) bool {
 			to += len(isFloat)
 			n := strings.IndexByte(s[to:], '}')
 			if n <= 0 || !strings.HasPrefix(s[to+n:], "}}") {
-				return end > 0
+				break attributes
 			}
 			f, err := strconv.ParseFloat(s[to:to+n], 64)
 			if err != nil {
-				return end > 0
+				break attributes
 			}
 			end = to + n + 2
 			r.attr(name, value{k: double, f: f})
@@ -642,7 +643,7 @@ func (p *scanner) quick(r *record) bool {
 				q := scanner{s: s, i: to, text: p.text}
 				list, ok := q.quickTexts(b)
 				if !ok {
-					return end > 0
+					break attributes
 				}
 				b.paths.raw, b.paths.list = s[to:q.i], list
 			}
@@ -650,14 +651,15 @@ func (p *scanner) quick(r *record) bool {
 			r.attrs++
 			r.hostPaths(b.paths.list)
 		default:
-			return end > 0
+			break attributes
 		}
 		if r.run.head == 1 {
 			r.run.headTo = end
 		}
-		r.last = k
+		last = k
 		p.i, i = end, end+1
 	}
+	r.last = last
 	return end > 0
 }
 
