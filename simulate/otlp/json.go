@@ -8,6 +8,7 @@ import (
 	"math/bits"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
 )
@@ -29,7 +30,7 @@ func DecodeJSON(line []byte, into *Batch) error {
 	if !into.Borrow {
 		s = strings.Clone(s)
 	}
-	if !valid(s) {
+	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
 	}
 	s = strings.TrimPrefix(s, "\uFEFF")
@@ -535,7 +536,7 @@ func (p *scanner) quick(r *record) bool {
 		keyHead, valueHead             = `{"key":"`, `","value":{"`
 		isText, isInt, isFloat, isList = `stringValue":"`, `intValue":`, `doubleValue":`, `arrayValue":`
 
-		least = len(valueHead) + len(isText) // no attribute has less behind its key
+		least = len(valueHead) + len(isText) // in a whole request no less stands behind a key
 	)
 	b, s, i, end, last := r.b, p.s, p.i, 0, r.last
 	if n := r.takeHead(s, i); n > 0 {
@@ -555,7 +556,7 @@ attributes:
 		to := at + x.n
 		if to+least > len(s) || fixed64(s[to-8:to])&x.short != x.last || x.n > 8 && (fixed64(s[at:]) != x.first || x.n > 16 && fixed64(s[at+8:]) != x.mid) || s[to] != '"' {
 			to = plainEnd(s, at)
-			if to == at || to+least > len(s) {
+			if to+least > len(s) {
 				break
 			}
 			k = keyOf(s[at:to])

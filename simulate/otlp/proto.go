@@ -490,18 +490,13 @@ func shortTexts(s string) (list []string, ok bool) {
 	return list, true
 }
 
-// valid is utf8.ValidString, with less ado for ASCII.
+// valid is utf8.ValidString, with less ado for a short text.
 func valid(s string) bool {
+	n := len(s)
 	var x uint64
-	for len(s) >= 64 {
-		c := s[:64]
-		x = fixed64(c) | fixed64(c[8:]) | fixed64(c[16:]) | fixed64(c[24:]) | fixed64(c[32:]) | fixed64(c[40:]) | fixed64(c[48:]) | fixed64(c[56:])
-		if x&high != 0 {
-			return utf8.ValidString(s)
-		}
-		s = s[64:]
-	}
-	switch n := len(s); {
+	switch {
+	case n > 64:
+		return utf8.ValidString(s)
 	case n >= 8:
 		x = fixed64(s[n-8:])
 		for i := 0; i < n-8; i += 8 {
