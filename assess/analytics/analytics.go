@@ -14,7 +14,8 @@
 // The stream is live and the surface is not: Config.FreshnessDays says which days
 // it would show on the day the report is about.
 //
-// Memory is bounded by the sessions: about 200 bytes for each session and day.
+// Memory is bounded by the sessions: about 200 bytes for each session of the last
+// hours, and 25 for each session and day before.
 package analytics
 
 import (
@@ -199,6 +200,7 @@ type cell struct {
 	searches        int32
 	priced, unknown int32 // requests with and without a cost
 	active          bool
+	touched         bool // since the last turn
 	cost            int64
 	session         uint64
 	uses            []use
@@ -219,7 +221,12 @@ const (
 	plugin
 )
 
+const useKinds = 4
+
 const noMember = int32(-1)
+
+// turnEvery is how long a cell without a record stays as it is, at least.
+const turnEvery = int64(2 * time.Hour)
 
 type cellKey struct {
 	session     uint64
@@ -236,10 +243,10 @@ type Observer struct {
 		name string
 		id   int32
 	}
-	cells   map[cellKey]*cell // of the last days
+	cells   map[cellKey]*cell // of the last hours
 	spare   []*cell
 	packed  packed // the cells before those
-	newest  int32  // day
+	turn    int64  // when those that were not touched since the last turn are put away
 	last    cellKey
 	cur     *cell
 	names   [4]table
@@ -278,33 +285,53 @@ func (t *table) id(key, spelling string) int32 {
 	return i
 }
 
-// packed are cells, one behind the other, as unsigned varints: a day that is over
-// takes a fifth of the memory of one that goes on. A record that comes later still
-// opens a cell of its own, which joins the packed one in the report.
+// packed are cells, one behind the other, as unsigned varints: one that is over takes
+// a tenth of the memory of one that goes on. A record that comes later still opens a
+// cell of its own, which joins the packed one in the report.
 type packed struct {
-	data        []byte
+	chunks      [][]byte // so that growing moves nothing
 	cells, uses int
 }
 
+const chunkSize = 64 << 10
+
 func (p *packed) add(c *cell) {
-	put := func(n uint64) { p.data = binary.AppendUvarint(p.data, n) }
+	var room [256]byte
+	data := binary.LittleEndian.AppendUint64(room[:0], c.session)
+	put := func(n uint64) { data = binary.AppendUvarint(data, n) }
 	active := uint64(0)
 	if c.active {
 		active = 1
 	}
-	p.data = binary.LittleEndian.AppendUint64(p.data, c.session)
 	put(uint64(c.member-noMember)<<1 | active)
 	put(uint64(c.day))
-	for _, n := range [...]int32{c.messages, c.actions, c.edits[0], c.edits[1], c.edits[2], c.edits[3], c.searches, c.priced, c.unknown} {
-		put(uint64(n))
+	// Most numbers are zero: a bit says which ones are there.
+	numbers := [...]uint64{uint64(c.messages), uint64(c.actions), uint64(c.priced), uint64(c.cost), uint64(len(c.uses)),
+		uint64(c.edits[0]), uint64(c.edits[2]), uint64(c.edits[1]), uint64(c.edits[3]), uint64(c.searches), uint64(c.unknown)}
+	there := uint64(0)
+	for i, n := range numbers {
+		if n != 0 {
+			there |= 1 << i
+		}
 	}
-	put(uint64(c.cost))
-	put(uint64(len(c.uses)))
+	put(there)
+	for _, n := range numbers {
+		if n != 0 {
+			put(n)
+		}
+	}
 	for _, u := range c.uses {
-		for _, n := range [...]int32{int32(u.kind), u.name, u.n, u.reads, u.write} {
+		put(uint64(u.name)*useKinds + uint64(u.kind))
+		for _, n := range [...]int32{u.n, u.reads, u.write} {
 			put(uint64(n))
 		}
 	}
+	last := len(p.chunks) - 1
+	if last < 0 || len(p.chunks[last])+len(data) > cap(p.chunks[last]) {
+		p.chunks = append(p.chunks, make([]byte, 0, max(chunkSize, len(data))))
+		last++
+	}
+	p.chunks[last] = append(p.chunks[last], data...)
 	p.cells++
 	p.uses += len(c.uses)
 }
@@ -312,40 +339,52 @@ func (p *packed) add(c *cell) {
 // each unpacks the cells in the order in which they were added; room for their
 // uses is taken from the memory given.
 func (p *packed) each(room []use, f func(cell)) {
-	rest := p.data
+	var rest []byte
 	get := func() uint64 {
 		n, k := binary.Uvarint(rest)
 		rest = rest[k:]
 		return n
 	}
-	for len(rest) > 0 {
-		c := cell{session: binary.LittleEndian.Uint64(rest)}
-		rest = rest[8:]
-		n := get()
-		c.member, c.active, c.day = int32(n>>1)+noMember, n&1 != 0, int32(get())
-		for _, n := range [...]*int32{&c.messages, &c.actions, &c.edits[0], &c.edits[1], &c.edits[2], &c.edits[3], &c.searches, &c.priced, &c.unknown} {
-			*n = int32(get())
-		}
-		c.cost = int64(get())
-		if k := int(get()); k > 0 {
-			c.uses, room = room[:k:k], room[k:]
-			for i := range c.uses {
-				c.uses[i] = use{useKind(get()), int32(get()), int32(get()), int32(get()), int32(get())}
+	for _, rest = range p.chunks {
+		for len(rest) > 0 {
+			c := cell{session: binary.LittleEndian.Uint64(rest)}
+			rest = rest[8:]
+			n := get()
+			c.member, c.active, c.day = int32(n>>1)+noMember, n&1 != 0, int32(get())
+			there := get()
+			number := func(i int) uint64 {
+				if there>>i&1 == 0 {
+					return 0
+				}
+				return get()
 			}
+			c.messages, c.actions, c.priced, c.cost = int32(number(0)), int32(number(1)), int32(number(2)), int64(number(3))
+			uses := int(number(4))
+			c.edits[0], c.edits[2], c.edits[1], c.edits[3] = int32(number(5)), int32(number(6)), int32(number(7)), int32(number(8))
+			c.searches, c.unknown = int32(number(9)), int32(number(10))
+			if uses > 0 {
+				c.uses, room = room[:uses:uses], room[uses:]
+				for i := range c.uses {
+					n := get()
+					c.uses[i] = use{useKind(n % useKinds), int32(n / useKinds), int32(get()), int32(get()), int32(get())}
+				}
+			}
+			f(c)
 		}
-		f(c)
 	}
 }
 
-// pack puts away the cells up to a day.
-func (o *Observer) pack(upTo int32) {
+// pack puts away the cells that no record has come for since the last turn.
+func (o *Observer) pack() {
 	for k, c := range o.cells {
-		if k.day <= upTo {
-			o.packed.add(c)
-			delete(o.cells, k)
-			*c = cell{uses: c.uses[:0]}
-			o.spare = append(o.spare, c)
+		if c.touched {
+			c.touched = false
+			continue
 		}
+		o.packed.add(c)
+		delete(o.cells, k)
+		*c = cell{uses: c.uses[:0]}
+		o.spare = append(o.spare, c)
 	}
 	o.cur = nil
 }
@@ -397,9 +436,9 @@ func (o *Observer) Observe(ev *event.Event) {
 	if k.member == noMember {
 		o.nobody++
 	}
-	if k.day > o.newest {
-		o.pack(k.day - 2) // the day before goes on a while: records come late
-		o.newest = k.day
+	if ev.Time >= o.turn {
+		o.pack()
+		o.turn = ev.Time + turnEvery
 	}
 	c := o.cur
 	if c == nil || o.last != k {
@@ -413,6 +452,7 @@ func (o *Observer) Observe(ev *event.Event) {
 			o.cells[k] = c
 		}
 		o.last, o.cur = k, c
+		c.touched = true
 	}
 	switch ev.Kind {
 	case event.UserPrompt:

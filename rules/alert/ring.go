@@ -166,7 +166,7 @@ func (b *block) place(bit uint64) int { return bits.OnesCount64(b.has & (bit - 1
 func (b *block) make(s *state, at int64, rules int) *window {
 	i := b.place(s.bit)
 	if n := len(b.windows); n == cap(b.windows) {
-		b.windows = append(make([]window, 0, min(rules, n+2+n/2)), b.windows...)
+		b.windows = append(make([]window, 0, min(rules, n+1+n/2)), b.windows...)
 	}
 	b.windows = slices.Insert(b.windows, i, window{})
 	b.has |= s.bit
@@ -196,7 +196,9 @@ func (g *ring) sweep(e *Engine, now int64) {
 			if s.kind == rate {
 				switch {
 				case w.unloaded(e, s):
-					w.tail.(*rated).unload()
+					if r, ok := w.tail.(*rated); ok {
+						w.tail = &dormant{r.past}
+					}
 					w.epoch = e.epoch // once is enough
 				case now-w.last <= s.span:
 					due = min(due, w.last+s.span)
