@@ -22,10 +22,12 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
 )
@@ -177,8 +179,42 @@ type Report struct {
 	Unattributed int64    `json:"unattributed_records"`
 	Absent       []string `json:"absent_products"`
 	Notes        []string `json:"notes"`
-	// Daily is each member's days, by date and member, for Exports.
-	Daily []MemberDay `json:"-"`
+	daily        *daily
+}
+
+// daily is what members' days are worked out of, one at a time: there are many more
+// of them than of anything else here.
+type daily struct {
+	cells  []*cell // by member, day and session
+	starts []int32 // of each member's day, by day and member
+	dates  []string
+	skill  useKind
+}
+
+// Daily gives each member's days with records, by date and member.
+func (r *Report) Daily() iter.Seq[MemberDay] {
+	return func(yield func(MemberDay) bool) {
+		if r.daily == nil {
+			return
+		}
+		for _, at := range r.daily.starts {
+			cells := r.daily.cells[at:]
+			n := 1
+			for n < len(cells) && cells[n].member == cells[0].member && cells[n].day == cells[0].day {
+				n++
+			}
+			cells = cells[:n]
+			d := MemberDay{Member: int(cells[0].member), Date: r.daily.dates[cells[0].day], Metrics: metrics(cells, r.daily.skill)}
+			for _, c := range cells {
+				d.CostMicros += c.cost
+				d.CostKnown = d.CostKnown || c.priced > 0
+				d.Requests += int64(c.priced + c.unknown)
+			}
+			if !yield(d) {
+				return
+			}
+		}
+	}
 }
 
 // MemberDay is one member's UTC day.
@@ -289,8 +325,8 @@ func (t *table) id(key, spelling string) int32 {
 // a tenth of the memory of one that goes on. A record that comes later still opens a
 // cell of its own, which joins the packed one in the report.
 type packed struct {
-	chunks      [][]byte // so that growing moves nothing
-	cells, uses int
+	chunks [][]byte // so that growing moves nothing
+	cells  int
 }
 
 const chunkSize = 64 << 10
@@ -333,13 +369,12 @@ func (p *packed) add(c *cell) {
 	}
 	p.chunks[last] = append(p.chunks[last], data...)
 	p.cells++
-	p.uses += len(c.uses)
 }
 
-// each unpacks the cells in the order in which they were added; room for their
-// uses is taken from the memory given.
-func (p *packed) each(room []use, f func(cell)) {
+// each unpacks the cells in the order in which they were added.
+func (p *packed) each(f func(cell)) {
 	var rest []byte
+	var room []use // for uses of many cells
 	get := func() uint64 {
 		n, k := binary.Uvarint(rest)
 		rest = rest[k:]
@@ -363,6 +398,9 @@ func (p *packed) each(room []use, f func(cell)) {
 			c.edits[0], c.edits[2], c.edits[1], c.edits[3] = int32(number(5)), int32(number(6)), int32(number(7)), int32(number(8))
 			c.searches, c.unknown = int32(number(9)), int32(number(10))
 			if uses > 0 {
+				if uses > len(room) {
+					room = make([]use, max(uses, 4096))
+				}
 				c.uses, room = room[:uses:uses], room[uses:]
 				for i := range c.uses {
 					n := get()
@@ -573,14 +611,20 @@ func (o *Observer) enabled(m, day int) bool {
 
 // sorted lists the cells by member, day and session, so that no map order shows.
 func (o *Observer) sorted() []*cell {
-	all := make([]cell, 0, o.packed.cells+len(o.cells))
-	o.packed.each(make([]use, o.packed.uses), func(c cell) { all = append(all, c) })
-	for _, c := range o.cells {
-		all = append(all, *c) // behind packed ones, which it joins if one is its own
+	cells := make([]*cell, 0, o.packed.cells+len(o.cells))
+	var room []cell // some at a time: all of them together would not fit between what there is
+	add := func(c cell) {
+		if len(room) == cap(room) {
+			room = make([]cell, 0, 4096)
+		}
+		room = append(room, c)
+		cells = append(cells, &room[len(room)-1])
 	}
-	cells := make([]*cell, len(all))
-	for i := range all {
-		cells[i] = &all[i]
+	o.packed.each(add)
+	for _, c := range o.cells {
+		x := *c // behind packed ones, which it joins if one is its own
+		x.uses = slices.Clone(c.uses)
+		add(x)
 	}
 	slices.SortStableFunc(cells, func(a, b *cell) int {
 		return cmp.Or(cmp.Compare(a.member, b.member), cmp.Compare(a.day, b.day), cmp.Compare(a.session, b.session))
@@ -612,18 +656,15 @@ func (o *Observer) Report() *Report {
 	if o.cfg.Directory != nil {
 		members = o.cfg.Directory.Len()
 	}
-	days := 0 // of a member with records: the list is long, and as long as it has to be
+	r.daily = &daily{cells: cells, skill: o.skillKind()}
 	for i, c := range cells {
-		if c.member >= 0 && (i == 0 || cells[i-1].member != c.member || cells[i-1].day != c.day) {
-			days++
+		if c.member >= 0 && int(c.member) < members && (i == 0 || cells[i-1].member != c.member || cells[i-1].day != c.day) {
+			r.daily.starts = append(r.daily.starts, int32(i))
 		}
 	}
-	if days > 0 {
-		r.Daily = make([]MemberDay, 0, days)
-	}
-	dates := make([]string, o.days)
-	for d := range dates {
-		dates[d] = o.date(d).Format(time.DateOnly)
+	slices.SortStableFunc(r.daily.starts, func(a, b int32) int { return cmp.Compare(cells[a].day, cells[b].day) })
+	for d := range o.days {
+		r.daily.dates = append(r.daily.dates, o.date(d).Format(time.DateOnly))
 	}
 	for m, at := 0, 0; m < members; m++ {
 		for at < len(cells) && cells[at].member < int32(m) {
@@ -639,18 +680,6 @@ func (o *Observer) Report() *Report {
 			on = on || o.enabled(m, d)
 		}
 		a := o.activity(m, cells[at:end])
-		for i := at; i < end; {
-			j := i
-			day := MemberDay{Member: m, Date: dates[cells[i].day]}
-			for ; j < end && cells[j].day == cells[i].day; j++ {
-				day.CostMicros += cells[j].cost
-				day.CostKnown = day.CostKnown || cells[j].priced > 0
-				day.Requests += int64(cells[j].priced + cells[j].unknown)
-			}
-			day.Metrics = o.metrics(cells[i:j])
-			r.Daily = append(r.Daily, day)
-			i = j
-		}
 		if a.Sessions > 0 {
 			active++
 			r.Members = append(r.Members, a)
@@ -665,7 +694,6 @@ func (o *Observer) Report() *Report {
 		}
 		at = end
 	}
-	slices.SortStableFunc(r.Daily, func(a, b MemberDay) int { return cmp.Compare(a.Date, b.Date) })
 	r.SeatShare.Of, r.SeatShare.Denominator = seats, "members who held a seat on at least one day of the period"
 	r.EnabledShare.Of, r.EnabledShare.Denominator = enabled, "members for whom Cowork was enabled on at least one day of the period"
 	everything := func(*cell) bool { return true }
@@ -774,17 +802,14 @@ func (o *Observer) timeline(r *Report, cells []*cell, shown int) {
 		}
 	}
 	// A session that spans midnight counts once in a week.
-	type inWeek struct {
-		session uint64
-		week    int
-	}
-	seen := map[inWeek]bool{}
-	for _, c := range cells {
-		k := inWeek{c.session, weekOf(c.day)}
-		if c.active && !seen[k] {
-			seen[k] = true
-			r.Weeks[k.week].Sessions++
+	for w := range r.Weeks {
+		seen := rules.NewKeys(false)
+		for _, c := range cells {
+			if c.active && weekOf(c.day) == w {
+				seen.Add(c.session)
+			}
 		}
+		r.Weeks[w].Sessions = int64(seen.Len())
 	}
 	if shown >= 0 {
 		r.LatestShown = r.Days[shown].Date
@@ -793,7 +818,7 @@ func (o *Observer) timeline(r *Report, cells []*cell, shown int) {
 
 func (o *Observer) activity(m int, cells []*cell) MemberActivity {
 	a := MemberActivity{Member: m}
-	a.Metrics = o.metrics(cells)
+	a.Metrics = metrics(cells, o.skillKind())
 	last := int32(-1)
 	for _, c := range cells {
 		a.CostMicros += c.cost
@@ -810,7 +835,7 @@ func (o *Observer) activity(m int, cells []*cell) MemberActivity {
 }
 
 // metrics sums cells; what is distinct is counted over all of them.
-func (o *Observer) metrics(cells []*cell) Metrics {
+func metrics(cells []*cell, skill useKind) Metrics {
 	var m Metrics
 	type named struct {
 		kind useKind
@@ -837,7 +862,7 @@ func (o *Observer) metrics(cells []*cell) Metrics {
 			case connector:
 			case plugin:
 				total, distinct = &m.PluginUses, &m.DistinctPlugins
-			case o.skillKind():
+			case skill:
 				total, distinct = &m.SkillUses, &m.DistinctSkills
 			default:
 				continue
@@ -949,7 +974,7 @@ func (o *Observer) groups(r *Report, cells []*cell) {
 				}
 			}
 		}
-		ga.metrics = o.metrics(own)
+		ga.metrics = metrics(own, o.skillKind())
 		ga.Sessions, ga.Messages, ga.Actions = ga.metrics.Sessions, ga.metrics.Messages, ga.metrics.Actions
 		ga.Workflows = o.uses(own, func(*cell) bool { return true }, connector, o.skillKind())
 		r.Groups = append(r.Groups, ga)
@@ -958,11 +983,11 @@ func (o *Observer) groups(r *Report, cells []*cell) {
 }
 
 func (o *Observer) roi(r *Report, cells []*cell, active int) {
-	sessions := map[uint64]bool{}
+	sessions := rules.NewKeys(false)
 	var cost, attributed, priced int64
 	for _, c := range cells {
 		if c.active {
-			sessions[c.session] = true
+			sessions.Add(c.session)
 		}
 		cost += c.cost
 		priced += int64(c.priced)
@@ -971,7 +996,7 @@ func (o *Observer) roi(r *Report, cells []*cell, active int) {
 			attributed += c.cost
 		}
 	}
-	r.ROI.ActiveMembers, r.ROI.Sessions = active, int64(len(sessions))
+	r.ROI.ActiveMembers, r.ROI.Sessions = active, int64(sessions.Len())
 	if priced == 0 {
 		return
 	}

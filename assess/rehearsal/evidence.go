@@ -45,7 +45,7 @@ func (r *run) useEvidence(v *values, in *assess.Inputs) error {
 		if err != nil {
 			return err
 		}
-		for _, d := range usage.Daily {
+		for d := range usage.Daily() {
 			m := r.dir.Member(d.Member)
 			heard[assess.MemberDay{Member: strings.ToLower(or(m.Email, m.ID)), Day: d.Date}] += d.Sessions
 		}

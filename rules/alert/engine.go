@@ -43,7 +43,8 @@ type Engine struct {
 	now, seen int64
 	froms     [4096]lastFrom // of events kept lately, by prompt
 	from      *from          // of the event at hand; nil: nobody asked
-	names     [4096]name     // texts kept lately, by key
+	names     [4096]name     // sessions kept lately, by key
+	persons   [8192]name     // likewise
 	found     []found
 	silences  []silence
 
@@ -286,7 +287,7 @@ func (e *Engine) Close(end time.Time) []rules.Finding {
 		// What is left of a stream that has ended is of no use.
 		g.blocks, g.free, g.cells, g.n, g.at, g.asked = nil, nil, nil, 0, nil, 0
 	}
-	e.froms, e.names, e.from = [len(e.froms)]lastFrom{}, [len(e.names)]name{}, nil
+	e.froms, e.names, e.persons, e.from = [len(e.froms)]lastFrom{}, [len(e.names)]name{}, [len(e.persons)]name{}, nil
 	// Silences come by when they were noticed: in order, they come by what they follow.
 	quiet := make([]found, len(e.silences))
 	places := make([]int, len(e.silences))
@@ -472,7 +473,7 @@ func (s *state) window(e *Engine) *window {
 	}
 	if b.has&s.bit == 0 {
 		w := b.make(s, ev.Time, len(s.ring.rules))
-		w.member = e.name(ev.OfPerson(), MemberKey(ev))
+		w.member = e.person(b, ev)
 		return w
 	}
 	w := &b.windows[b.place(s.bit)]
@@ -480,7 +481,7 @@ func (s *state) window(e *Engine) *window {
 		if s.kind == absence { // the event ends the silence
 			s.silent(e, w)
 		}
-		*w = window{member: e.name(ev.OfPerson(), MemberKey(ev))}
+		*w = window{member: e.person(b, ev)}
 	}
 	return w
 }
@@ -551,7 +552,7 @@ func (s *state) correlate(e *Engine, w *window, l *looking, en entry, text strin
 	switch s.kind {
 	case single, firstSeen:
 		if m := MemberKey(ev); m != *w.member { // a single event decides, so it also says who
-			w.member = e.name(ev.OfPerson(), m)
+			w.member = e.person(s.ring.at, ev)
 		}
 	}
 	switch s.kind {
@@ -661,6 +662,9 @@ func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text 
 	}
 	if !ok || en.time > last {
 		seen.set(key, en.time)
+	}
+	if k := seen.burst; k != nil && k.before(w.last-int64(c.within)) {
+		seen.burst = nil // the next one would not find any of them
 	}
 	if ok && en.time-last <= span || en.time-seen.born < int64(c.warmup) {
 		return

@@ -112,7 +112,7 @@ func (e *Engine) fromOf(ev *event.Event) *from {
 	}
 	l := &e.froms[at%uint64(len(e.froms))]
 	if l.from == nil || l.session != session || l.prompt != at {
-		*l = lastFrom{session, at, newFrom(e.name(session, ev.Session), ev.Prompt, name)}
+		*l = lastFrom{session, at, newFrom(e.names[session%uint64(len(e.names))].of(session, ev.Session), ev.Prompt, name)}
 	}
 	e.from = l.from
 	return e.from
@@ -124,12 +124,24 @@ type name struct {
 	text *string
 }
 
-// name is a copy of the text that has the key; those that keep it share one.
-func (e *Engine) name(key uint64, text string) *string {
-	n := &e.names[key%uint64(len(e.names))]
+// of is a copy of the text that has the key, in place of the one that was met before.
+func (n *name) of(key uint64, text string) *string {
 	if n.text == nil || n.key != key || *n.text != text {
 		text = strings.Clone(text)
 		*n = name{key, &text}
 	}
 	return n.text
+}
+
+// person is the member key of an event, for a window of a block. Those that keep it
+// share one: most windows of a block are of one member.
+func (e *Engine) person(b *block, ev *event.Event) *string {
+	text := MemberKey(ev)
+	for i := range b.windows {
+		if m := b.windows[i].member; m != nil && *m == text {
+			return m
+		}
+	}
+	key := ev.OfPerson()
+	return e.persons[key%uint64(len(e.persons))].of(key, text)
 }
