@@ -195,6 +195,27 @@ func (v vocabulary) prose(t *texts, r *pcg, prefix, sep string, n int) string {
 	return t.take(b[:n])
 }
 
+// pass leaves the stream as prose of as many bytes does, for a text that nobody
+// will see: the texts behind it are the same whether it is written or not.
+func (v vocabulary) pass(r *pcg, n int) {
+	start, sentence := uint64(1), uint64(0)
+	hi, lo := r.hi, r.lo
+	for i := 0; i < n; {
+		hi, lo = advance(hi, lo)
+		x := drawn(hi, lo)
+		u, f := x&0xffff, x>>20&0xfff
+		took := uint64(v[u*u>>16*uint64(len(v))>>16].n)
+		if x>>16&15 == 0 { // without a branch, as above
+			took = 1 + (9-f)>>63 + (99-f)>>63 + (999-f)>>63
+		}
+		sentence++
+		start = (x>>32&7 - 1) & (6 - sentence) >> 63
+		sentence &= start - 1
+		i += int(took + start + 1)
+	}
+	r.hi, r.lo = hi, lo
+}
+
 const hexDigits = "0123456789abcdef"
 
 // uuid is a random (version 4) UUID.

@@ -71,6 +71,19 @@ func TestTexts(t *testing.T) {
 	})
 }
 
+// A text that is not written leaves the stream where writing it does.
+func TestPass(t *testing.T) {
+	words := newVocabulary([]string{"the", "quick", "settlement", "of", "a"})
+	rapid.Check(t, func(t *rapid.T) {
+		p := pcg{rapid.Uint64().Draw(t, "hi"), rapid.Uint64().Draw(t, "lo")}
+		q, n := p, rapid.IntRange(0, 9000).Draw(t, "bytes")
+		words.prose(nil, &p, rapid.StringN(0, 9, -1).Draw(t, "prefix"), " ", n)
+		if words.pass(&q, n); p != q {
+			t.Fatalf("behind a text of %d bytes the stream stands at %v, behind one that was not written at %v", n, p, q)
+		}
+	})
+}
+
 func all0(list []string) string {
 	if len(list) == 0 {
 		return ""

@@ -281,11 +281,16 @@ func (wr *writer) request() *step {
 		read: int64(wr.ctx), create: int64(wr.fresh)}
 	if r.Float64() < n.ResponseText.Value {
 		// A part of the tokens is text, the rest calls of tools.
-		st.text = oneOf(r, wr.w.p.Answers)
-		if more := int(st.out)*2 - len(st.text); more > 0 {
-			st.text = wr.longer(st.text, " ", min(more, 12_000))
+		text := oneOf(r, wr.w.p.Answers)
+		more := min(int(st.out)*2-len(text), 12_000)
+		if !wr.s.logs.responses { // it would be most of what is written
+			wr.w.words.pass(wr.filled, more)
+		} else {
+			if more > 0 {
+				text = wr.longer(text, " ", more)
+			}
+			st.text, st.length = text, int64(len(text))
 		}
-		st.length = int64(len(st.text))
 	}
 	wr.ctx += wr.fresh
 	wr.fresh = float64(st.out)

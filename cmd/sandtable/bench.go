@@ -170,8 +170,10 @@ func benchStage(ctx context.Context, stage, file string, events, members int) (p
 	if err != nil {
 		return p, err
 	}
-	if p.Stage = stage; stage != "simulate" {
-		lean()
+	if p.Stage = stage; stage == "simulate" {
+		brisk.adopt()
+	} else {
+		lean.adopt()
 	}
 	var before, after runtime.MemStats
 	var began time.Time

@@ -23,21 +23,35 @@ func collect() {
 	runtime.SetFinalizer(c, (*collected).follow)
 }
 
-// lean has a command that reads a long stream collect the earlier the more it keeps:
-// that need not stand in memory nearly twice.
-func lean() { leanly.Store(true) }
+// habit is how a command wants its garbage collected. lean is for those that read a
+// long stream, which need not stand in memory nearly twice; brisk for those that write
+// one and leave the processors to nothing else.
+type habit int32
 
-var leanly atomic.Bool
+const (
+	usual habit = iota
+	lean
+	brisk
+)
+
+// adopt makes it the habit of the process.
+func (h habit) adopt() { habits.Store(int32(h)) }
+
+var habits atomic.Int32
 
 // percent is the share of the live heap that may be added to it before it is
-// collected again: as much as it holds; when reading as much as roomy, and a fifth
-// of what lives beyond twice that.
-func percent(live int, lean bool) int {
+// collected again: as much as it holds, and to begin with more; when reading as much
+// as roomy, and a fifth of what lives beyond twice that.
+func percent(live int, h habit) int {
 	live = max(live, roomy/4)
-	if room := roomy + max(0, live-2*roomy)/5; lean || live < room {
-		return int(int64(room) * 100 / int64(live))
+	least := roomy + max(0, live-2*roomy)/5
+	switch h {
+	case usual:
+		least = max(live, least)
+	case brisk:
+		least = max(live, 5*roomy)
 	}
-	return 100
+	return int(int64(least) * 100 / int64(live))
 }
 
 // collected is garbage that comes back once in every collection. It holds a pointer,
@@ -55,7 +69,7 @@ func (c *collected) follow() {
 }
 
 func (c *collected) set(live int) {
-	if p := percent(live, leanly.Load()); p != c.percent {
+	if p := percent(live, habit(habits.Load())); p != c.percent {
 		c.percent = p
 		debug.SetGCPercent(p)
 	}

@@ -69,7 +69,7 @@ func assessCommand() *cli.Command {
 			&cli.StringFlag{Name: "key", Usage: "read the key of the pseudonyms from `FILE`; without it one is made beside the bundle"},
 		),
 		Action: func(c *cli.Context) error {
-			lean()
+			lean.adopt()
 			if c.NArg() == 0 {
 				return usage("STREAM is missing; name a capture, for example: sandtable assess capture.jsonl --org my-org.yaml")
 			}

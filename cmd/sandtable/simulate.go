@@ -32,6 +32,7 @@ func simulateCommand() *cli.Command {
 }
 
 func simulateStream(c *cli.Context) (err error) {
+	brisk.adopt()
 	name, err := argument(c, "SCENARIO")
 	if err != nil {
 		return err
