@@ -14,17 +14,20 @@
 // The stream is live and the surface is not: Config.FreshnessDays says which days
 // it would show on the day the report is about.
 //
-// Memory is bounded by the sessions: about 200 bytes for each session and day.
+// Memory is bounded by the sessions: about 200 bytes for each session of the last
+// hours, and 25 for each session and day before.
 package analytics
 
 import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
 )
@@ -176,8 +179,42 @@ type Report struct {
 	Unattributed int64    `json:"unattributed_records"`
 	Absent       []string `json:"absent_products"`
 	Notes        []string `json:"notes"`
-	// Daily is each member's days, by date and member, for Exports.
-	Daily []MemberDay `json:"-"`
+	daily        *daily
+}
+
+// daily is what members' days are worked out of, one at a time: there are many more
+// of them than of anything else here.
+type daily struct {
+	cells  []*cell // by member, day and session
+	starts []int32 // of each member's day, by day and member
+	dates  []string
+	skill  useKind
+}
+
+// Daily gives each member's days with records, by date and member.
+func (r *Report) Daily() iter.Seq[MemberDay] {
+	return func(yield func(MemberDay) bool) {
+		if r.daily == nil {
+			return
+		}
+		for _, at := range r.daily.starts {
+			cells := r.daily.cells[at:]
+			n := 1
+			for n < len(cells) && cells[n].member == cells[0].member && cells[n].day == cells[0].day {
+				n++
+			}
+			cells = cells[:n]
+			d := MemberDay{Member: int(cells[0].member), Date: r.daily.dates[cells[0].day], Metrics: metrics(cells, r.daily.skill)}
+			for _, c := range cells {
+				d.CostMicros += c.cost
+				d.CostKnown = d.CostKnown || c.priced > 0
+				d.Requests += int64(c.priced + c.unknown)
+			}
+			if !yield(d) {
+				return
+			}
+		}
+	}
 }
 
 // MemberDay is one member's UTC day.
@@ -199,6 +236,7 @@ type cell struct {
 	searches        int32
 	priced, unknown int32 // requests with and without a cost
 	active          bool
+	touched         bool // since the last turn
 	cost            int64
 	session         uint64
 	uses            []use
@@ -219,7 +257,12 @@ const (
 	plugin
 )
 
+const useKinds = 4
+
 const noMember = int32(-1)
+
+// turnEvery is how long a cell without a record stays as it is, at least.
+const turnEvery = int64(2 * time.Hour)
 
 type cellKey struct {
 	session     uint64
@@ -236,10 +279,10 @@ type Observer struct {
 		name string
 		id   int32
 	}
-	cells   map[cellKey]*cell // of the last days
+	cells   map[cellKey]*cell // of the last hours
 	spare   []*cell
 	packed  packed // the cells before those
-	newest  int32  // day
+	turn    int64  // when those that were not touched since the last turn are put away
 	last    cellKey
 	cur     *cell
 	names   [4]table
@@ -278,74 +321,108 @@ func (t *table) id(key, spelling string) int32 {
 	return i
 }
 
-// packed are cells, one behind the other, as unsigned varints: a day that is over
-// takes a fifth of the memory of one that goes on. A record that comes later still
-// opens a cell of its own, which joins the packed one in the report.
+// packed are cells, one behind the other, as unsigned varints: one that is over takes
+// a tenth of the memory of one that goes on. A record that comes later still opens a
+// cell of its own, which joins the packed one in the report.
 type packed struct {
-	data        []byte
-	cells, uses int
+	chunks [][]byte // so that growing moves nothing
+	cells  int
 }
 
+const chunkSize = 64 << 10
+
 func (p *packed) add(c *cell) {
-	put := func(n uint64) { p.data = binary.AppendUvarint(p.data, n) }
+	var room [256]byte
+	data := binary.LittleEndian.AppendUint64(room[:0], c.session)
+	put := func(n uint64) { data = binary.AppendUvarint(data, n) }
 	active := uint64(0)
 	if c.active {
 		active = 1
 	}
-	p.data = binary.LittleEndian.AppendUint64(p.data, c.session)
 	put(uint64(c.member-noMember)<<1 | active)
 	put(uint64(c.day))
-	for _, n := range [...]int32{c.messages, c.actions, c.edits[0], c.edits[1], c.edits[2], c.edits[3], c.searches, c.priced, c.unknown} {
-		put(uint64(n))
+	// Most numbers are zero: a bit says which ones are there.
+	numbers := [...]uint64{uint64(c.messages), uint64(c.actions), uint64(c.priced), uint64(c.cost), uint64(len(c.uses)),
+		uint64(c.edits[0]), uint64(c.edits[2]), uint64(c.edits[1]), uint64(c.edits[3]), uint64(c.searches), uint64(c.unknown)}
+	there := uint64(0)
+	for i, n := range numbers {
+		if n != 0 {
+			there |= 1 << i
+		}
 	}
-	put(uint64(c.cost))
-	put(uint64(len(c.uses)))
+	put(there)
+	for _, n := range numbers {
+		if n != 0 {
+			put(n)
+		}
+	}
 	for _, u := range c.uses {
-		for _, n := range [...]int32{int32(u.kind), u.name, u.n, u.reads, u.write} {
+		put(uint64(u.name)*useKinds + uint64(u.kind))
+		for _, n := range [...]int32{u.n, u.reads, u.write} {
 			put(uint64(n))
 		}
 	}
+	last := len(p.chunks) - 1
+	if last < 0 || len(p.chunks[last])+len(data) > cap(p.chunks[last]) {
+		p.chunks = append(p.chunks, make([]byte, 0, max(chunkSize, len(data))))
+		last++
+	}
+	p.chunks[last] = append(p.chunks[last], data...)
 	p.cells++
-	p.uses += len(c.uses)
 }
 
-// each unpacks the cells in the order in which they were added; room for their
-// uses is taken from the memory given.
-func (p *packed) each(room []use, f func(cell)) {
-	rest := p.data
+// each unpacks the cells in the order in which they were added.
+func (p *packed) each(f func(cell)) {
+	var rest []byte
+	var room []use // for uses of many cells
 	get := func() uint64 {
 		n, k := binary.Uvarint(rest)
 		rest = rest[k:]
 		return n
 	}
-	for len(rest) > 0 {
-		c := cell{session: binary.LittleEndian.Uint64(rest)}
-		rest = rest[8:]
-		n := get()
-		c.member, c.active, c.day = int32(n>>1)+noMember, n&1 != 0, int32(get())
-		for _, n := range [...]*int32{&c.messages, &c.actions, &c.edits[0], &c.edits[1], &c.edits[2], &c.edits[3], &c.searches, &c.priced, &c.unknown} {
-			*n = int32(get())
-		}
-		c.cost = int64(get())
-		if k := int(get()); k > 0 {
-			c.uses, room = room[:k:k], room[k:]
-			for i := range c.uses {
-				c.uses[i] = use{useKind(get()), int32(get()), int32(get()), int32(get()), int32(get())}
+	for _, rest = range p.chunks {
+		for len(rest) > 0 {
+			c := cell{session: binary.LittleEndian.Uint64(rest)}
+			rest = rest[8:]
+			n := get()
+			c.member, c.active, c.day = int32(n>>1)+noMember, n&1 != 0, int32(get())
+			there := get()
+			number := func(i int) uint64 {
+				if there>>i&1 == 0 {
+					return 0
+				}
+				return get()
 			}
+			c.messages, c.actions, c.priced, c.cost = int32(number(0)), int32(number(1)), int32(number(2)), int64(number(3))
+			uses := int(number(4))
+			c.edits[0], c.edits[2], c.edits[1], c.edits[3] = int32(number(5)), int32(number(6)), int32(number(7)), int32(number(8))
+			c.searches, c.unknown = int32(number(9)), int32(number(10))
+			if uses > 0 {
+				if uses > len(room) {
+					room = make([]use, max(uses, 4096))
+				}
+				c.uses, room = room[:uses:uses], room[uses:]
+				for i := range c.uses {
+					n := get()
+					c.uses[i] = use{useKind(n % useKinds), int32(n / useKinds), int32(get()), int32(get()), int32(get())}
+				}
+			}
+			f(c)
 		}
-		f(c)
 	}
 }
 
-// pack puts away the cells up to a day.
-func (o *Observer) pack(upTo int32) {
+// pack puts away the cells that no record has come for since the last turn.
+func (o *Observer) pack() {
 	for k, c := range o.cells {
-		if k.day <= upTo {
-			o.packed.add(c)
-			delete(o.cells, k)
-			*c = cell{uses: c.uses[:0]}
-			o.spare = append(o.spare, c)
+		if c.touched {
+			c.touched = false
+			continue
 		}
+		o.packed.add(c)
+		delete(o.cells, k)
+		*c = cell{uses: c.uses[:0]}
+		o.spare = append(o.spare, c)
 	}
 	o.cur = nil
 }
@@ -397,9 +474,9 @@ func (o *Observer) Observe(ev *event.Event) {
 	if k.member == noMember {
 		o.nobody++
 	}
-	if k.day > o.newest {
-		o.pack(k.day - 2) // the day before goes on a while: records come late
-		o.newest = k.day
+	if ev.Time >= o.turn {
+		o.pack()
+		o.turn = ev.Time + turnEvery
 	}
 	c := o.cur
 	if c == nil || o.last != k {
@@ -413,6 +490,7 @@ func (o *Observer) Observe(ev *event.Event) {
 			o.cells[k] = c
 		}
 		o.last, o.cur = k, c
+		c.touched = true
 	}
 	switch ev.Kind {
 	case event.UserPrompt:
@@ -533,14 +611,20 @@ func (o *Observer) enabled(m, day int) bool {
 
 // sorted lists the cells by member, day and session, so that no map order shows.
 func (o *Observer) sorted() []*cell {
-	all := make([]cell, 0, o.packed.cells+len(o.cells))
-	o.packed.each(make([]use, o.packed.uses), func(c cell) { all = append(all, c) })
-	for _, c := range o.cells {
-		all = append(all, *c) // behind packed ones, which it joins if one is its own
+	cells := make([]*cell, 0, o.packed.cells+len(o.cells))
+	var room []cell // some at a time: all of them together would not fit between what there is
+	add := func(c cell) {
+		if len(room) == cap(room) {
+			room = make([]cell, 0, 4096)
+		}
+		room = append(room, c)
+		cells = append(cells, &room[len(room)-1])
 	}
-	cells := make([]*cell, len(all))
-	for i := range all {
-		cells[i] = &all[i]
+	o.packed.each(add)
+	for _, c := range o.cells {
+		x := *c // behind packed ones, which it joins if one is its own
+		x.uses = slices.Clone(c.uses)
+		add(x)
 	}
 	slices.SortStableFunc(cells, func(a, b *cell) int {
 		return cmp.Or(cmp.Compare(a.member, b.member), cmp.Compare(a.day, b.day), cmp.Compare(a.session, b.session))
@@ -572,18 +656,15 @@ func (o *Observer) Report() *Report {
 	if o.cfg.Directory != nil {
 		members = o.cfg.Directory.Len()
 	}
-	days := 0 // of a member with records: the list is long, and as long as it has to be
+	r.daily = &daily{cells: cells, skill: o.skillKind()}
 	for i, c := range cells {
-		if c.member >= 0 && (i == 0 || cells[i-1].member != c.member || cells[i-1].day != c.day) {
-			days++
+		if c.member >= 0 && int(c.member) < members && (i == 0 || cells[i-1].member != c.member || cells[i-1].day != c.day) {
+			r.daily.starts = append(r.daily.starts, int32(i))
 		}
 	}
-	if days > 0 {
-		r.Daily = make([]MemberDay, 0, days)
-	}
-	dates := make([]string, o.days)
-	for d := range dates {
-		dates[d] = o.date(d).Format(time.DateOnly)
+	slices.SortStableFunc(r.daily.starts, func(a, b int32) int { return cmp.Compare(cells[a].day, cells[b].day) })
+	for d := range o.days {
+		r.daily.dates = append(r.daily.dates, o.date(d).Format(time.DateOnly))
 	}
 	for m, at := 0, 0; m < members; m++ {
 		for at < len(cells) && cells[at].member < int32(m) {
@@ -599,18 +680,6 @@ func (o *Observer) Report() *Report {
 			on = on || o.enabled(m, d)
 		}
 		a := o.activity(m, cells[at:end])
-		for i := at; i < end; {
-			j := i
-			day := MemberDay{Member: m, Date: dates[cells[i].day]}
-			for ; j < end && cells[j].day == cells[i].day; j++ {
-				day.CostMicros += cells[j].cost
-				day.CostKnown = day.CostKnown || cells[j].priced > 0
-				day.Requests += int64(cells[j].priced + cells[j].unknown)
-			}
-			day.Metrics = o.metrics(cells[i:j])
-			r.Daily = append(r.Daily, day)
-			i = j
-		}
 		if a.Sessions > 0 {
 			active++
 			r.Members = append(r.Members, a)
@@ -625,7 +694,6 @@ func (o *Observer) Report() *Report {
 		}
 		at = end
 	}
-	slices.SortStableFunc(r.Daily, func(a, b MemberDay) int { return cmp.Compare(a.Date, b.Date) })
 	r.SeatShare.Of, r.SeatShare.Denominator = seats, "members who held a seat on at least one day of the period"
 	r.EnabledShare.Of, r.EnabledShare.Denominator = enabled, "members for whom Cowork was enabled on at least one day of the period"
 	everything := func(*cell) bool { return true }
@@ -734,17 +802,14 @@ func (o *Observer) timeline(r *Report, cells []*cell, shown int) {
 		}
 	}
 	// A session that spans midnight counts once in a week.
-	type inWeek struct {
-		session uint64
-		week    int
-	}
-	seen := map[inWeek]bool{}
-	for _, c := range cells {
-		k := inWeek{c.session, weekOf(c.day)}
-		if c.active && !seen[k] {
-			seen[k] = true
-			r.Weeks[k.week].Sessions++
+	for w := range r.Weeks {
+		seen := rules.NewKeys(false)
+		for _, c := range cells {
+			if c.active && weekOf(c.day) == w {
+				seen.Add(c.session)
+			}
 		}
+		r.Weeks[w].Sessions = int64(seen.Len())
 	}
 	if shown >= 0 {
 		r.LatestShown = r.Days[shown].Date
@@ -753,7 +818,7 @@ func (o *Observer) timeline(r *Report, cells []*cell, shown int) {
 
 func (o *Observer) activity(m int, cells []*cell) MemberActivity {
 	a := MemberActivity{Member: m}
-	a.Metrics = o.metrics(cells)
+	a.Metrics = metrics(cells, o.skillKind())
 	last := int32(-1)
 	for _, c := range cells {
 		a.CostMicros += c.cost
@@ -770,7 +835,7 @@ func (o *Observer) activity(m int, cells []*cell) MemberActivity {
 }
 
 // metrics sums cells; what is distinct is counted over all of them.
-func (o *Observer) metrics(cells []*cell) Metrics {
+func metrics(cells []*cell, skill useKind) Metrics {
 	var m Metrics
 	type named struct {
 		kind useKind
@@ -797,7 +862,7 @@ func (o *Observer) metrics(cells []*cell) Metrics {
 			case connector:
 			case plugin:
 				total, distinct = &m.PluginUses, &m.DistinctPlugins
-			case o.skillKind():
+			case skill:
 				total, distinct = &m.SkillUses, &m.DistinctSkills
 			default:
 				continue
@@ -909,7 +974,7 @@ func (o *Observer) groups(r *Report, cells []*cell) {
 				}
 			}
 		}
-		ga.metrics = o.metrics(own)
+		ga.metrics = metrics(own, o.skillKind())
 		ga.Sessions, ga.Messages, ga.Actions = ga.metrics.Sessions, ga.metrics.Messages, ga.metrics.Actions
 		ga.Workflows = o.uses(own, func(*cell) bool { return true }, connector, o.skillKind())
 		r.Groups = append(r.Groups, ga)
@@ -918,11 +983,11 @@ func (o *Observer) groups(r *Report, cells []*cell) {
 }
 
 func (o *Observer) roi(r *Report, cells []*cell, active int) {
-	sessions := map[uint64]bool{}
+	sessions := rules.NewKeys(false)
 	var cost, attributed, priced int64
 	for _, c := range cells {
 		if c.active {
-			sessions[c.session] = true
+			sessions.Add(c.session)
 		}
 		cost += c.cost
 		priced += int64(c.priced)
@@ -931,7 +996,7 @@ func (o *Observer) roi(r *Report, cells []*cell, active int) {
 			attributed += c.cost
 		}
 	}
-	r.ROI.ActiveMembers, r.ROI.Sessions = active, int64(len(sessions))
+	r.ROI.ActiveMembers, r.ROI.Sessions = active, int64(sessions.Len())
 	if priced == 0 {
 		return
 	}

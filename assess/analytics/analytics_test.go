@@ -3,6 +3,7 @@ package analytics
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -333,19 +334,22 @@ func TestExports(t *testing.T) {
 	}
 }
 
-// TestDaysThatAreOver: days that are over are put away; records that come however
-// late join them, and the figures are those of a day that was never put away.
-func TestDaysThatAreOver(t *testing.T) {
+// TestCellsThatAreOver: sessions that have fallen silent are put away; records that
+// come however late join them, and the figures are those of what was never put away.
+func TestCellsThatAreOver(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := period(roster(4, org.Group{Name: source.Text{Value: "g"}}), 20)
 		a, b := New(cfg), New(cfg)
-		b.newest = 1 << 30 // never puts away
-		day := 0
+		b.turn = math.MaxInt64 // never puts away
+		day, hour := 0, 0
 		for range rapid.IntRange(1, 80).Draw(t, "records") {
-			day = min(19, day+rapid.SampledFrom([]int{0, 0, 0, 1, 4}).Draw(t, "on"))
+			if on := rapid.SampledFrom([]int{0, 0, 0, 1, 4}).Draw(t, "on"); on > 0 {
+				day, hour = min(19, day+on), 0
+			}
+			hour = min(23, hour+rapid.IntRange(0, 3).Draw(t, "later"))
 			late := min(day, rapid.SampledFrom([]int{0, 0, 1, 2, 9}).Draw(t, "late"))
 			ev := rec(rapid.SampledFrom([]event.Kind{event.UserPrompt, event.ToolResult, event.ToolResult, event.APIRequest, event.SkillActivated}).Draw(t, "kind"),
-				rapid.IntRange(-1, 3).Draw(t, "member"), rapid.SampledFrom([]string{"s", "t"}).Draw(t, "session"), day-late, 9,
+				rapid.IntRange(-1, 3).Draw(t, "member"), rapid.SampledFrom([]string{"s", "t"}).Draw(t, "session"), day-late, hour,
 				tool(rapid.SampledFrom([]string{"Edit", "MultiEdit", "WebSearch", "Skill", "mcp__zoom__get_note", "mcp__Drive__update"}).Draw(t, "tool")),
 				costing(rapid.SampledFrom([]int64{0, 7, 1 << 40}).Draw(t, "cost")))
 			ev.SkillName = rapid.SampledFrom([]string{"", "review"}).Draw(t, "skill")
@@ -356,6 +360,10 @@ func TestDaysThatAreOver(t *testing.T) {
 			}
 		}
 		got, want := a.Report(), b.Report()
+		if got, want := slices.Collect(got.Daily()), slices.Collect(want.Daily()); !slices.Equal(got, want) {
+			t.Fatalf("got days %+v\nwant %+v", got, want)
+		}
+		got.daily, want.daily = nil, nil
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("got %+v\nwant %+v", got, want)
 		}

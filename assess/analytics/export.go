@@ -136,8 +136,7 @@ type userDay struct {
 
 func (r *Report) users(keys map[int]string, shown map[string]bool) []userDay {
 	out := []userDay{}
-	for i := range r.Daily {
-		d := &r.Daily[i]
+	for d := range r.Daily() {
 		if k := keys[d.Member]; k != "" && shown[d.Date] && d.Sessions > 0 {
 			out = append(out, userDay{user{ID: k, Type: "user"}, d.Date, d.WebSearches, d.cowork()})
 		}
@@ -220,8 +219,7 @@ func (r *Report) byGroup() []any {
 // is billed after discount it cannot know.
 func (r *Report) costs(keys map[int]string) []any {
 	out := []any{}
-	for i := range r.Daily {
-		d := &r.Daily[i]
+	for d := range r.Daily() {
 		k := keys[d.Member]
 		if k == "" || !d.CostKnown {
 			continue

@@ -8,8 +8,8 @@
 // name) counts once and is reported as a duplicate.
 //
 // Memory is bounded by the roster, by the sessions that showed a record within
-// the last day of event time (about 1 kB each), by the prompts that showed one
-// within the last days, and by eight bytes and a map slot for each session. Order
+// the last day of event time (up to half a kilobyte each), by the prompts that showed one
+// within the last days, and by ten bytes for each session. Order
 // matters only inside a session: records may come late by minutes, not by more
 // than a day. A prompt that is silent for four days and then goes on, as over a
 // long weekend, counts once; after eight it counts again.
@@ -24,6 +24,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/alert"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
@@ -172,7 +173,7 @@ type Observer struct {
 	weeks    []bool
 	skew     map[int64]int64
 	skewed   int64
-	sessions map[uint64]struct{}
+	sessions *rules.Keys
 	prompts  promptMemory
 	live     map[uint64]*session
 	last     uint64 // key of cur
@@ -208,25 +209,21 @@ type promptMemory struct {
 }
 
 // prompts are keys of prompts, by whether their user_prompt was seen.
-type prompts struct{ asked, other map[uint64]struct{} }
+type prompts struct{ asked, other *rules.Keys }
 
-func newPrompts() prompts { return prompts{map[uint64]struct{}{}, map[uint64]struct{}{}} }
+func newPrompts() prompts { return prompts{rules.NewKeys(false), rules.NewKeys(false)} }
 
 // take finds a prompt and takes it out.
 func (p *prompts) take(k uint64) (asked, ok bool) {
-	if _, ok = p.asked[k]; ok {
-		delete(p.asked, k)
+	if p.asked.Delete(k) {
 		return true, true
 	}
-	if _, ok = p.other[k]; ok {
-		delete(p.other, k)
-	}
-	return false, ok
+	return false, p.other.Delete(k)
 }
 
 func (p *prompts) count(r *Ratio) {
-	r.N += int64(len(p.other))
-	r.Of += int64(len(p.asked) + len(p.other))
+	r.N += int64(p.other.Len())
+	r.Of += int64(p.asked.Len() + p.other.Len())
 }
 
 const promptTurn = int64(4 * 24 * time.Hour)
@@ -244,7 +241,7 @@ func (m *promptMemory) note(k uint64, asked bool, newest int64) {
 		m.turn = newest + promptTurn
 	}
 	m.last, m.asked = k, asked
-	if _, ok := m.now.asked[k]; ok {
+	if m.now.asked.Has(k) {
 		m.asked = true
 		return
 	}
@@ -252,11 +249,11 @@ func (m *promptMemory) note(k uint64, asked bool, newest int64) {
 		m.asked = true
 	}
 	if !m.asked {
-		m.now.other[k] = struct{}{}
+		m.now.other.Add(k)
 		return
 	}
-	delete(m.now.other, k)
-	m.now.asked[k] = struct{}{}
+	m.now.other.Delete(k)
+	m.now.asked.Add(k)
 }
 
 func (m *promptMemory) orphans() Ratio {
@@ -266,7 +263,8 @@ func (m *promptMemory) orphans() Ratio {
 	return r
 }
 
-// tally sums what closed sessions showed.
+// tally sums what closed sessions showed, and of open ones what is over: processes,
+// and either side of tool uses.
 type tally struct {
 	missing, expected, processes int64
 	decisions, decisionsAlone    int64
@@ -278,7 +276,7 @@ func New(cfg Config) *Observer {
 	o := &Observer{
 		cfg: cfg, from: math.MinInt64, to: math.MaxInt64, newest: math.MinInt64,
 		others: map[string]*int64{}, versions: map[[2]string]*versions{}, skew: map[int64]int64{},
-		sessions: map[uint64]struct{}{}, prompts: promptMemory{now: newPrompts()}, live: map[uint64]*session{},
+		sessions: rules.NewKeys(false), prompts: promptMemory{now: newPrompts(), before: newPrompts()}, live: map[uint64]*session{},
 	}
 	if !cfg.From.IsZero() {
 		o.from = cfg.From.UnixNano()
@@ -314,7 +312,7 @@ func (o *Observer) Observe(ev *event.Event) {
 		return
 	}
 	s := o.session(ev)
-	if s != nil && s.track(ev) {
+	if s != nil && s.track(ev, &o.closed) {
 		o.r.Duplicates++
 		return
 	}
@@ -473,7 +471,8 @@ func (o *Observer) judge(ev *event.Event, s *session) {
 			r.AutoAccept.add(ev.Approval == event.AutoAccept || ev.Approval == event.HookAccept)
 		}
 		if s != nil && ev.ToolUse != "" && ev.Decision == "accept" {
-			s.decided(event.Key(ev.ToolUse))
+			o.closed.decisions++
+			s.open.pair(event.Key(ev.ToolUse), true)
 		}
 	case event.ToolResult:
 		if ev.PathKnown != event.NotApplicable {
@@ -484,7 +483,8 @@ func (o *Observer) judge(ev *event.Event, s *session) {
 		}
 		r.ResultsWithoutSource.add(ev.Has&event.FSource == 0)
 		if s != nil && ev.ToolUse != "" {
-			s.ended(event.Key(ev.ToolUse))
+			o.closed.results++
+			s.open.pair(event.Key(ev.ToolUse), false)
 		}
 		there := ev.Has&(event.FInput|event.FParameters) != 0 && ev.Input != event.Redacted
 		o.text(&r.ToolTexts, 2, ev, there, textInput, textParameters)
@@ -584,7 +584,7 @@ func (o *Observer) session(ev *event.Event) *session {
 	}
 	s := o.live[k]
 	if s == nil {
-		o.sessions[k] = struct{}{}
+		o.sessions.Add(k)
 		s = &session{last: math.MinInt64}
 		o.live[k] = s
 	}
@@ -656,7 +656,7 @@ func (o *Observer) Report() *Report {
 			r.SilentWeeks++
 		}
 	}
-	r.Sessions = int64(len(o.sessions))
+	r.Sessions = int64(o.sessions.Len())
 	r.OrphanPrompts = o.prompts.orphans()
 	r.SkewP99Seconds, r.SkewKnown = o.percentile99(), o.skewed > 0
 	return &r

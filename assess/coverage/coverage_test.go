@@ -323,7 +323,7 @@ func TestPromptsAreForgotten(t *testing.T) {
 				o.Observe(rec(0, fmt.Sprint("s", day-3), int64(100+k), minute, func(e *event.Event) { e.Prompt = fmt.Sprintf("p-%d-%d", day-3, k) }))
 			}
 		}
-		most = max(most, len(o.prompts.now.asked)+len(o.prompts.now.other)+len(o.prompts.before.asked)+len(o.prompts.before.other))
+		most = max(most, o.prompts.now.asked.Len()+o.prompts.now.other.Len()+o.prompts.before.asked.Len()+o.prompts.before.other.Len())
 	}
 	if r := o.Report(); r.OrphanPrompts != (Ratio{365, 3650}) {
 		t.Errorf("orphans %v, expected 365 of 3650", r.OrphanPrompts)

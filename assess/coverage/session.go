@@ -1,21 +1,64 @@
 package coverage
 
-import "github.com/sandtable-dev/sandtable/rules/event"
+import (
+	"encoding/binary"
+
+	"github.com/sandtable-dev/sandtable/rules/event"
+)
 
 // session is what is kept of one session while records of it still come. What every
 // record touches stands in front.
 type session struct {
-	last     int64  // event time of its newest record
-	top      int64  // the highest sequence number among the records ever kept in recent
-	recentAt int    // how many records were
-	prompt   uint64 // the prompt noted last, whether its user_prompt was seen, and in which turn
-	turn     int64
-	asked    bool
-	epochs   []epoch
-	first    [1]epoch // the memory of epochs as long as there is one
-	tally    tally    // processes of it that are over
-	open     uses     // tool uses seen on one side
-	recent   [maxRecent]uint64
+	last   int64  // event time of its newest record
+	top    int64  // the highest sequence number among the records ever kept in recent
+	recent prints // the last of them
+	prompt uint64 // the prompt noted last, whether its user_prompt was seen, and in which turn
+	turn   int64
+	epochs []epoch
+	first  [1]epoch // the memory of epochs as long as there is one
+	open   uses     // tool uses seen on one side
+	asked  bool
+}
+
+// prints are the fingerprints of the last records of a session, by which one that
+// is delivered twice is told. They take the room of as many as there are, up to
+// maxRecent: there are many sessions, most of them short. Of a fingerprint 48 bits
+// are kept, which two records share by chance only.
+type prints struct {
+	kept []byte // one behind the other, the first one anew when it is full
+	next uint8  // the one to be written over then
+}
+
+const printSize = 6
+
+// has reports that a record of the fingerprint is among the last ones.
+func (r *prints) has(print uint64) bool {
+	low, high := uint32(print), uint16(print>>32)
+	for at := 0; at < len(r.kept); at += printSize {
+		p := r.kept[at : at+printSize]
+		if binary.LittleEndian.Uint32(p) == low && binary.LittleEndian.Uint16(p[4:]) == high {
+			return true
+		}
+	}
+	return false
+}
+
+// add keeps a fingerprint, in place of the oldest one where there are enough.
+func (r *prints) add(print uint64) {
+	n := len(r.kept)
+	at := n
+	switch {
+	case n == maxRecent*printSize:
+		at = int(r.next) * printSize
+		r.next = (r.next + 1) % maxRecent
+	case n == cap(r.kept): // 8, 16, 32, 64
+		r.kept = append(make([]byte, 0, max(8*printSize, 2*n)), r.kept...)
+		fallthrough
+	default:
+		r.kept = r.kept[:n+printSize]
+	}
+	binary.LittleEndian.PutUint32(r.kept[at:], uint32(print))
+	binary.LittleEndian.PutUint16(r.kept[at+4:], uint16(print>>32))
 }
 
 // uses are tool uses that were decided or have ended, and not both. Few are looked
@@ -117,8 +160,8 @@ type gap struct{ from, to int64 } // inclusive
 // newest process, or of an older one that was heard within ten minutes, continues
 // it; a hole is filled by a record no newer than the process; a higher number
 // continues the newest process with a gap; anything else, in particular a lower
-// number at a later time, starts a process.
-func (s *session) track(ev *event.Event) (duplicate bool) {
+// number at a later time, starts a process. What is over of the session goes to t.
+func (s *session) track(ev *event.Event, t *tally) (duplicate bool) {
 	if ev.Has&event.FTime != 0 {
 		s.last = max(s.last, ev.Time)
 	}
@@ -127,19 +170,12 @@ func (s *session) track(ev *event.Event) (duplicate bool) {
 	}
 	n := ev.Sequence
 	print := (nameKey(ev)^uint64(ev.Time))*1099511628211 ^ uint64(n)*0x9e3779b97f4a7c15
-	if print == 0 {
-		print = 1
-	}
-	if n <= s.top && s.recentAt > 0 { // else no record with the number was kept
-		for _, p := range s.recent {
-			if p == print {
-				return true
-			}
-		}
+	print = (print ^ print>>32) * 0x9e3779b97f4a7c15 >> 16 // what is kept hangs on all of it
+	if n <= s.top && s.recent.has(print) {                 // above it no record with the number was kept
+		return true
 	}
 	s.top = max(s.top, n)
-	s.recent[s.recentAt%maxRecent] = print
-	s.recentAt++
+	s.recent.add(print)
 	newest := len(s.epochs) - 1
 	for i := newest; i >= 0; i-- {
 		if e := &s.epochs[i]; n == e.max+1 && ev.Time >= e.at && (i == newest || ev.Time-e.at <= sideBySide) {
@@ -158,7 +194,7 @@ func (s *session) track(ev *event.Event) (duplicate bool) {
 		return false
 	}
 	if len(s.epochs) == maxEpochs {
-		s.epochs[0].close(&s.tally)
+		s.epochs[0].close(t)
 		s.epochs = append(s.epochs[:0], s.epochs[1:]...)
 	}
 	if s.epochs == nil {
@@ -220,32 +256,12 @@ func (e *epoch) close(t *tally) {
 	}
 }
 
-// decided and ended pair an accepted decision with the result of the same tool
-// use, whichever comes first.
-func (s *session) decided(use uint64) {
-	s.tally.decisions++
-	s.open.pair(use, true)
-}
-
-func (s *session) ended(use uint64) {
-	s.tally.results++
-	s.open.pair(use, false)
-}
-
 // close adds the session to t and leaves it as it is.
 func (s *session) close(t *tally) {
-	u := s.tally
 	for i := range s.epochs {
-		s.epochs[i].close(&u)
+		s.epochs[i].close(t)
 	}
 	decided, ended := s.open.alone()
-	u.decisionsAlone += decided
-	u.resultsAlone += ended
-	t.missing += u.missing
-	t.expected += u.expected
-	t.processes += u.processes
-	t.decisions += u.decisions
-	t.decisionsAlone += u.decisionsAlone
-	t.results += u.results
-	t.resultsAlone += u.resultsAlone
+	t.decisionsAlone += decided
+	t.resultsAlone += ended
 }

@@ -41,7 +41,11 @@ func (r *run) useEvidence(v *values, in *assess.Inputs) error {
 	ev.Apply(in)
 	if r.rostered() && r.coverage.Records > 0 {
 		heard := map[assess.MemberDay]int64{}
-		for _, d := range r.analytics.Daily {
+		usage, err := r.analytics()
+		if err != nil {
+			return err
+		}
+		for d := range usage.Daily() {
 			m := r.dir.Member(d.Member)
 			heard[assess.MemberDay{Member: strings.ToLower(or(m.Email, m.ID)), Day: d.Date}] += d.Sessions
 		}

@@ -145,7 +145,7 @@ type run struct {
 	ledger    *spend.Ledger
 	alerts    *alert.Engine
 	coverage  *coverage.Report
-	analytics *analytics.Report
+	analytics func() (*analytics.Report, error) // as beside gives it
 
 	held  []rollout.Held  // phases that their gates kept back
 	gates replay.Observer // nil, or what counts for the gates of phases
@@ -408,7 +408,7 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 				}
 			})
 		}
-		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Packed: true, Unhashed: r.o.Unhashed, Prepare: replay.Prepare(r.dir, also...)})
+		return stream.Open(r.o.Streams, stream.Options{Stdin: r.o.Stdin, Borrow: true, Packed: true, Narrow: !alert.Rare(r.rules), Unhashed: r.o.Unhashed, Prepare: replay.Prepare(r.dir, also...)})
 	}
 	to, path := r.o.StreamTo, r.o.StreamPath
 	if to == nil {
@@ -444,7 +444,7 @@ func (r *run) stream(ctx context.Context) (*stream.Source, error) {
 		return nil, err
 	}
 	r.written = &Stream{Events: w.Events(), PlainBytes: w.PlainBytes(), PackedBytes: w.PackedBytes(), PlainSHA256: w.SHA256()}
-	return stream.Open([]string{path}, stream.Options{Borrow: true, Packed: true, Unhashed: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
+	return stream.Open([]string{path}, stream.Options{Borrow: true, Packed: true, Narrow: !alert.Rare(r.rules), Unhashed: true, Prepare: replay.Prepare(r.dir, alert.Mark)})
 }
 
 // discard removes the temporary stream, if it is ours.
@@ -484,7 +484,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		// Noon: a membership that starts today has spread by then.
 		Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day.Add(12*time.Hour)) },
 	})
-	opts := replay.Options{From: r.from, Until: r.to, Prices: r.prices, Directory: r.dir, SideBySide: runtime.GOMAXPROCS(0) > 2}
+	opts := replay.Options{From: r.from, Until: r.to, Prices: r.prices, Directory: r.dir, Beside: runtime.GOMAXPROCS(0) > 1, SideBySide: runtime.GOMAXPROCS(0) > 2}
 	if r.observed {
 		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
 	}
@@ -510,6 +510,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		return rp.Take(b)
 	})
 	if err != nil {
+		rp.Stop()
 		return err
 	}
 	r.counts, r.findings = rp.Close()
@@ -517,9 +518,8 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		runtime.GC() // what the passes held is let go of before the result takes its place
 	}
 	r.inputs = src.Report()
-	covered := beside(func() (*coverage.Report, error) { return cover.Report(), nil })
-	r.analytics = usage.Report()
-	r.coverage, _ = covered()
+	r.analytics = beside(func() (*analytics.Report, error) { return usage.Report(), nil }) // which takes longest
+	r.coverage = cover.Report()
 	if !r.o.Brief {
 		if r.month, err = r.outlook(ctx); err != nil {
 			return err
@@ -560,12 +560,14 @@ func (r *run) checkNames() error {
 		}
 		known(a.Id, "an attestation the assessor knows", r.model.Attestations())
 	}
-	var tales []string // stories, and twins by number and letter
-	for _, t := range simulate.Tales() {
-		tales = append(tales, t.ID)
-	}
-	for _, i := range r.s.Incidents {
-		known(i.Story, "a story the simulator can play", tales)
+	if len(r.s.Incidents) > 0 { // reading the stories takes as long as reading the facts
+		var tales []string // and twins by number and letter
+		for _, t := range simulate.Tales() {
+			tales = append(tales, t.ID)
+		}
+		for _, i := range r.s.Incidents {
+			known(i.Story, "a story the simulator can play", tales)
+		}
 	}
 	return r.s.Explain(ps)
 }

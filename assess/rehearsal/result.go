@@ -180,7 +180,7 @@ func (r *run) name(member string) (string, error) {
 }
 
 func (r *run) result() (*Result, error) {
-	res := &Result{Scenario: r.s, Observed: r.observed, Coverage: r.coverage, Analytics: r.analytics, Replay: r.counts, Streams: r.inputs,
+	res := &Result{Scenario: r.s, Observed: r.observed, Coverage: r.coverage, Replay: r.counts, Streams: r.inputs,
 		Stream: r.written, KeyID: rules.KeyID(r.o.Key), Matrix: r.access.Matrix(r.end), Findings: []rules.Finding{}, Held: r.held}
 	v := r.variables()
 	reports := r.alerts.Reports()
@@ -204,6 +204,9 @@ func (r *run) result() (*Result, error) {
 		return nil, err
 	}
 	if res.Spend, err = r.spending(); err != nil {
+		return nil, err
+	}
+	if res.Analytics, err = r.analytics(); err != nil {
 		return nil, err
 	}
 	for i := range res.Analytics.Members {

@@ -35,7 +35,7 @@ func WhatIf(ctx context.Context, o Options, proposed Options, streams []string) 
 	if err != nil {
 		return nil, err
 	}
-	src, err := stream.Open(streams, stream.Options{Stdin: o.Stdin, Borrow: true, Packed: true, Unhashed: true, Prepare: replay.Prepare(a.dir)})
+	src, err := stream.Open(streams, stream.Options{Stdin: o.Stdin, Borrow: true, Packed: true, Narrow: true, Unhashed: true, Prepare: replay.Prepare(a.dir)})
 	if err != nil {
 		return nil, err
 	}

@@ -43,14 +43,34 @@ type Engine struct {
 	now, seen int64
 	froms     [4096]lastFrom // of events kept lately, by prompt
 	from      *from          // of the event at hand; nil: nobody asked
-	names     [4096]name     // texts kept lately, by key
-	found     []rules.Finding
+	names     [4096]name     // sessions kept lately, by key
+	persons   [8192]name     // likewise
+	found     []found
 	silences  []silence
 
 	// Dead keys are let go of every now and then; which ones are dead is settled at
 	// fixed moments, so that no answer hangs on when that is.
 	epoch, unloadEpoch  uint32 // counts the moments; the last one at which the past was let go of
 	sweptAt, unloadedAt int64  // now, at these
+}
+
+// found is a finding as long as the stream goes on. There may be many: what the rule
+// says of all of them, and events by their texts, stand in the findings of the end.
+type found struct {
+	rule    *state
+	at      int64
+	till    int64   // until then a match belongs to the same incident
+	member  *string // nil: it concerns the organisation
+	reason  string
+	matches int
+	cited   []cited
+}
+
+// cited is an event of a finding.
+type cited struct {
+	time, index int64
+	from        *from
+	kind        event.Kind
 }
 
 // silence is a finding of an absence by its place, and the event whose silence it is.
@@ -105,59 +125,13 @@ type entry struct {
 	kind               event.Kind
 }
 
-// from is where an entry's event stood. Entries of one prompt share it; name is
-// that of events that are of no known kind.
-type from struct{ session, prompt, name string }
-
-// lastFrom is a from and the keys of its texts.
-type lastFrom struct {
-	session, prompt uint64
-	from            *from
-}
-
-// fromOf is from for an event that some rule keeps.
-func (e *Engine) fromOf(ev *event.Event) *from {
-	if e.from != nil {
-		return e.from
-	}
-	session, prompt, name := ev.OfSession(), ev.OfPrompt(), ""
-	at := prompt
-	if ev.Kind == event.Other {
-		name = ev.Name
-		at = event.Join(at, event.Key(name))
-	}
-	l := &e.froms[at%uint64(len(e.froms))]
-	if l.from == nil || l.session != session || l.prompt != at {
-		*l = lastFrom{session, at, &from{session: e.name(session, ev.Session), prompt: e.name(prompt, ev.Prompt), name: strings.Clone(name)}}
-	}
-	e.from = l.from
-	return e.from
-}
-
-// name is a text that outlives its event, and its key.
-type name struct {
-	key  uint64
-	text string
-}
-
-// name is a copy of the text that has the key; rules that keep it share one.
-func (e *Engine) name(key uint64, text string) string {
-	n := &e.names[key%uint64(len(e.names))]
-	if n.key != key || n.text != text {
-		*n = name{key, strings.Clone(text)}
-	}
-	return n.text
-}
-
 // window is the live state of one key.
 type window struct {
-	last     int64
-	matches  int64
-	member   string
-	tail     any // what a rule of its kind knows beyond this, made for the first match
-	openTill int64
-	open     int32  // index of the open finding + 1
-	epoch    uint32 // of the engine, at the last match
+	last   int64
+	tail   any // what a rule of its kind knows beyond this, made for the first match
+	member *string
+	open   int32  // index of the open finding + 1
+	epoch  uint32 // of the engine, at the last match
 }
 
 // sliding is a sliding window with its total: count, sum, distinct.
@@ -172,6 +146,7 @@ type absent struct {
 	past
 	time, index int64
 	seen        int64 // number of the event in the stream
+	matches     int64
 	from        *from
 	kind        event.Kind
 }
@@ -180,7 +155,7 @@ type absent struct {
 type familiar struct {
 	values // when each was met last
 	born   int64
-	burst  *sliding // with within: values seen first, lately
+	burst  *queue // with within: values seen first, lately
 }
 
 // steps is how far a sequence got.
@@ -198,27 +173,10 @@ type rated struct {
 
 // unload lets go of what the sliding window has left behind in a key that lives on
 // for the sake of its past. The next match would throw it away.
-func (r *rated) unload() {
-	r.sliding, r.values = sliding{}, nil
-	r.slots = slices.Clip(r.slots)
-}
+func (r *rated) unload() { r.sliding, r.values = sliding{}, nil }
 
-// past is the windows before the present one, with the present one at the end.
-type past struct {
-	slots []slot // with a match, oldest first
-}
-
-// slot is one window of the clock, numbered from 1970.
-type slot struct{ n, value int64 }
-
-// begin adds a slot. A key has some twenty of them, one more a day: they take little
-// more room than they need.
-func begin(slots []slot, x slot) []slot {
-	if n := len(slots); n == cap(slots) {
-		slots = append(make([]slot, 0, n+4), slots...)
-	}
-	return append(slots, x)
-}
+// dormant is what stays of a rate then.
+type dormant struct{ past }
 
 // New makes an engine. The configuration is copied.
 func New(rs []*Rule, cfg Config) *Engine {
@@ -329,9 +287,9 @@ func (e *Engine) Close(end time.Time) []rules.Finding {
 		// What is left of a stream that has ended is of no use.
 		g.blocks, g.free, g.cells, g.n, g.at, g.asked = nil, nil, nil, 0, nil, 0
 	}
-	e.froms, e.names, e.from = [len(e.froms)]lastFrom{}, [len(e.names)]name{}, nil
+	e.froms, e.names, e.persons, e.from = [len(e.froms)]lastFrom{}, [len(e.names)]name{}, [len(e.persons)]name{}, nil
 	// Silences come by when they were noticed: in order, they come by what they follow.
-	quiet := make([]rules.Finding, len(e.silences))
+	quiet := make([]found, len(e.silences))
 	places := make([]int, len(e.silences))
 	for i, x := range e.silences {
 		places[i] = x.at
@@ -344,16 +302,24 @@ func (e *Engine) Close(end time.Time) []rules.Finding {
 		e.found[at] = quiet[i]
 	}
 	e.silences = nil
-	slices.SortStableFunc(e.found, func(a, b rules.Finding) int {
+	var all []rules.Finding
+	if len(e.found) > 0 {
+		all = make([]rules.Finding, len(e.found))
+	}
+	for i := range e.found {
+		all[i] = e.found[i].finding()
+	}
+	e.found = nil
+	slices.SortStableFunc(all, func(a, b rules.Finding) int {
 		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Member, b.Member))
 	})
 	n := map[string]int{}
-	for i := range e.found {
-		f := &e.found[i]
+	for i := range all {
+		f := &all[i]
 		n[f.Rule]++
 		f.ID = fmt.Sprintf("%s-%d", f.Rule, n[f.Rule])
 	}
-	return e.found
+	return all
 }
 
 // Reports tells of every rule, in the order given to New.
@@ -507,7 +473,7 @@ func (s *state) window(e *Engine) *window {
 	}
 	if b.has&s.bit == 0 {
 		w := b.make(s, ev.Time, len(s.ring.rules))
-		w.member = e.name(ev.OfPerson(), MemberKey(ev))
+		w.member = e.person(b, ev)
 		return w
 	}
 	w := &b.windows[b.place(s.bit)]
@@ -515,7 +481,7 @@ func (s *state) window(e *Engine) *window {
 		if s.kind == absence { // the event ends the silence
 			s.silent(e, w)
 		}
-		*w = window{member: e.name(ev.OfPerson(), MemberKey(ev))}
+		*w = window{member: e.person(b, ev)}
 	}
 	return w
 }
@@ -543,15 +509,15 @@ func (w *window) unloaded(e *Engine, s *state) bool {
 
 func (s *state) silent(e *Engine, w *window) {
 	at, quiet := w.last+s.span, w.tail.(*absent)
-	matches := w.matches
+	matches := quiet.matches
 	if s.baseline > 0 {
-		matches = int64(len(quiet.slots))
+		matches = quiet.len()
 	}
-	if left, ok := e.cfg.Leavers[w.member]; matches < s.threshold || ok && left.UnixNano() <= at && w.member != "" && len(s.ring.parts) > 0 {
+	if left, ok := e.cfg.Leavers[*w.member]; matches < s.threshold || ok && left.UnixNano() <= at && *w.member != "" && len(s.ring.parts) > 0 {
 		return // too little history, or the member is rightly silent
 	}
 	e.silences = append(e.silences, silence{len(e.found), quiet.seen})
-	s.raise(e, w, at, int(w.matches), fmt.Sprintf("no matching record for %s after %s", short(s.r.Correlation.window), time.Unix(0, w.last).UTC().Format(time.RFC3339)),
+	s.raise(e, w, at, int(quiet.matches), fmt.Sprintf("no matching record for %s after %s", short(s.r.Correlation.window), time.Unix(0, w.last).UTC().Format(time.RFC3339)),
 		[]entry{{time: quiet.time, index: quiet.index, from: quiet.from, kind: quiet.kind}})
 }
 
@@ -560,15 +526,11 @@ const dayNanos = int64(24 * time.Hour)
 // busyDay remembers the days with a match inside the baseline before the last one.
 func (s *state) busyDay(p *past, at int64) {
 	n := floorDiv(at, dayNanos)
-	if k := len(p.slots) - 1; k >= 0 && p.slots[k].n >= n {
+	if p.begun && p.now.n >= n {
 		return
 	}
-	p.slots = begin(p.slots, slot{n, 1})
-	drop := 0
-	for (n-p.slots[drop].n)*dayNanos >= s.baseline {
-		drop++
-	}
-	p.slots = slices.Delete(p.slots, 0, drop)
+	p.begin(n, func(old int64) bool { return (n-old)*dayNanos >= s.baseline })
+	p.now.value = 1
 }
 
 // tail is what a window knows beyond its beginning, made for the first match.
@@ -582,16 +544,15 @@ func tail[T any](w *window) *T {
 func (s *state) correlate(e *Engine, w *window, l *looking, en entry, text string) {
 	ev := e.subj.ev
 	late := en.time < w.last
-	if s.kind == rate && w.tail != nil && w.unloaded(e, s) {
-		w.tail.(*rated).unload()
+	if r, ok := w.tail.(*rated); ok && w.unloaded(e, s) {
+		r.unload()
 	}
 	w.last = max(w.last, en.time)
-	w.matches++
 	w.epoch = e.epoch
 	switch s.kind {
 	case single, firstSeen:
-		if m := MemberKey(ev); m != w.member { // a single event decides, so it also says who
-			w.member = e.name(ev.OfPerson(), m)
+		if m := MemberKey(ev); m != *w.member { // a single event decides, so it also says who
+			w.member = e.person(s.ring.at, ev)
 		}
 	}
 	switch s.kind {
@@ -601,6 +562,7 @@ func (s *state) correlate(e *Engine, w *window, l *looking, en entry, text strin
 	case absence:
 		at := tail[absent](w)
 		at.time, at.index, at.seen, at.kind = en.time, en.index, e.seen, en.kind
+		at.matches++
 		if f := e.fromOf(ev); at.from != f {
 			at.from = f
 		}
@@ -658,7 +620,7 @@ func (s *state) slide(e *Engine, w *window, en entry, late bool) {
 	c := &s.r.Correlation
 	k := tail[sliding](w)
 	k.keep(en, late, w.last, s.span, s.kind == distinct)
-	if w.open > 0 && en.time <= w.openTill {
+	if w.open > 0 && en.time <= e.found[w.open-1].till {
 		s.extend(e, w, en)
 		return
 	}
@@ -701,6 +663,9 @@ func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text 
 	if !ok || en.time > last {
 		seen.set(key, en.time)
 	}
+	if k := seen.burst; k != nil && k.before(w.last-int64(c.within)) {
+		seen.burst = nil // the next one would not find any of them
+	}
 	if ok && en.time-last <= span || en.time-seen.born < int64(c.warmup) {
 		return
 	}
@@ -710,7 +675,7 @@ func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text 
 		return
 	}
 	if seen.burst == nil {
-		seen.burst = &sliding{}
+		seen.burst = &queue{}
 	}
 	k := seen.burst
 	k.push(en)
@@ -718,7 +683,7 @@ func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text 
 		k.pop()
 	}
 	switch {
-	case w.open > 0 && en.time <= w.openTill:
+	case w.open > 0 && en.time <= e.found[w.open-1].till:
 		s.extend(e, w, en)
 	case int64(k.n) >= s.threshold:
 		s.open(e, w, en.time, k.n, fmt.Sprintf("%d values of %s within %s that were not seen in %s (threshold %d)", k.n, c.Field.Value, short(c.within), short(c.window), s.threshold), k.cited())
@@ -729,33 +694,35 @@ func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text 
 func (s *state) rate(e *Engine, w *window, en entry, late bool) {
 	c := &s.r.Correlation
 	span := int64(c.window)
-	p := tail[rated](w)
-	if n := floorDiv(en.time, span); len(p.slots) == 0 || n > p.slots[len(p.slots)-1].n {
-		p.slots = begin(p.slots, slot{n: n})
+	p, ok := w.tail.(*rated)
+	if !ok {
+		p = &rated{}
+		if d, ok := w.tail.(*dormant); ok {
+			p.past = d.past
+		}
+		w.tail = p
+	}
+	if n := floorDiv(en.time, span); !p.begun || n > p.now.n {
+		p.begin(n, func(old int64) bool { return (n-old)*span > s.baseline+span })
 		if p.values != nil {
 			p.values.reset()
 		}
-		drop := 0
-		for drop < len(p.slots) && (n-p.slots[drop].n)*span > s.baseline+span {
-			drop++
-		}
-		p.slots = slices.Delete(p.slots, 0, drop)
 	}
 	distinct := s.text != nil
-	if cur := &p.slots[len(p.slots)-1]; !distinct {
-		cur.value += en.value
+	if !distinct {
+		p.now.value += en.value
 	} else {
 		if p.values == nil {
 			p.values = &values{}
 		}
 		p.values.set(uint64(en.value), 1)
-		cur.value = int64(p.values.len())
+		p.now.value = int64(p.values.len())
 	}
 	k := &p.sliding
 	if k.keep(en, late, w.last, span, distinct); k.n == 1 {
 		s.ring.at.due = min(s.ring.at.due, w.last+span)
 	}
-	if w.open > 0 && en.time <= w.openTill {
+	if w.open > 0 && en.time <= e.found[w.open-1].till {
 		s.extend(e, w, en)
 		return
 	}
@@ -770,12 +737,12 @@ func (s *state) rate(e *Engine, w *window, en entry, late bool) {
 	// would compare the surge with itself.
 	begin := w.last - span
 	var total, active int64
-	for _, b := range p.slots {
+	p.each(func(b slot) {
 		if (b.n+1)*span <= begin {
 			total += b.value
 			active++
 		}
-	}
+	})
 	// now > factor * total / active, without division.
 	if active < minActive || now*active*1000 <= c.factor*total {
 		return
@@ -807,7 +774,7 @@ func floorDiv(a, b int64) int64 {
 func (s *state) sequence(e *Engine, w *window, l *looking, en entry) {
 	progs, lead, span := s.r.steps, s.r.lead, s.span
 	last := len(progs) - 1
-	if w.open > 0 && en.time <= w.openTill && l.step(e, s, last) {
+	if w.open > 0 && en.time <= e.found[w.open-1].till && l.step(e, s, last) {
 		en.from = e.fromOf(e.subj.ev)
 		s.extend(e, w, en) // the incident goes on
 		return
@@ -862,7 +829,7 @@ func (s *state) sequence(e *Engine, w *window, l *looking, en entry) {
 
 // hit opens an incident with one event, or adds it to the open one.
 func (s *state) hit(e *Engine, w *window, en entry, reason string) {
-	if w.open > 0 && en.time <= w.openTill {
+	if w.open > 0 && en.time <= e.found[w.open-1].till {
 		s.extend(e, w, en)
 		return
 	}
@@ -871,41 +838,63 @@ func (s *state) hit(e *Engine, w *window, en entry, reason string) {
 
 func (s *state) open(e *Engine, w *window, at int64, count int, reason string, cited []entry) {
 	s.raise(e, w, at, count, reason, cited)
-	w.open, w.openTill = int32(len(e.found)), at+int64(s.r.suppress)
+	w.open = int32(len(e.found))
+	e.found[w.open-1].till = at + int64(s.r.suppress)
 }
 
 func (s *state) extend(e *Engine, w *window, en entry) {
 	f := &e.found[w.open-1]
-	f.Count++
-	if len(f.Events) < rules.MaxEventRefs {
-		f.Events = append(f.Events, cite(en))
+	f.matches++
+	if n := len(f.cited); n < rules.MaxEventRefs {
+		if n == cap(f.cited) {
+			f.cited = append(make([]cited, 0, min(n+1+n/2, rules.MaxEventRefs)), f.cited...)
+		}
+		f.cited = append(f.cited, cite(en))
 	}
-	w.openTill = max(w.openTill, en.time+int64(s.r.suppress))
+	f.till = max(f.till, en.time+int64(s.r.suppress))
 }
 
-func cite(en entry) rules.EventRef {
-	kind := en.kind.String()
-	if en.kind == event.Other {
-		kind = en.from.name
+func cite(en entry) cited { return cited{en.time, en.index, en.from, en.kind} }
+
+// ref is the event as a finding names it.
+func (c *cited) ref() rules.EventRef {
+	session, prompt, name := c.from.texts()
+	if c.kind != event.Other {
+		name = c.kind.String()
 	}
-	return rules.EventRef{Index: en.index, Session: en.from.session, Prompt: en.from.prompt, Kind: kind, Time: time.Unix(0, en.time).UTC().Format(time.RFC3339Nano)}
+	return rules.EventRef{Index: c.index, Session: session, Prompt: prompt, Kind: name, Time: time.Unix(0, c.time).UTC().Format(time.RFC3339Nano)}
 }
 
 // raise records a finding. Of many events it cites the last ones: the event
 // that crossed the threshold is always among them.
-func (s *state) raise(e *Engine, w *window, at int64, count int, reason string, cited []entry) {
-	f := rules.Finding{
-		Engine: "alert", Rule: s.r.ID.Value, Title: s.r.Title, Severity: s.r.severity, Member: w.member,
-		Time: time.Unix(0, at).UTC(), Reason: reason, Count: count, Facts: s.r.Facts, Topic: s.r.Topic.Value,
-	}
+func (s *state) raise(e *Engine, w *window, at int64, count int, reason string, of []entry) {
+	f := found{rule: s, at: at, member: w.member, reason: reason, matches: count}
 	if s.kind != single && s.kind != firstSeen && !s.r.personal() {
-		f.Member = "" // joined over everybody: it concerns the organisation
+		f.member = nil // joined over everybody
 	}
-	for _, en := range cited[max(0, len(cited)-rules.MaxEventRefs):] {
-		f.Events = append(f.Events, cite(en))
+	of = of[max(0, len(of)-rules.MaxEventRefs):]
+	f.cited = make([]cited, 0, len(of))
+	for _, en := range of {
+		f.cited = append(f.cited, cite(en))
 	}
 	e.found = append(e.found, f)
 	s.alerts++
+}
+
+// finding spells it out.
+func (f *found) finding() rules.Finding {
+	r := f.rule.r
+	out := rules.Finding{
+		Engine: "alert", Rule: r.ID.Value, Title: r.Title, Severity: r.severity,
+		Time: time.Unix(0, f.at).UTC(), Reason: f.reason, Count: f.matches, Facts: r.Facts, Topic: r.Topic.Value,
+	}
+	if f.member != nil {
+		out.Member = *f.member
+	}
+	for i := range f.cited {
+		out.Events = append(out.Events, f.cited[i].ref())
+	}
+	return out
 }
 
 // short prints 24h as 24h, not as 24h0m0s.

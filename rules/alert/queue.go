@@ -44,8 +44,8 @@ func (q *queue) push(en entry) {
 		q.packed = q.packed[:copy(q.packed, q.packed[q.gone:])]
 		q.gone = 0
 	}
-	if q.packed == nil {
-		q.packed = make([]byte, 0, 32)
+	if n := len(q.packed) + len(code); n > cap(q.packed) { // by little: there are many
+		q.packed = append(make([]byte, 0, n+n/4+8), q.packed...)
 	}
 	q.packed = append(q.packed, code...)
 	q.n++
@@ -98,6 +98,14 @@ func (q *queue) firstTime() int64 {
 		step *= milli
 	}
 	return q.front.time + step
+}
+
+// before reports that all entries are older than a moment.
+func (q *queue) before(moment int64) bool {
+	if q.n == 0 || q.back.time >= moment {
+		return q.n == 0
+	}
+	return !slices.ContainsFunc(q.entries(), func(en entry) bool { return en.time >= moment })
 }
 
 // pop lets go of the first entry; there must be one.

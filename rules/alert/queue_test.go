@@ -15,7 +15,7 @@ import (
 func TestQueue(t *testing.T) {
 	froms := make([]*from, 40)
 	for i := range froms {
-		froms[i] = &from{name: "k"}
+		froms[i] = &from{rest: &rest{name: "k"}}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		var q queue

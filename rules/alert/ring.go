@@ -113,7 +113,7 @@ func (g *ring) live() int { return int(g.n) - len(g.free) }
 // full reports that looking through the ring pays: there may be half as many dead
 // keys as live ones, or what lives on may have been idle for long.
 func (g *ring) full(seen int64) bool {
-	return g.live() > g.left+g.left/2+256 || seen-g.swept >= int64(16*g.left) && g.live() > 0
+	return g.live() > g.left+g.left/2+256 || seen-g.swept >= int64(4*g.left) && g.live() > 0
 }
 
 // add makes the block of the event's key, which there is not.
@@ -165,8 +165,8 @@ func (b *block) place(bit uint64) int { return bits.OnesCount64(b.has & (bit - 1
 // make adds the window of a rule that has none, one of a number of rules.
 func (b *block) make(s *state, at int64, rules int) *window {
 	i := b.place(s.bit)
-	if n := len(b.windows); n == cap(b.windows) {
-		b.windows = append(make([]window, 0, min(rules, n+2+n/2)), b.windows...)
+	if n := len(b.windows); n == cap(b.windows) { // by little: most keys stay with what they have
+		b.windows = append(make([]window, 0, min(rules, n+1+n/4)), b.windows...)
 	}
 	b.windows = slices.Insert(b.windows, i, window{})
 	b.has |= s.bit
@@ -196,7 +196,9 @@ func (g *ring) sweep(e *Engine, now int64) {
 			if s.kind == rate {
 				switch {
 				case w.unloaded(e, s):
-					w.tail.(*rated).unload()
+					if r, ok := w.tail.(*rated); ok {
+						w.tail = &dormant{r.past}
+					}
 					w.epoch = e.epoch // once is enough
 				case now-w.last <= s.span:
 					due = min(due, w.last+s.span)
@@ -207,7 +209,11 @@ func (g *ring) sweep(e *Engine, now int64) {
 			left |= has & -has
 			kept = append(kept, *w)
 		}
-		clear(b.windows[len(kept):])
+		if n := len(kept); n > 0 && n <= cap(kept)/2 {
+			kept = append(make([]window, 0, n), kept...)
+		} else {
+			clear(b.windows[n:])
+		}
 		if b.has, b.due, b.windows = left, due, kept; left == 0 {
 			*b = block{}
 			g.free = append(g.free, n)

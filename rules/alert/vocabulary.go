@@ -180,6 +180,26 @@ func (s *subject) classify(text, class string) bool {
 // MemberKey names the member of an event as findings do: see event.Event.Person.
 func MemberKey(ev *event.Event) string { return ev.Person() }
 
+// rare are the words of what event.Pack.Narrow leaves out.
+var rare = []string{"device", "error", "organisation", "speed"}
+
+// Rare reports that a rule reads what is left out of events that are packed narrow.
+func Rare(rs []*Rule) bool {
+	return slices.ContainsFunc(rs, func(r *Rule) bool {
+		words := append(r.prog.Uses(), r.Correlation.Field.Value)
+		for _, p := range r.steps {
+			words = append(words, p.Uses()...)
+		}
+		for _, x := range r.Exceptions {
+			words = append(words, x.prog.Uses()...)
+		}
+		for _, k := range r.Correlation.Key {
+			words = append(words, k.Value)
+		}
+		return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(rare, w) })
+	})
+}
+
 // Vars documents the words of rule conditions.
 func Vars() []condition.Var { return vocabulary.Vars() }
 

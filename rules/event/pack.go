@@ -12,11 +12,14 @@ import (
 // Pack holds events in few bytes while they wait for their turn: what is not set
 // takes none, what the records of one session have in common stands once, and so does
 // a text that is part of another. A pack holds no pointers but the directory's, so that
-// what waits costs a collector nothing. Event.Extra, which no engine reads, is left
-// out. The zero value is empty.
+// what waits costs a collector nothing. What no engine reads is left out: see
+// commonFields. The zero value is empty.
 type Pack struct {
 	// Heads are what an event is put in order by without being opened.
 	Heads []Head
+	// Narrow has Add leave out UserID, Organisation, Error and Speed, for whoever knows
+	// that nobody will read them. It stays as it is when the pack is used again.
+	Narrow bool
 
 	bytes  []byte
 	roster *org.Directory
@@ -48,24 +51,29 @@ const (
 
 type commonPart = [(commonTo - commonFrom) / 8]uintptr
 
+// What is on the wire and read by no engine is left out: it says nothing of what
+// somebody does, or is for whoever looks at single records, or has been read by the
+// time an event is packed. That is Service, Scope, Terminal, DeploymentMode, Command,
+// MCPServerAttr, MCPToolAttr, Body, Trace, Span, Severity, SeverityText,
+// ResponseLength, Attempt, CostUSD, Retyped, Repeated and Extra. For UserID,
+// Organisation, Error and Speed, of which rules may speak and hardly any does, see
+// Pack.Narrow; a UserID is kept where there is no session, as it then tells records apart.
 var (
 	zero         Event
 	commonFields = [...]uintptr{
 		unsafe.Offsetof(zero.Session), // the first, for SessionOf
-		unsafe.Offsetof(zero.Service), unsafe.Offsetof(zero.ServiceVersion), unsafe.Offsetof(zero.Scope), unsafe.Offsetof(zero.ScopeVersion),
-		unsafe.Offsetof(zero.OS), unsafe.Offsetof(zero.Surface), unsafe.Offsetof(zero.Terminal), unsafe.Offsetof(zero.DeploymentMode),
-		unsafe.Offsetof(zero.Prompt), unsafe.Offsetof(zero.UserID), unsafe.Offsetof(zero.Email), unsafe.Offsetof(zero.Account),
-		unsafe.Offsetof(zero.AccountID), unsafe.Offsetof(zero.Organisation),
+		unsafe.Offsetof(zero.ServiceVersion), unsafe.Offsetof(zero.ScopeVersion), unsafe.Offsetof(zero.OS), unsafe.Offsetof(zero.Surface),
+		unsafe.Offsetof(zero.Prompt), unsafe.Offsetof(zero.Email), unsafe.Offsetof(zero.Account), unsafe.Offsetof(zero.AccountID),
+		unsafe.Offsetof(zero.UserID), unsafe.Offsetof(zero.Organisation),
 	}
 	textFields = [...]uintptr{
 		unsafe.Offsetof(zero.Name), unsafe.Offsetof(zero.ToolUse), unsafe.Offsetof(zero.Request), // the first, for NameOf and so on
 		unsafe.Offsetof(zero.Tool), unsafe.Offsetof(zero.Decision), unsafe.Offsetof(zero.Source), unsafe.Offsetof(zero.ToolSource),
 		unsafe.Offsetof(zero.ServerScope), unsafe.Offsetof(zero.Parameters), unsafe.Offsetof(zero.Input), unsafe.Offsetof(zero.ErrorType),
-		unsafe.Offsetof(zero.Error), unsafe.Offsetof(zero.PromptText), unsafe.Offsetof(zero.ResponseText), unsafe.Offsetof(zero.Command),
-		unsafe.Offsetof(zero.Model), unsafe.Offsetof(zero.QuerySource), unsafe.Offsetof(zero.Speed), unsafe.Offsetof(zero.Agent),
-		unsafe.Offsetof(zero.Plugin), unsafe.Offsetof(zero.PluginHash), unsafe.Offsetof(zero.Marketplace), unsafe.Offsetof(zero.Skill),
-		unsafe.Offsetof(zero.MCPServerAttr), unsafe.Offsetof(zero.MCPToolAttr), unsafe.Offsetof(zero.ConnStatus), unsafe.Offsetof(zero.FromMode),
-		unsafe.Offsetof(zero.ToMode), unsafe.Offsetof(zero.Body), unsafe.Offsetof(zero.Trace), unsafe.Offsetof(zero.Span), unsafe.Offsetof(zero.SeverityText),
+		unsafe.Offsetof(zero.PromptText), unsafe.Offsetof(zero.ResponseText), unsafe.Offsetof(zero.Model), unsafe.Offsetof(zero.QuerySource),
+		unsafe.Offsetof(zero.Agent), unsafe.Offsetof(zero.Plugin), unsafe.Offsetof(zero.PluginHash), unsafe.Offsetof(zero.Marketplace),
+		unsafe.Offsetof(zero.Skill), unsafe.Offsetof(zero.ConnStatus), unsafe.Offsetof(zero.FromMode), unsafe.Offsetof(zero.ToMode),
+		unsafe.Offsetof(zero.Error), unsafe.Offsetof(zero.Speed),
 		// What is derived is mostly part of what stands before.
 		ofDerived + unsafe.Offsetof(zero.Derived.MCPServer), ofDerived + unsafe.Offsetof(zero.Derived.MCPTool),
 		ofDerived + unsafe.Offsetof(zero.Derived.Path), ofDerived + unsafe.Offsetof(zero.Derived.CommandLine),
@@ -74,35 +82,35 @@ var (
 	numberFields = [...]uintptr{
 		unsafe.Offsetof(zero.Observed), unsafe.Offsetof(zero.Sequence), unsafe.Offsetof(zero.Duration), unsafe.Offsetof(zero.InputSize),
 		unsafe.Offsetof(zero.ResultSize), unsafe.Offsetof(zero.PromptLength), unsafe.Offsetof(zero.InputTokens), unsafe.Offsetof(zero.OutputTokens),
-		unsafe.Offsetof(zero.CacheRead), unsafe.Offsetof(zero.CacheWrite), unsafe.Offsetof(zero.ResponseLength), unsafe.Offsetof(zero.CostMicros),
-		unsafe.Offsetof(zero.Status), unsafe.Offsetof(zero.Attempt), unsafe.Offsetof(zero.Retyped), unsafe.Offsetof(zero.CostUSD),
+		unsafe.Offsetof(zero.CacheRead), unsafe.Offsetof(zero.CacheWrite), unsafe.Offsetof(zero.CostMicros), unsafe.Offsetof(zero.Status),
 	}
 )
 
 // Places in textFields and numberFields, and flags.
 const (
-	fieldSession  = 0 // in commonFields
-	fieldName     = 0
-	fieldToolUse  = 1
-	fieldRequest  = 2
-	fieldTool     = 3
-	fieldParams   = 8
-	fieldInput    = 9
-	firstDerived  = 32
-	fieldObserved = 0
-	fieldUSD      = 15
+	fieldSession      = 0 // in commonFields
+	fieldUserID       = 9
+	fieldOrganisation = 10
+	fieldName         = 0
+	fieldToolUse      = 1
+	fieldRequest      = 2
+	fieldTool         = 3
+	fieldParams       = 8
+	fieldInput        = 9
+	fieldError        = 23
+	fieldSpeed        = 24
+	firstDerived      = 25
+	fieldObserved     = 0
 
 	packedCommon = 32 // bytes before the texts
 	packedHead   = 40 // bytes before the numbers
 	packedStep   = 8 << 10
 
-	flagSuccess  = 1 << 0
-	flagRepeated = 1 << 1
-	flagNamed    = 1 << 2 // Name is the kind's
-	flagLooked   = 1 << 3
-	flagPaths    = 1 << 4
-	flagMarks    = 1 << 5
-	flagSeverity = 1 << 6
+	flagSuccess = 1 << 0
+	flagNamed   = 1 << 1 // Name is the kind's
+	flagLooked  = 1 << 2
+	flagPaths   = 1 << 3
+	flagMarks   = 1 << 4
 
 	flagRoster = 1 << 0 // of the common part
 	flagHosts  = 1 << 1
@@ -218,9 +226,15 @@ func (p *Pack) common(e *Event) (rostered bool) {
 	binary.LittleEndian.PutUint64(h[16:], e.PersonKey)
 	binary.LittleEndian.PutUint32(h[24:], uint32(e.Member))
 	h[28], h[29] = byte(e.Identity), flags
-	texts := uint16(0)
+	texts, left := uint16(0), uint16(0)
+	if p.Narrow {
+		left |= 1 << fieldOrganisation
+		if e.Session != "" {
+			left |= 1 << fieldUserID
+		}
+	}
 	for i := range commonFields {
-		if t := *(*string)(unsafe.Add(unsafe.Pointer(e), commonFields[i])); len(t) > 0 {
+		if t := *(*string)(unsafe.Add(unsafe.Pointer(e), commonFields[i])); len(t) > 0 && left&(1<<i) == 0 {
 			texts |= 1 << i
 			to = appendText(to, t)
 		}
@@ -253,12 +267,10 @@ func (p *Pack) own(e *Event, common uint32, rostered bool) {
 	}
 	named := e.Name == kindNames[e.Kind]
 	set(e.Success, flagSuccess)
-	set(e.Repeated, flagRepeated)
 	set(named, flagNamed)
 	set(e.Looked, flagLooked)
 	set(e.Paths != nil, flagPaths)
 	set(e.Marks != [4]Marks{} || e.PathMarks|e.CommandMarks != 0, flagMarks)
-	set(e.Severity != 0, flagSeverity)
 	to := append(p.bytes, make([]byte, packedHead)...)
 	h := to[at : at+packedHead]
 	binary.LittleEndian.PutUint64(h, uint64(e.Has))
@@ -278,22 +290,15 @@ func (p *Pack) own(e *Event, common uint32, rostered bool) {
 	for m := numbers; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros32(m)
 		n := *(*int64)(unsafe.Add(base, numberFields[i]))
-		switch i {
-		case fieldUSD:
-			to = binary.LittleEndian.AppendUint64(to, uint64(n))
-		case fieldObserved:
-			to = binary.AppendVarint(to, n-e.Time)
-		default:
-			to = binary.AppendVarint(to, n)
+		if i == fieldObserved {
+			n -= e.Time
 		}
+		to = binary.AppendVarint(to, n)
 	}
 	if flags&flagMarks != 0 {
 		for _, m := range [...]Marks{e.Marks[0], e.Marks[1], e.Marks[2], e.Marks[3], e.PathMarks, e.CommandMarks} {
 			to = binary.LittleEndian.AppendUint16(to, uint16(m))
 		}
-	}
-	if flags&flagSeverity != 0 {
-		to = binary.AppendVarint(to, int64(e.Severity))
 	}
 	texts := uint64(0)
 	var from [fieldInput + 1]uint32 // where the first texts stand
@@ -306,6 +311,9 @@ func (p *Pack) own(e *Event, common uint32, rostered bool) {
 	}
 	if named {
 		texts &^= 1 << fieldName
+	}
+	if p.Narrow {
+		texts &^= 1<<fieldError | 1<<fieldSpeed
 	}
 	for m := texts; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros64(m)
@@ -402,12 +410,6 @@ func (r *opening) varint() int64 {
 	return int64(u>>1) ^ -int64(u&1)
 }
 
-func (r *opening) whole() uint64 {
-	b := r.s[r.i : r.i+8]
-	r.i += 8
-	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 | uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
-}
-
 func (r *opening) text() string {
 	n := r.uvarint()
 	if n&1 != 0 {
@@ -455,7 +457,7 @@ func (p *Pack) Open(i int, o *Opened) *Event {
 	e.Kind, e.Product, e.Verb = Kind(h[32]), Product(h[33]), Verb(h[35])
 	e.Approval, e.CostFrom = Approval(h[36]>>4), CostSource(h[36]&15)
 	e.MCPKnown, e.PathKnown, e.CommandKnown = Knowledge(h[37]>>4), Knowledge(h[37]>>2&3), Knowledge(h[37]&3)
-	e.Success, e.Repeated, e.Looked = flags&flagSuccess != 0, flags&flagRepeated != 0, flags&flagLooked != 0
+	e.Success, e.Looked = flags&flagSuccess != 0, flags&flagLooked != 0
 	numbers, texts := binary.LittleEndian.Uint32(h[24:]), binary.LittleEndian.Uint64(h[16:])
 	for m := o.numbers &^ numbers; m != 0; m &= m - 1 {
 		*(*int64)(unsafe.Add(base, numberFields[bits.TrailingZeros32(m)])) = 0
@@ -471,25 +473,18 @@ func (p *Pack) Open(i int, o *Opened) *Event {
 	e.CostMicros = 0
 	for m := numbers; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros32(m)
-		to := (*int64)(unsafe.Add(base, numberFields[i]))
-		switch i {
-		case fieldUSD:
-			*to = int64(r.whole())
-		case fieldObserved:
-			*to = r.varint() + e.Time
-		default:
-			*to = r.varint()
+		n := r.varint()
+		if i == fieldObserved {
+			n += e.Time
 		}
+		*(*int64)(unsafe.Add(base, numberFields[i])) = n
 	}
-	e.Marks, e.PathMarks, e.CommandMarks, e.Severity, e.Paths = [4]Marks{}, 0, 0, 0, nil
+	e.Marks, e.PathMarks, e.CommandMarks, e.Paths = [4]Marks{}, 0, 0, nil
 	if flags&flagMarks != 0 {
 		for _, to := range [...]*Marks{&e.Marks[0], &e.Marks[1], &e.Marks[2], &e.Marks[3], &e.PathMarks, &e.CommandMarks} {
 			*to = Marks(uint16(r.s[r.i]) | uint16(r.s[r.i+1])<<8)
 			r.i += 2
 		}
-	}
-	if flags&flagSeverity != 0 {
-		e.Severity = int32(r.varint())
 	}
 	for m := texts; m != 0; m &= m - 1 {
 		*(*string)(unsafe.Add(base, textFields[bits.TrailingZeros64(m)])) = r.text()
@@ -574,17 +569,10 @@ func (p *Pack) textOf(i, field int) string {
 	}
 	r := p.opening(at, packedHead)
 	for m := binary.LittleEndian.Uint32(h[24:]); m != 0; m &= m - 1 {
-		if bits.TrailingZeros32(m) == fieldUSD {
-			r.i += 8
-		} else {
-			r.uvarint()
-		}
+		r.uvarint()
 	}
 	if h[34]&flagMarks != 0 {
 		r.i += 12
-	}
-	if h[34]&flagSeverity != 0 {
-		r.uvarint()
 	}
 	for ; bits.TrailingZeros64(texts) < field; texts &= texts - 1 {
 		r.text()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/event"
 )
 
@@ -24,7 +25,7 @@ type Pricer interface {
 type Drivers struct {
 	prices Pricer
 	search int64
-	prompt map[uint64]uint64
+	prompt *rules.Keys // by session, 48 bits of the key of its last prompt
 	models map[string]*DriverSpend
 	total  DriverSpend
 	rows   [driverCount]DriverSpend
@@ -68,7 +69,7 @@ type DriverSpend struct {
 
 // NewDrivers makes an observer. SearchMicros is the price of one web search.
 func NewDrivers(p Pricer, searchMicros int64) *Drivers {
-	return &Drivers{prices: p, search: searchMicros, prompt: map[uint64]uint64{}, models: map[string]*DriverSpend{}, rates: map[string]*rate{}}
+	return &Drivers{prices: p, search: searchMicros, prompt: rules.NewKeys(true), models: map[string]*DriverSpend{}, rates: map[string]*rate{}}
 }
 
 // Observe takes records in order of time.
@@ -106,11 +107,10 @@ func (d *Drivers) Observe(ev *event.Event) {
 		book(&d.rows[subagents])
 	}
 	if ev.Prompt != "" {
-		s, p := ev.OfSession(), ev.OfPrompt()
-		if d.prompt[s] == p {
+		p := ev.OfPrompt() & (1<<48 - 1)
+		if last, ok := d.prompt.Swap(ev.OfSession(), p); ok && last == p {
 			book(&d.rows[toolLoops])
 		}
-		d.prompt[s] = p
 	}
 	if d.prices == nil {
 		return

@@ -41,6 +41,9 @@ func (a *account) onDay(ns, micros int64) {
 	if ns < 0 && ns%nsPerDay != 0 {
 		day--
 	}
+	if n := len(a.days); n == cap(a.days) && (n == 0 || a.days[n-1].day < day) { // by little: one more a day
+		a.days = append(make([]dayCost, 0, n+4), a.days...)
+	}
 	for i := len(a.days) - 1; i >= 0; i-- {
 		if d := &a.days[i]; d.day == day {
 			d.micros = add(d.micros, micros)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -390,43 +391,62 @@ func (p *scanner) record(b *Batch, res *resource) {
 }
 
 // quickHead reads what stands before the attributes, in the form in which the
-// product's exporter writes it. It reports false, having read nothing, for any
-// other.
+// product's exporter writes it, and the attributes if they are next. It reports
+// false, having read nothing, for any other.
 func (p *scanner) quickHead(r *record) bool {
 	const (
-		time, observed, body = `{"timeUnixNano":"`, `","observedTimeUnixNano":"`, `","body":{"stringValue":"`
-		digits               = len("1782787411836000000")
-		first                = len(time)
-		second               = first + digits + len(observed)
-		third                = second + digits + len(body)
+		time, observed, body, attributes = `{"timeUnixNano":"`, `","observedTimeUnixNano":"`, `","body":{"stringValue":"`, `"},"attributes":`
+		first                            = len(time)
+		second                           = first + nanoDigits + len(observed)
+		third                            = second + nanoDigits + len(body)
 	)
 	s := p.s[p.i:]
-	if len(s) < third || s[:first] != time || s[first+digits:second] != observed || s[second+digits:third] != body {
+	if len(s) < third || s[:first] != time || s[first+nanoDigits:second] != observed || s[second+nanoDigits:third] != body {
 		return false
 	}
-	t, ok := nanos(s[first : first+digits])
-	o, ok2 := nanos(s[second : second+digits])
-	n := strings.IndexByte(s[third:], '"')
-	if !ok || !ok2 || n < 0 || third+n+1 >= len(s) || s[third+n+1] != '}' || strings.IndexByte(s[third:third+n], '\\') >= 0 {
+	t, ok := nanos(s[first : first+nanoDigits])
+	o, ok2 := nanos(s[second : second+nanoDigits])
+	n := plainEnd(s, third)
+	if !ok || !ok2 || n+2 > len(s) || s[n:n+2] != `"}` {
 		return false
 	}
 	r.instant(t, &r.time, &r.timed)
 	r.instant(o, &r.observed, &r.observedT)
-	r.body = s[third : third+n]
-	p.i += third + n + 2
+	r.body = s[third:n]
+	if n+len(attributes) <= len(s) && s[n:n+len(attributes)] == attributes {
+		p.i += n + len(attributes)
+		p.attributes(r)
+	} else {
+		p.i += n + 2
+	}
 	return true
 }
 
-// nanos reads nineteen digits.
+// nanoDigits is how many digits a time in nanoseconds has.
+const nanoDigits = len("1782787411836000000")
+
+// nanos reads nanoDigits digits.
 func nanos(s string) (n uint64, ok bool) {
-	for i := range len(s) {
+	a, ok := eightDigits(fixed64(s))
+	b, ok2 := eightDigits(fixed64(s[8:]))
+	n = a*1e8 + b
+	for i := 16; i < nanoDigits; i++ {
 		d := s[i] - '0'
-		if d > 9 {
-			return 0, false
-		}
+		ok = ok && d <= 9
 		n = n*10 + uint64(d)
 	}
-	return n, true
+	return n, ok && ok2
+}
+
+// eightDigits is the number that eight digits say, the first in the lowest byte.
+// Neighbours are put together: digits to pairs, and these, each in its place.
+func eightDigits(w uint64) (n uint64, ok bool) {
+	const beyond = 0x76 * ones // added to a digit, it stays below 0x80
+	w ^= '0' * ones
+	ok = (w|(w+beyond))&high == 0
+	w = w*10 + w>>8
+	const pair = 0x000000ff000000ff
+	return (w&pair*(100+1e6<<32) + w>>16&pair*(1+1e4<<32)) >> 32, ok
 }
 
 // texts reads a text into to; another value is skipped.
@@ -475,9 +495,8 @@ func (p *scanner) attributes(r *record) {
 		}
 		return
 	}
-	last := keyOther
 	for first := p.open('['); p.next(&first, ']'); {
-		if p.quick(r, &last) {
+		if p.quick(r) {
 			continue
 		}
 		if p.peek() != '{' {
@@ -508,127 +527,156 @@ func (p *scanner) attributes(r *record) {
 	r.keepTail(p.s)
 }
 
-// quick reads one attribute in the form in which the product's exporter and most
-// libraries write it, without white space and with the key first. It reports
-// false, having consumed nothing, for any other form.
-func (p *scanner) quick(r *record, last *key) bool {
-	const keyHead, valueHead = `{"key":"`, `,"value":{"`
-	s := p.s
-	i := p.i
+// quick reads attributes in the form in which the product's exporter and most
+// libraries write them, without white space and with the key first, as many as
+// stand behind each other. It stops behind the last such, and reports whether
+// there was one.
+func (p *scanner) quick(r *record) bool {
+	const (
+		keyHead, valueHead             = `{"key":"`, `","value":{"`
+		isText, isInt, isFloat, isList = `stringValue":"`, `intValue":`, `doubleValue":`, `arrayValue":`
+
+		least = len(valueHead) + len(isText) // in a whole request no less stands behind a key
+	)
+	b, s, i, end, last := r.b, p.s, p.i, 0, r.last
 	if n := r.takeHead(s, i); n > 0 {
-		p.i += n
-		*last = keyTerminal
-		return true
+		last = keyTerminal
+		end = i + n
+		p.i, i = end, end+1
 	}
-	if !strings.HasPrefix(s[i:], keyHead) {
-		return false
-	}
-	i += len(keyHead)
-	k := r.b.guess[r.slot][*last]
-	name := keyNames[k]
-	if k != keyOther && len(s) > i+len(name) && s[i+len(name)] == '"' && s[i:i+len(name)] == name {
-		i += len(name)
-	} else {
-		n := strings.IndexByte(s[i:], '"')
-		if n <= 0 {
-			return false
-		}
-		name = s[i : i+n]
-		if strings.IndexByte(name, '\\') >= 0 {
-			return false
-		}
-		k = keyOf(name)
-		i += n
-		r.b.guess[r.slot][*last] = k
-	}
-	i++
-	if r.run.head != 2 {
-		r.keepHead(k, p.i, s)
-	}
-	if k >= firstResource {
-		if n := r.takeTail(k, s, p.i); n > 0 {
-			p.i += n
-			*last = r.res.tail.last
-			return true
-		}
-	}
-	if !strings.HasPrefix(s[i:], valueHead) {
-		return false
-	}
-	i += len(valueHead)
-	switch {
-	case strings.HasPrefix(s[i:], `stringValue":"`):
-		from := p.i
-		p.i = i + len(`stringValue":"`) - 1
-		v := p.str()
-		if p.err != "" || !strings.HasPrefix(s[p.i:], "}}") {
-			p.i, p.err = from, ""
-			return false
-		}
-		p.i += 2
-		switch {
-		case k == keyOther:
-			r.attr(name, value{k: text, s: v})
-		case k < firstResource || !r.repeats(k, v, s, from, p.i):
-			r.text(k, v)
-		}
-	case strings.HasPrefix(s[i:], `intValue":`):
-		i += len(`intValue":`)
-		quoted := 0
-		if i < len(s) && s[i] == '"' {
-			quoted = 1
-		}
-		from := i + quoted
-		to := from
-		var n int64
-		for to < len(s) && s[to]-'0' <= 9 && to-from < 18 {
-			n = n*10 + int64(s[to]-'0')
-			to++
-		}
-		if to == from || quoted == 1 && (to >= len(s) || s[to] != '"') || !strings.HasPrefix(s[to+quoted:], "}}") {
-			return false
-		}
-		p.i = to + quoted + 2
-		if !r.integer(k, n) {
-			r.attr(name, value{k: integer, i: n})
-		}
-	case strings.HasPrefix(s[i:], `doubleValue":`):
-		i += len(`doubleValue":`)
-		n := strings.IndexByte(s[i:], '}')
-		if n <= 0 || !strings.HasPrefix(s[i+n:], "}}") {
-			return false
-		}
-		f, err := strconv.ParseFloat(s[i:i+n], 64)
-		if err != nil {
-			return false
-		}
-		p.i = i + n + 2
-		r.attr(name, value{k: double, f: f})
-	case k == keyHostPaths && strings.HasPrefix(s[i:], `arrayValue":`):
-		// The folders rarely change from record to record.
-		i += len(`arrayValue":`)
-		if raw := r.b.paths.raw; raw != "" && strings.HasPrefix(s[i:], raw) && strings.HasPrefix(s[i+len(raw):], "}}") {
-			p.i = i + len(raw) + 2
-			r.attrs++
-			r.hostPaths(r.b.paths.list)
+attributes:
+	for end == 0 || end < len(s) && s[end] == ',' {
+		at := i + len(keyHead)
+		if at > len(s) || s[i:at] != keyHead {
 			break
 		}
-		q := scanner{s: s, i: i, text: p.text}
-		v := q.arrayValue(1)
-		if q.err != "" || v.k != list || !strings.HasPrefix(s[q.i:], "}}") {
-			return false
+		next := &b.guess[r.slot][last]
+		k := *next
+		x := &patterns[k]
+		to := at + x.n
+		if to+least > len(s) || fixed64(s[to-8:to])&x.short != x.last || x.n > 8 && (fixed64(s[at:]) != x.first || x.n > 16 && fixed64(s[at+8:]) != x.mid) || s[to] != '"' {
+			to = plainEnd(s, at)
+			if to+least > len(s) {
+				break
+			}
+			k = keyOf(s[at:to])
+			*next = k
 		}
-		r.b.paths.raw, r.b.paths.list = s[i:q.i], v.ss
-		p.i = q.i + 2
-		r.attr(name, v)
-	default:
-		return false
+		rest := s[to : to+least]
+		if rest[:len(valueHead)] != valueHead {
+			break
+		}
+		if r.run.head != 2 {
+			r.keepHead(k, i, s)
+		}
+		if k >= firstResource {
+			if n := r.takeTail(k, s, i); n > 0 {
+				last = r.res.tail.last
+				end = i + n
+				p.i, i = end, end+1
+				continue
+			}
+		}
+		name := s[at:to]
+		to += len(valueHead)
+		switch rest = rest[len(valueHead):]; {
+		case rest == isText:
+			to += len(isText)
+			n := plainEnd(s, to)
+			if n+3 > len(s) {
+				break attributes
+			}
+			v := s[to:n]
+			if s[n] == '\\' {
+				q := scanner{s: s, i: to - 1, text: p.text}
+				v = q.str()
+				n = q.i - 1
+				if q.err != "" || n+3 > len(s) {
+					break attributes
+				}
+			}
+			if s[n:n+3] != `"}}` {
+				break attributes
+			}
+			end = n + 3
+			switch {
+			case k == keyOther:
+				r.attr(name, value{k: text, s: v})
+			case k < firstResource || !r.repeats(k, v, s, i, end):
+				r.text(k, v)
+			}
+		case rest[:len(isInt)] == isInt:
+			to += len(isInt)
+			quoted := 0
+			if s[to] == '"' {
+				quoted = 1
+			}
+			from := to + quoted
+			to = from
+			var n int64
+			for to < len(s) && s[to]-'0' <= 9 && to-from < 18 {
+				n = n*10 + int64(s[to]-'0')
+				to++
+			}
+			if to == from || quoted == 1 && (to >= len(s) || s[to] != '"') || !strings.HasPrefix(s[to+quoted:], "}}") {
+				break attributes
+			}
+			end = to + quoted + 2
+			if !r.integer(k, n) {
+				r.attr(name, value{k: integer, i: n})
+			}
+		case rest[:len(isFloat)] == isFloat:
+			to += len(isFloat)
+			n := strings.IndexByte(s[to:], '}')
+			if n <= 0 || !strings.HasPrefix(s[to+n:], "}}") {
+				break attributes
+			}
+			f, err := strconv.ParseFloat(s[to:to+n], 64)
+			if err != nil {
+				break attributes
+			}
+			end = to + n + 2
+			r.attr(name, value{k: double, f: f})
+		case k == keyHostPaths && rest[:len(isList)] == isList && r.attrs < maxAttributes:
+			// The folders rarely change from record to record.
+			to += len(isList)
+			if raw := b.paths.raw; raw == "" || !strings.HasPrefix(s[to:], raw) {
+				q := scanner{s: s, i: to, text: p.text}
+				list, ok := q.quickTexts(b)
+				if !ok {
+					break attributes
+				}
+				b.paths.raw, b.paths.list = s[to:q.i], list
+			}
+			end = to + len(b.paths.raw)
+			r.attrs++
+			r.hostPaths(b.paths.list)
+		default:
+			break attributes
+		}
+		if r.run.head == 1 {
+			r.run.headTo = end
+		}
+		last = k
+		p.i, i = end, end+1
 	}
-	if r.run.head == 1 {
-		r.run.headTo = p.i
+	r.last = last
+	return end > 0
+}
+
+// quickTexts reads an array of texts, and the two brackets behind it, in the form
+// that quick knows. It reports false for any other form.
+func (p *scanner) quickTexts(b *Batch) (list []string, ok bool) {
+	const first, next, last = `{"values":[{"stringValue":"`, `},{"stringValue":"`, `}]}}}`
+	for open := first; strings.HasPrefix(p.s[p.i:], open); open = next {
+		p.i += len(open) - 1
+		list = grow(&b.lists, list, p.str())
+		if p.err == "" && strings.HasPrefix(p.s[p.i:], last) {
+			p.i += len(last)
+			return list, true
+		}
 	}
-	*last = k
-	return true
+	return nil, false
 }
 
 // value reads one AnyValue.
@@ -923,8 +971,6 @@ type scanner struct {
 	i    int
 	err  string
 	text *event.Scratch // where texts with escapes go
-
-	plainFrom, plainTo int // from here to there no backslash stands
 }
 
 func (p *scanner) fail(why string) {
@@ -1076,45 +1122,35 @@ func delimiter(c byte) bool {
 // raw consumes a string and returns its inside as written, and whether it holds
 // escapes.
 func (p *scanner) raw() (string, bool) {
-	p.i++
-	start := p.i
-	if p.plainTo < start {
-		p.plainFrom, p.plainTo = start, p.backslash(start, len(p.s))
-	} else if start < p.plainFrom { // read again
-		if to := p.backslash(start, p.plainFrom); to < p.plainFrom {
-			p.plainTo = to
-		}
-		p.plainFrom = start
+	from := p.i + 1
+	to := plainEnd(p.s, from)
+	escaped := false
+	for ; to < len(p.s) && p.s[to] == '\\'; to = plainEnd(p.s, to+2) {
+		escaped = true
 	}
-	for {
-		n := strings.IndexByte(p.s[p.i:], '"')
-		if n < 0 {
-			p.i = len(p.s)
-			p.fail("unexpected end")
-			return "", false
-		}
-		p.i += n + 1
-		if p.i-1 <= p.plainTo {
-			return p.s[start : p.i-1], false
-		}
-		// An odd run of backslashes before the quote escapes it. The run may
-		// reach back over an earlier escaped quote only if that ended the run.
-		run := 0
-		for j := p.i - 2; j >= start && p.s[j] == '\\'; j-- {
-			run++
-		}
-		if run%2 == 0 {
-			return p.s[start : p.i-1], true
-		}
+	if to >= len(p.s) {
+		p.i = len(p.s)
+		p.fail("unexpected end")
+		return "", false
 	}
+	p.i = to + 1
+	return p.s[from:to], escaped
 }
 
-// backslash is where the first backslash in a part of the text stands, or its end.
-func (p *scanner) backslash(from, to int) int {
-	if n := strings.IndexByte(p.s[from:to], '\\'); n >= 0 {
-		return from + n
+// plainEnd is where the first quote or backslash from i on stands; not before the
+// end of s, when there is none.
+func plainEnd(s string, i int) int {
+	for ; i+8 <= len(s); i += 8 {
+		w := fixed64(s[i : i+8])
+		quote, back := w^'"'*ones, w^'\\'*ones // bytes of 0 where one stands
+		if found := ((quote-ones)&^quote | (back-ones)&^back) & high; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
 	}
-	return to
+	for i < len(s) && s[i] != '"' && s[i] != '\\' {
+		i++
+	}
+	return i
 }
 
 // str consumes a string; without escapes the result is a view into the text.

@@ -147,6 +147,7 @@ var patterns = func() (p [keyCount]pattern) {
 			}
 		}
 	}
+	p[keyOther].last = 1 // is never met
 	return p
 }()
 

@@ -38,6 +38,7 @@ type Batch struct {
 	// is overwritten while an event may refer to it.
 	scratch event.Scratch
 	attrs   []event.Attr // block that Extra slices are cut from
+	lists   []string     // block that lists of folders are cut from
 	boxes   map[string]any
 	guess   [nameSlots][keyCount]key // the key that followed a key last time, in events of such a name
 	kinds   [nameSlots]event.Kind    // the kind met last among the names that share a slot
@@ -150,20 +151,20 @@ type value struct {
 
 func bad(reason string) value { return value{k: broken, s: reason} }
 
-// grow appends to the attributes of the event being decoded. They stand at the
-// end of a block until another event's begin.
-func (b *Batch) grow(x []event.Attr, a event.Attr) []event.Attr {
-	n, used := len(x), len(b.attrs)
-	if n > 0 && n <= used && &x[0] == &b.attrs[used-n] && used < cap(b.attrs) {
-		b.attrs = append(b.attrs, a)
-		return b.attrs[used-n : used+1 : used+1]
+// grow appends to a list that is being made, of attributes or of texts. It stands at
+// the end of a block until another one begins.
+func grow[T any](block *[]T, x []T, a T) []T {
+	n, used := len(x), len(*block)
+	if n > 0 && n <= used && &x[0] == &(*block)[used-n] && used < cap(*block) {
+		*block = append(*block, a)
+		return (*block)[used-n : used+1 : used+1]
 	}
-	if cap(b.attrs)-used < n+1 {
-		b.attrs = make([]event.Attr, 0, max(256, 2*(n+1)))
+	if cap(*block)-used < n+1 {
+		*block = make([]T, 0, max(256, 2*(n+1)))
 		used = 0
 	}
-	b.attrs = append(append(b.attrs, x...), a)
-	return b.attrs[used : used+n+1 : used+n+1]
+	*block = append(append(*block, x...), a)
+	return (*block)[used : used+n+1 : used+n+1]
 }
 
 // keep returns a text that outlives the decoding, for the given key.
@@ -263,7 +264,6 @@ func (b *Batch) isStamp(text string, ns int64) bool {
 		colon  = 'Z'<<56 | '.'<<24 | ':'
 		zeros  = 0x0030303000303000
 		beyond = 0x0076767600767600 // added to a digit, it stays below 0x80
-		high   = 0x8080808080808080
 	)
 	w := fixed64(text[16:])
 	d := (w &^ marks) ^ zeros

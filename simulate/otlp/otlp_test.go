@@ -2,11 +2,14 @@ package otlp
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -564,6 +567,174 @@ func readTwice(t *testing.T, used *Batch, data []byte, decode func([]byte, *Batc
 	}
 }
 
+// spaced is a request in a form that the quick readers do not know: with a blank in
+// each record and attribute.
+func spaced(data []byte) []byte {
+	for _, head := range []string{`"key":"`, `"timeUnixNano":"`} {
+		data = bytes.ReplaceAll(data, []byte("{"+head), []byte("{ "+head))
+	}
+	return data
+}
+
+// sameSpaced holds what a batch reads of a request to what a new one reads of the
+// same request in the form with blanks.
+func sameSpaced(t *testing.T, used *Batch, data, spaced []byte) {
+	t.Helper()
+	slow := Batch{Borrow: used.Borrow}
+	used.Reset()
+	got, want := DecodeJSON(data, used), DecodeJSON(spaced, &slow)
+	if (got == nil) != (want == nil) || used.Records != slow.Records || !reflect.DeepEqual(append([]BadRecord{}, used.Bad...), append([]BadRecord{}, slow.Bad...)) {
+		t.Fatalf("%s\n%v, %d records, %+v; with blanks %v, %d, %+v", data, got, used.Records, used.Bad, want, slow.Records, slow.Bad)
+	}
+	same(t, "with blanks", used.Events, slow.Events)
+}
+
+// The quick readers read what the reader of any form reads.
+func TestQuick(t *testing.T) {
+	texts := []string{"", "7", "-7", "1e3", "true", "undefined", "a", `\"`, `\\`, `\\\"`, `\u00e9\ud83d\ude00`, `\ud83d`, `\x`, `\`, "é", "\u2028", "\xff", "\xc3", "{\"", "}}", "\t"}
+	for n := range 71 {
+		fill := strings.Repeat("abcdefgü", 10)[:n]
+		texts = append(texts, fill, fill+`\"`+fill, fill+`\\`, fill+"\xa2\xdc"+fill, fill+`"`)
+	}
+	var values []string
+	for _, s := range texts {
+		values = append(values, `{"stringValue":"`+s+`"}`, `{"arrayValue":{"values":[{"stringValue":"`+s+`"},{"stringValue":"b"}]}}`)
+	}
+	for _, s := range []string{"0", "007", "-1", "1.5", "1e2", "123456789012345678", "1234567890123456789", "99999999999999999999", `"12"`, `"x"`, `"12`, "null", "true", "false", "tru", ""} {
+		values = append(values, `{"intValue":`+s+`}`, `{"doubleValue":`+s+`}`, `{"boolValue":`+s+`}`, `{"arrayValue":`+s+`}`)
+	}
+	values = append(values, `{}`, `null`, `{"arrayValue":{"values":[]}}`, `{"arrayValue":{"values":[{"stringValue":"a"},{"intValue":1}]}}`, `{"arrayValue":{"values":[{"stringValue":"a"}]},"x":1}`, `{"stringValue":"a","x":1}`)
+	keys := append(append([]string{}, keyNames[:]...), "unknown", "user.i", "user.idx", "usér.id", `us\u0065r.id`, strings.Repeat("k", 70))
+	used, borrowed := Batch{}, Batch{Borrow: true}
+	for i, v := range values {
+		for j, k := range keys {
+			if j%7 != i%7 && k != "unknown" && k != "workspace.host_paths" && k != "user.email" {
+				continue
+			}
+			between := attr("user.id", `{"stringValue":"u"}`) + `,{"key":"` + k + `","value":` + v + `},` + attr("os.type", `{"stringValue":"a"}`)
+			data := named("tool_result", between)
+			if i%2 == 0 { // with a resource to repeat, and twice, so that there is something to go by
+				record := `{"timeUnixNano":"1790000000123000000","observedTimeUnixNano":"1790000000123000001","body":{"stringValue":"claude_code.tool_result"},"attributes":[` + between + `,` + attr("service.name", `{"stringValue":"cowork"}`) + `]}`
+				data = []byte(`{"resourceLogs":[{"resource":{"attributes":[` + attr("os.type", `{"stringValue":"a"}`) + `,` + attr("service.name", `{"stringValue":"cowork"}`) + `]},"scopeLogs":[{"scope":{},"logRecords":[` + record + `,` + record + `]}]}]}`)
+			}
+			sameSpaced(t, &used, data, spaced(data))
+			sameSpaced(t, &borrowed, data, spaced(data))
+		}
+	}
+}
+
+// quickRequests are requests in the form that the quick readers know.
+func quickRequests(t *testing.T) (out [][]byte) {
+	t.Helper()
+	var events []event.Event
+	seen := map[event.Kind]bool{}
+	for _, e := range decoded(t, fixture(t, "cowork.json")).Events {
+		if k := e.Kind; !seen[k] && (k == event.UserPrompt || k == event.APIRequest || k == event.ToolResult) {
+			seen[k] = true
+			events = append(events, e)
+		}
+	}
+	if len(events) != 3 {
+		t.Fatalf("%d kinds", len(events))
+	}
+	p, _ := ProfileNamed("cowork-local-1p")
+	number := regexp.MustCompile(`"intValue":([0-9]+)`)
+	out = [][]byte{p.AppendJSON(nil, events[:2]), number.ReplaceAll(p.AppendJSON(nil, events[2:]), []byte(`"intValue":"$1"`))}
+	for _, data := range out {
+		if n := bytes.Count(spaced(data), []byte("{ ")); n < 30 {
+			t.Fatalf("%d blanks in %s", n, data)
+		}
+	}
+	return out
+}
+
+// A request that ends anywhere holds the same in either form.
+func TestQuickCut(t *testing.T) {
+	used := Batch{Borrow: true}
+	for _, data := range quickRequests(t) {
+		for n := range data {
+			cut := bytes.Clone(data[:n:n])
+			sameSpaced(t, &used, cut, spaced(cut))
+		}
+	}
+}
+
+// So does one with any byte changed, doubled or left out. It is read behind the right
+// one, so that there is something to go by.
+func TestQuickChanged(t *testing.T) {
+	used := Batch{Borrow: true}
+	for _, data := range quickRequests(t) {
+		used.Reset()
+		if err := DecodeJSON(data, &used); err != nil {
+			t.Fatal(err)
+		}
+		for i, old := range data {
+			for j, c := range []string{"", string(old) + string(old), "x", "0", `"`, `\`, ",", "}", "]", " "} {
+				changed := []byte(string(data[:i]) + c + string(data[i+1:]))
+				if (i+j)%7 != 0 && (c != "x" || !json.Valid(changed)) {
+					continue
+				}
+				sameSpaced(t, &used, changed, spaced(changed))
+			}
+		}
+	}
+}
+
+// Folders count against what a record may have, also those met before.
+func TestQuickLimit(t *testing.T) {
+	folders := attr("workspace.host_paths", `{"arrayValue":{"values":[{"stringValue":"/a"}]}}`)
+	record := func(n int) string {
+		return `{"timeUnixNano":"1790000000123000000","attributes":[` + strings.Repeat(attr("k", `{"intValue":1}`)+",", n) + folders + `]}`
+	}
+	data := []byte(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[` + record(0) + `,` + record(maxAttributes-1) + `,` + record(maxAttributes) + `]}]}]}`)
+	var b Batch
+	sameSpaced(t, &b, data, spaced(data))
+	if len(b.Bad) != 3 || b.Bad[1].Reason == b.Bad[2].Reason || b.Bad[2].Reason != "too many attributes" || len(b.Events[2].HostPaths) != 0 || len(b.Events[1].HostPaths) != 1 {
+		t.Errorf("%+v", b.Bad)
+	}
+}
+
+// nanos reads digits and nothing else, held to the library.
+func TestNanos(t *testing.T) {
+	for _, s := range []string{"0000000000000000000", "1782787411836000000", "9999999999999999999", "0123456789012345678"} {
+		for i := range nanoDigits {
+			for c := range 256 {
+				s := s[:i] + string([]byte{byte(c)}) + s[i+1:]
+				want, err := strconv.ParseUint(s, 10, 64)
+				if got, ok := nanos(s); ok != (err == nil) || ok && got != want {
+					t.Fatalf("%q is %d, %v; want %d, %v", s, got, ok, want, err)
+				}
+			}
+		}
+	}
+}
+
+// plainEnd finds the first of two bytes, wherever it stands and whatever is around it.
+func TestPlainEnd(t *testing.T) {
+	around := "a!#[]\x00\x7f\xa2\xdc\xff"
+	for n := range 71 {
+		var s []byte
+		for i := range n {
+			s = append(s, around[(i*7+n)%len(around)])
+		}
+		for from := range n + 1 {
+			if got := plainEnd(string(s), from); got != n {
+				t.Fatalf("%q from %d: %d", s, from, got)
+			}
+			for at := from; at < n; at++ {
+				x := bytes.Clone(s)
+				x[at] = "\"\\"[(at+n)%2]
+				for i := at + 1; i < n; i += 3 {
+					x[i] = '"'
+				}
+				if got := plainEnd(string(x), from); got != at {
+					t.Fatalf("%q from %d: %d, want %d", x, from, got, at)
+				}
+			}
+		}
+	}
+}
+
 func FuzzDecodeJSON(f *testing.F) {
 	f.Add(fixture(f, "cowork.json"))
 	f.Add(fixture(f, "legacy.json"))
@@ -579,6 +750,9 @@ func FuzzDecodeJSON(f *testing.F) {
 			used := Batch{Borrow: borrow}
 			readTwice(t, &used, data, DecodeJSON)
 			readTwice(t, &used, data, DecodeJSON)
+			if json.Valid(data) { // so that no text holds what is looked for
+				sameSpaced(t, &used, data, spaced(data))
+			}
 		}
 		u := plog.JSONUnmarshaler{}
 		logs, err := u.UnmarshalLogs(data)

@@ -370,7 +370,7 @@ func (r *record) quickAttrs(s string, i int) int {
 			for j := at; j < end-8; j += 8 {
 				x |= fixed64(s[j : j+8])
 			}
-			if x&0x8080808080808080 != 0 && !utf8.ValidString(v) {
+			if x&high != 0 && !utf8.ValidString(v) {
 				goto out
 			}
 			f := &fields[k]
@@ -507,8 +507,14 @@ func valid(s string) bool {
 			x |= uint64(s[i])
 		}
 	}
-	return x&0x8080808080808080 == 0 || utf8.ValidString(s)
+	return x&high == 0 || utf8.ValidString(s)
 }
+
+// ones and high are a word with each byte 1, and with the highest bit of each.
+const (
+	ones = 0x0101010101010101
+	high = 0x80 * ones
+)
 
 // fixed32 reads four bytes, the lowest first.
 func fixed32(v string) uint32 {

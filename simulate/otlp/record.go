@@ -549,7 +549,7 @@ func (r *record) extra(name string, v *value) {
 		r.ev.Extra = x
 		return
 	}
-	r.ev.Extra = r.b.grow(x, event.Attr{Key: r.b.name(name), Value: r.b.box(v)})
+	r.ev.Extra = grow(&r.b.attrs, x, event.Attr{Key: r.b.name(name), Value: r.b.box(v)})
 }
 
 func (r *record) rest(i int) {

@@ -173,7 +173,7 @@ func TestViewsNeverOutliveTheirBatch(t *testing.T) {
 			{Workers: 2, Borrow: true, Prepare: prepare},
 		} {
 			workers := opts.Workers
-			got := fingerprint(t, c, file, opts, replay.Options{SideBySide: workers > 1})
+			got := fingerprint(t, c, file, opts, replay.Options{Beside: workers > 2, SideBySide: workers == 2})
 			if got != want {
 				a, b := strings.Split(want, "\n"), strings.Split(got, "\n")
 				for i := range a {

@@ -77,9 +77,10 @@ type Options struct {
 	Window            time.Duration  // 0: DefaultWindow
 	Prices            Pricer         // recomputes a missing cost, marked as such
 	Directory         *org.Directory // finds the members of events that were not prepared
-	// SideBySide lets engines run beside observers, for whoever has a processor to
-	// spare. Each still sees every event in order. They must share nothing.
-	SideBySide bool
+	// Beside lets observers run beside whoever adds events, SideBySide also engines
+	// beside other observers, for whoever has a third processor to spare. Each still
+	// sees every event in order. They must share nothing with what runs beside them.
+	Beside, SideBySide bool
 }
 
 // Counts is what became of the records. Events is what the observers saw.
@@ -103,34 +104,58 @@ type Counts struct {
 // texts, is called for each event too.
 func Prepare(dir *org.Directory, also ...func(*event.Event)) func() func(*event.Event) {
 	return func() func(*event.Event) {
-		p := preparer{dir: dir, also: also, member: -1}
+		p := preparer{dir: dir, also: also}
 		return p.prepare
 	}
 }
 
 // preparer remembers the last record, as the records of a batch mostly have the
-// same member, session and prompt. It keeps bytes of its own: texts of events may
-// be views of memory that is used again.
+// same member, session and prompt, and who was met lately. It keeps bytes of its own:
+// texts of events may be views of memory that is used again.
 type preparer struct {
-	also                      []func(*event.Event)
-	dir                       *org.Directory
-	account, email, accountID []byte
-	member                    int32
-	identity                  event.Identity
-	session, prompt           []byte
-	sessionKey, promptKey     uint64
-	personKey                 uint64
+	also                  []func(*event.Event)
+	dir                   *org.Directory
+	met                   [1024]person // by the key of whom they name
+	who                   *person      // of the last record; nil before the first
+	session, prompt       []byte
+	sessionKey, promptKey uint64
+}
+
+// person is whom some keys of a record name. The zero value is nobody yet.
+type person struct {
+	keys      []byte // account, e-mail and account id
+	email, id int    // where these begin
+	member    int32
+	identity  event.Identity
+	known     bool
+	key       uint64
+}
+
+func (x *person) is(e *event.Event) bool {
+	return x != nil && x.known && e.Account == string(x.keys[:x.email]) && e.Email == string(x.keys[x.email:x.id]) && e.AccountID == string(x.keys[x.id:])
+}
+
+// person is whom the record names. To ask the directory costs several look-ups, and
+// to draw what its members are called.
+func (p *preparer) person(e *event.Event) *person {
+	key := event.Key(e.Person())
+	x := &p.met[key%uint64(len(p.met))]
+	if !x.is(e) {
+		x.keys = append(append(append(x.keys[:0], e.Account...), e.Email...), e.AccountID...)
+		x.email, x.id = len(e.Account), len(e.Account)+len(e.Email)
+		e.Roster = nil
+		x.member, x.identity = e.Who(p.dir)
+		x.key, x.known = key, true
+	}
+	return x
 }
 
 func (p *preparer) prepare(e *event.Event) {
-	if e.Account != string(p.account) || e.Email != string(p.email) || e.AccountID != string(p.accountID) {
-		e.Roster = nil
-		p.account, p.email, p.accountID = append(p.account[:0], e.Account...), append(p.email[:0], e.Email...), append(p.accountID[:0], e.AccountID...)
-		p.member, p.identity = e.Who(p.dir)
-		p.personKey = event.Key(e.Person())
+	if !p.who.is(e) {
+		p.who = p.person(e)
 	}
 	if p.dir != nil {
-		e.Roster, e.Member, e.Identity = p.dir, p.member, p.identity
+		e.Roster, e.Member, e.Identity = p.dir, p.who.member, p.who.identity
 	}
 	if e.Session != string(p.session) || p.sessionKey == 0 {
 		p.session, p.sessionKey = append(p.session[:0], e.Session...), event.Key(e.Session)
@@ -138,10 +163,7 @@ func (p *preparer) prepare(e *event.Event) {
 	if e.Prompt != string(p.prompt) || p.promptKey == 0 {
 		p.prompt, p.promptKey = append(p.prompt[:0], e.Prompt...), event.Key(e.Prompt)
 	}
-	if p.personKey == 0 { // nobody has been named yet
-		p.personKey = event.Key(e.Person())
-	}
-	e.SessionKey, e.PromptKey, e.PersonKey = p.sessionKey, p.promptKey, p.personKey
+	e.SessionKey, e.PromptKey, e.PersonKey = p.sessionKey, p.promptKey, p.who.key
 	e.RecordKey = identity(e)
 	for _, f := range p.also {
 		f(e)
@@ -269,22 +291,23 @@ func New(o Options, observers ...Observer) *Replay {
 	}
 	r := &Replay{o: o, slots: map[int64]*slot{}, prepare: Prepare(o.Directory)()}
 	r.hands.New = func() any { return &handful{events: make([]held, 0, atATime)} }
-	all := &group{observers: observers}
-	if r.groups = []*group{all}; !o.SideBySide {
-		return r
-	}
-	engines, rest := &group{}, &group{}
-	for _, x := range observers {
-		g := rest
-		if _, ok := x.(Engine); ok {
-			g = engines
+	r.groups = []*group{{observers: observers}}
+	if o.SideBySide {
+		engines, rest := &group{}, &group{}
+		for _, x := range observers {
+			g := rest
+			if _, ok := x.(Engine); ok {
+				g = engines
+			}
+			g.observers = append(g.observers, x)
 		}
-		g.observers = append(g.observers, x)
+		if len(engines.observers) > 0 && len(rest.observers) > 0 {
+			r.groups = []*group{engines, rest}
+		}
 	}
-	if len(engines.observers) == 0 || len(rest.observers) == 0 {
+	if !o.Beside && len(r.groups) == 1 {
 		return r
 	}
-	r.groups = []*group{engines, rest}
 	for _, g := range r.groups {
 		g.work, g.done = make(chan *handful, 4), make(chan struct{})
 		go func() {
@@ -345,6 +368,7 @@ func (r *Replay) Add(events []event.Event) {
 			r.prepare(e)
 		}
 	}
+	b.Pack.Narrow = false // it may have been somebody else's
 	b.Pack.Add(events)
 	r.accept(b, many)
 }
@@ -640,6 +664,18 @@ func (b *batches) alone() {
 	b.Unlock()
 }
 
+// Stop ends a pass that nobody asks for its result: what is held goes nowhere. It may be
+// called again, also after Close.
+func (r *Replay) Stop() {
+	for _, g := range r.groups {
+		if g.work != nil {
+			close(g.work)
+			<-g.done
+			g.work = nil
+		}
+	}
+}
+
 // Close hands on what is still held and ends the engines among the observers at
 // the end of the period, or at the last event when the period is open. Findings
 // come in the order of time, engine and id.
@@ -648,12 +684,7 @@ func (r *Replay) Close() (Counts, []rules.Finding) {
 		r.release()
 	}
 	r.flush()
-	for _, g := range r.groups {
-		if g.work != nil {
-			close(g.work)
-			<-g.done
-		}
-	}
+	r.Stop()
 	r.counts.Recomputed = r.recomputed
 	end := r.o.Until
 	if end.IsZero() {

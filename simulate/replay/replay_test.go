@@ -13,6 +13,8 @@ import (
 
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/scenarios"
+	"github.com/sandtable-dev/sandtable/scenarios/org"
 )
 
 var start = time.Date(2026, 4, 13, 9, 0, 0, 0, time.UTC)
@@ -216,4 +218,54 @@ func TestPreparerKeepsNoViews(t *testing.T) {
 	if second.SessionKey != event.Key("session-b") || second.PromptKey != event.Key("session-b") {
 		t.Error("a record got the key of another session")
 	}
+}
+
+// TestPreparerNamesWhomTheDirectoryDoes: whoever was met lately is not asked for again,
+// and is nobody else, whichever keys a record has and in whatever order records come.
+func TestPreparerNamesWhomTheDirectoryDoes(t *testing.T) {
+	s, err := scenarios.Load("insurer-claims")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := org.Build(&s.Config, s.Seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := func(of func(org.Member) string) *rapid.Generator[string] {
+		some := []string{"", "nobody"}
+		for i := range dir.Len() {
+			some = append(some, of(dir.Member(i)))
+		}
+		return rapid.SampledFrom(some)
+	}
+	account, email, id := keys(func(m org.Member) string { return m.Account }), keys(func(m org.Member) string { return m.Email }), keys(func(m org.Member) string { return m.ID })
+	rapid.Check(t, func(t *rapid.T) {
+		var memory []byte // used again by every record
+		prepare, plain := Prepare(dir)(), Prepare(nil)()
+		for range rapid.IntRange(1, 300).Draw(t, "records") {
+			e := event.Event{Account: account.Draw(t, "account"), Email: email.Draw(t, "email"), AccountID: id.Draw(t, "id")}
+			i := rapid.IntRange(-5, dir.Len()-1).Draw(t, "member")
+			if i >= 0 { // mostly one, under all keys
+				m := dir.Member(i)
+				e = event.Event{Account: m.Account, Email: m.Email, AccountID: m.ID}
+			}
+			want := e
+			member, identity := want.Who(dir)
+			for _, key := range []*string{&e.Account, &e.Email, &e.AccountID} {
+				n := len(memory)
+				memory = append(memory, *key...)
+				*key = unsafe.String(unsafe.SliceData(memory[n:]), len(*key))
+			}
+			prepare(&e)
+			if e.Roster != dir || e.Member != member || e.Identity != identity || e.PersonKey != want.OfPerson() {
+				t.Fatalf("%q %q %q: member %d (%d), key %x; the directory says %d (%d), %x", want.Account, want.Email, want.AccountID, e.Member, e.Identity, e.PersonKey, member, identity, want.OfPerson())
+			}
+			e.Roster = nil
+			if plain(&e); e.Roster != nil || e.PersonKey != want.OfPerson() {
+				t.Fatalf("without a directory %q has the key %x, not %x", want.Person(), e.PersonKey, want.OfPerson())
+			}
+			clear(memory)
+			memory = memory[:0]
+		}
+	})
 }

@@ -91,8 +91,8 @@ type worker struct {
 
 	// own is what events are decoded to that are handed on packed: the few of one
 	// request at a time, which then are in the cache.
-	packed bool
-	own    otlp.Batch
+	packed, narrow bool
+	own            otlp.Batch
 }
 
 func (w *worker) close() {
@@ -105,6 +105,7 @@ func (w *worker) decode(b *block) {
 	x := &b.batch
 	x.Reset()
 	x.Packed.Reset()
+	x.Packed.Narrow = w.narrow
 	w.open(b)
 	b.products = [len(b.products)]int64{}
 	if w.packed {
@@ -242,7 +243,7 @@ func newPipeline(ctx context.Context, o *Options, packed bool, wg *sync.WaitGrou
 	p := &pipeline{ctx: ctx, borrow: o.Borrow, jobs: make(chan *block, ahead/2), order: make(chan *block, ahead), free: make(chan *block, ahead*3/2+2)}
 	for range n {
 		wg.Add(1)
-		w := &worker{max: o.MaxLine, ratio: o.MaxRatio, packed: packed}
+		w := &worker{max: o.MaxLine, ratio: o.MaxRatio, packed: packed, narrow: o.Narrow}
 		w.own.Borrow = o.Borrow
 		if o.Prepare != nil {
 			w.prepare = o.Prepare()

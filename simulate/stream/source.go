@@ -57,6 +57,8 @@ type Options struct {
 	// Packed has EachBlock hand events on in Batch.Packed, as those who decode them
 	// pack them. It goes with Borrow, and Each does not know it.
 	Packed bool
+	// Narrow is event.Pack.Narrow of what is packed.
+	Narrow bool
 	// Unhashed leaves Input.SHA256 empty, which is for a reader whose answer is no
 	// evidence: hashing costs as much as decoding.
 	Unhashed bool
@@ -634,28 +636,31 @@ func (r *reading) content(br *bufio.Reader, under io.Reader) (string, error) {
 		}
 	}
 	if looksJSON(head) {
-		return r.json(br)
+		return r.json(br, under)
 	}
 	switch {
 	case head[0] == 0x0a:
 		return "protobuf", r.protobuf(br)
 	case len(head) >= 4 && int64(binary.BigEndian.Uint32(head)) <= int64(r.opts.MaxLine) && (len(head) == 4 || framed(head[4:])):
-		if br.Buffered() == br.Size() { // the input goes on: what comes next is read to where it is decoded
-			begun, _ := br.Peek(br.Buffered())
-			return "frames", r.frames(io.MultiReader(bytes.NewReader(begun), under))
-		}
-		return "frames", r.frames(br)
+		return "frames", r.frames(rest(br, under))
 	}
 	if first, _, _ := bytes.Cut(head, []byte("\n")); otlp.IsCSV(string(first)) {
 		return "csv", r.csv(br)
 	}
 	// Perhaps lines behind a damaged first one.
 	if head[0] >= 0x20 || bytes.ContainsAny(head[:1], "\t\r") {
-		return "json lines", r.lines(br)
+		return "json lines", r.lines(rest(br, under))
 	}
 	n, err := io.Copy(io.Discard, br)
 	r.in.lose(LostFormat, n)
 	return "unknown", err
+}
+
+// rest is what br still has to give. What is not in it yet is read to where it is
+// decoded; br is of no use afterwards.
+func rest(br *bufio.Reader, under io.Reader) io.Reader {
+	begun, _ := br.Peek(br.Buffered())
+	return io.MultiReader(bytes.NewReader(begun), under)
 }
 
 func looksJSON(head []byte) bool {
@@ -684,7 +689,7 @@ func framed(p []byte) bool {
 // json reads JSON lines, or one document written over several lines. The first
 // line decides: the beginning of a value that does not end there means the
 // latter, as long as the whole then is a value.
-func (r *reading) json(br *bufio.Reader) (string, error) {
+func (r *reading) json(br *bufio.Reader, under io.Reader) (string, error) {
 	first, whole, err := r.line(br)
 	if err != nil && err != io.EOF {
 		return "json lines", r.tail(first, err)
@@ -698,11 +703,10 @@ func (r *reading) json(br *bufio.Reader) (string, error) {
 		if lerr := r.oneLine(first, whole, err == io.EOF); lerr != nil || err == io.EOF {
 			return "json lines", lerr
 		}
-		return "json lines", r.lines(br)
+		return "json lines", r.lines(rest(br, under))
 	}
 	doc := append([]byte(nil), first...)
-	rest := io.LimitReader(br, int64(r.opts.MaxLine)-int64(len(doc)))
-	more, err := io.ReadAll(rest)
+	more, err := io.ReadAll(io.LimitReader(br, int64(r.opts.MaxLine)-int64(len(doc))))
 	doc = append(doc, more...)
 	if len(doc) < r.opts.MaxLine && !lineBroken(doc) {
 		reason := LostLine
@@ -716,7 +720,7 @@ func (r *reading) json(br *bufio.Reader) (string, error) {
 		return "json document", err
 	}
 	// Not one document: the first line was damaged, the others count for themselves.
-	if lerr := r.lines(bufio.NewReaderSize(io.MultiReader(bytes.NewReader(doc), br), 64<<10)); lerr != nil {
+	if lerr := r.lines(io.MultiReader(bytes.NewReader(doc), br)); lerr != nil {
 		return "json lines", lerr
 	}
 	return "json lines", err
@@ -778,18 +782,65 @@ func (r *reading) line(br *bufio.Reader) (line []byte, whole bool, err error) {
 	}
 }
 
-func (r *reading) lines(br *bufio.Reader) error {
+// lines reads requests that are a line each, into the block in which they are decoded,
+// many at once; what was read beyond the last line feed begins the next one.
+func (r *reading) lines(in io.Reader) error {
+	var beyond []byte
+	var failed error
+	over := int64(0) // bytes of a line that is too long
 	for {
-		line, whole, err := r.line(br)
-		if err != nil && err != io.EOF {
-			return r.tail(line, err)
+		if err := r.ctx.Err(); err != nil {
+			return stop{err}
 		}
-		if lerr := r.oneLine(line, whole, err == io.EOF); lerr != nil {
-			return lerr
+		b := r.pipe.begin()
+		from := len(b.batch.Text) // where the line at hand begins
+		text := append(b.batch.Text, beyond...)
+		seen, enough := from, from+blockBytes // no line feed stands between from and seen
+		units := len(b.units)
+		for failed == nil && len(b.units) == units {
+			for failed == nil && len(text) < enough {
+				room := slices.Grow(text, enough-len(text))
+				n, err := in.Read(room[len(text):enough])
+				text, failed = room[:len(text)+n], err
+			}
+			for {
+				n := bytes.IndexByte(text[seen:], '\n') + 1
+				if n == 0 {
+					break
+				}
+				line := text[from : seen+n]
+				switch n := over + int64(len(line)); {
+				case n > int64(r.opts.MaxLine):
+					r.in.lose(LostLong, n)
+				case len(bytes.TrimSpace(line)) > 0:
+					b.weight += len(line)
+					b.units = append(b.units, unit{from: from, to: from + len(line), kind: r.kindOf(line, false), reason: LostLine})
+				}
+				from += len(line)
+				seen, over = from, 0
+			}
+			if seen = len(text); over > 0 || seen-from > r.opts.MaxLine { // of which only the length counts
+				over += int64(seen - from)
+				text, seen = text[:from], from
+			}
+			enough = len(text) + max(blockBytes, len(text)-from)
 		}
-		if err == io.EOF {
+		b.batch.Text, beyond = text[:from], append(beyond[:0], text[from:]...)
+		if failed == nil {
+			if err := r.pipe.flush(); err != nil {
+				return err
+			}
+			continue
+		}
+		if over > 0 {
+			r.in.lose(LostLong, over)
+		} else if err := r.oneLine(beyond, true, true); err != nil {
+			return err
+		}
+		if failed == io.EOF {
 			return nil
 		}
+		return failed
 	}
 }
 

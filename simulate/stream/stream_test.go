@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -247,6 +248,71 @@ func TestFramesHoweverTheyArrive(t *testing.T) {
 		sum := sha256.Sum256(data[:cut])
 		if got != want || bytesLost != int64(tail) || (len(r.Lost) > 0) != (cut > whole) || r.SHA256 != hex.EncodeToString(sum[:]) {
 			t.Fatalf("cut at %d of %d: %d records of %d, lost %+v, expected %d bytes", cut, len(data), got, want, r.Lost, tail)
+		}
+	})
+}
+
+// TestLinesHoweverTheyArrive: lines of any length, good, empty, broken or too long, are
+// read into blocks; wherever the input ends and however few bytes a read gives, each
+// line counts as it does when lines are taken one after the other.
+func TestLinesHoweverTheyArrive(t *testing.T) {
+	const most = 200 << 10 // more than a block holds
+	rapid.Check(t, func(t *rapid.T) {
+		data := append(profile().AppendJSON(nil, sample(0, 1)), '\n')
+		first := len(data)
+		for range rapid.IntRange(0, 30).Draw(t, "lines") {
+			switch rapid.IntRange(0, 6).Draw(t, "line") {
+			case 0:
+				data = append(data, " \r\n"...)
+			case 1:
+				data = append(data, "{\"resourceLogs\": nothing}\n"...)
+			case 2:
+				n := rapid.SampledFrom([]int{most - 2, most - 1, most, 3 * most}).Draw(t, "long")
+				data = append(append(data, bytes.Repeat([]byte{'x'}, n)...), '\n')
+			default:
+				n := rapid.SampledFrom([]int{1, 2, 20, 90}).Draw(t, "records")
+				data = append(profile().AppendJSON(data, sample(0, n)), '\n')
+			}
+		}
+		data = data[:rapid.OneOf(rapid.Just(len(data)), rapid.IntRange(first, len(data))).Draw(t, "end")]
+
+		want, records := map[string]int64{}, 0
+		for _, line := range bytes.SplitAfter(data, []byte("\n")) {
+			var b otlp.Batch
+			switch {
+			case len(line) > most:
+				want[LostLong]++
+				want[LostLong+" bytes"] += int64(len(line))
+			case len(bytes.TrimSpace(line)) == 0:
+			default:
+				err := otlp.DecodeJSON(line, &b)
+				if records += len(b.Events); line[len(line)-1] != '\n' && unfinished(line) {
+					want[LostTail]++
+					want[LostTail+" bytes"] += int64(len(line))
+				} else if err != nil {
+					want[LostLine]++
+					want[LostLine+" bytes"] += int64(len(line))
+				}
+			}
+		}
+		in := io.Reader(bytes.NewReader(data))
+		if rapid.Bool().Draw(t, "halves") {
+			in = iotest.HalfReader(in)
+		}
+		s, err := Open([]string{"-"}, Options{Stdin: in, MaxLine: most})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		if err := s.Each(context.Background(), func(b *otlp.Batch) error { n += len(b.Events); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]int64{}
+		for _, l := range s.Report()[0].Lost {
+			got[l.Reason], got[l.Reason+" bytes"] = l.Count, l.Bytes
+		}
+		if n != records || !maps.Equal(got, want) {
+			t.Fatalf("%d bytes: %d records of %d, lost %v, expected %v", len(data), n, records, got, want)
 		}
 	})
 }
