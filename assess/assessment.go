@@ -10,8 +10,6 @@ package assess
 
 import (
 	"fmt"
-
-	"github.com/sandtable-dev/sandtable/rules"
 )
 
 // Verdict is the result for one obligation. The zero value is NotAssessed.
@@ -377,17 +375,11 @@ type DisputeNote struct {
 	Ours     string `json:"ours"`
 }
 
-// SpendRow, RuleRow and MatrixRow are what the report shows beside the
-// assessment; their engines own the figures.
+// RuleRow is what the report shows of an alert rule beside the assessment; the
+// engine owns the figures.
 type RuleRow struct {
 	ID, Title, Catches, Severity string
 	Reached, Evaluable, Matched  int64
 	Alerts                       int
 	WhyNot                       string
-}
-
-// Result is everything a run produced, handed to the writers.
-type Result struct {
-	Assessment *Assessment
-	Findings   []rules.Finding
 }

@@ -250,7 +250,7 @@ type tenantTest struct {
 	Who     string      `yaml:"who,required"`
 }
 
-// item is a file while it is read.
+// evidenceFile is a file while it is read.
 type evidenceFile struct {
 	name        string
 	kind        string // as intake.yaml names it

@@ -12,8 +12,12 @@ import (
 // system is, what risk remains, what to do, and what to tell others meanwhile.
 
 func (b *builder) method() {
+	read := "Every record in the period was read; nothing was sampled."
+	if b.a.Counters.BadRecords > 0 || strings.Contains(b.a.EvidenceNote, "Lost on the way") {
+		read = "Every record in the period that could be read was read, and nothing was sampled; what was lost on the way is named on the cover."
+	}
 	blocks := []Block{Paragraph{Text: "Each obligation is split into elements; each element is met, short, absent, unattested or unknown by a printed condition over declared configuration, telemetry, attestations and dated platform facts. The worst essential element gives the verdict. Missing data is unknown and never counts in favour. Counts are never averaged into a score."},
-		Paragraph{Text: "The same records pass through three engines, for access, spend and alerts, and through observers that count what the stream can show. Every record in the period was read; nothing was sampled."},
+		Paragraph{Text: "The same records pass through three engines, for access, spend and alerts, and through observers that count what the stream can show. " + read},
 		Heading{"What was read"}, KeyValues{b.figures()}}
 	if f := coverageFigure(b.in.Coverage); f != nil {
 		blocks = append(blocks, *f)

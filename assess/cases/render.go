@@ -391,7 +391,7 @@ func (l *Lab) Report(marks []Mark, hint bool, st Style) string {
 	return s.String()
 }
 
-// TopicText is the teaching text of a topic, one screen.
+// Text is the teaching text of a topic, one screen.
 func (t *Topic) Text(st Style) string {
 	return st.Bold(t.Title) + "\n\n" + Wrap(t.Teach, Width, "") + "\n"
 }

@@ -432,7 +432,6 @@ func (f *File) check(n *yaml.Node, depth int, count *int, ps *Problems) {
 
 func (f *File) pos(n *yaml.Node) Pos { return Pos{f.of(n).Name, n.Line, n.Column} }
 
-// LineText is line n (from 1) of the file, without its end.
 // from is at most n bytes of the file from a line and column on.
 func (f *File) from(line, col, n int) string {
 	if line < 1 || line > len(f.starts) {
@@ -442,6 +441,7 @@ func (f *File) from(line, col, n int) string {
 	return string(f.Data[at:min(at+n, len(f.Data))])
 }
 
+// line is line n (from 1) of the file, without its end.
 func (f *File) line(n int) string {
 	if n < 1 {
 		return ""

@@ -248,7 +248,7 @@ func bareName(path string) (name string, enveloped bool) {
 	return path, enveloped
 }
 
-// decisionSources are the values that tell the decision's source from the field
+// isDecisionSource knows the values that tell the decision's source from the field
 // of the same name that a backend reserves.
 func isDecisionSource(s string) bool {
 	switch s {
