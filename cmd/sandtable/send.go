@@ -41,6 +41,9 @@ func send(c *cli.Context) error {
 	if c.String("to") == "" {
 		return usage("--to URL is missing: where does the stream go?")
 	}
+	if n := c.Int("batch"); n < 1 {
+		return usage("--batch is %d, expected 1 or more", n)
+	}
 	o := stream.SendOptions{To: c.String("to"), Protocol: c.String("protocol"), Gzip: c.Bool("gzip"), Batch: c.Int("batch"),
 		ShiftToNow: c.Bool("shift-to-now"), State: c.String("state"), Headers: map[string]string{}, Now: time.Now}
 	if s := c.String("speed"); s != "asap" {
