@@ -99,7 +99,7 @@ type Blocked struct {
 
 // Outcome counts what was lived and what was sent. Sessions, Prompts and Active
 // count life, also of members whose exporter is silent; Events and Total count
-// what was emitted.
+// what was emitted. A session that was taken up again counts once.
 type Outcome struct {
 	Sessions, Prompts, Active int
 	Total                     int
