@@ -251,12 +251,9 @@ func findingLine(f rules.Finding, most int) FindingLine {
 	return l
 }
 
-// dollars rounds to cents: a report needs no millionths.
 func moment(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04") }
 
-func dollars(micros int64) string {
-	return spend.Dollars((micros + spend.Cent/2) / spend.Cent * spend.Cent)
-}
+func dollars(micros int64) string { return spend.Rounded(micros) }
 
 // measuredQuality takes from the shipped measurement what holds for the rules of
 // this run: those of shipped packs, as shipped.

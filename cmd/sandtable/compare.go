@@ -506,7 +506,7 @@ func sweep(c *cli.Context) error {
 		for _, f := range frameworks {
 			fmt.Fprintf(out, "  %s: %s\n", f.Title, v.Frameworks[f.ID])
 		}
-		fmt.Fprintf(out, "  members with Cowork %d, Cowork events %d, spent %s, members stopped %d, denied attempts %d, alerts %d\n", v.Members, v.Events, spend.Dollars(v.Spent), v.Stopped, v.Denied, v.Alerts)
+		fmt.Fprintf(out, "  members with Cowork %d, Cowork events %d, spent %s, members stopped %d, denied attempts %d, alerts %d\n", v.Members, v.Events, spend.Rounded(v.Spent), v.Stopped, v.Denied, v.Alerts)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ package spend
 
 import (
 	"fmt"
+	"math"
 	"math/big"
 	"strconv"
 	"strings"
@@ -31,6 +32,19 @@ func Dollars(micros int64) string {
 		return strings.TrimRight(fmt.Sprintf("%s$%s.%06d", sign, whole, frac), "0")
 	}
 	return fmt.Sprintf("%s$%s.%02d", sign, whole, u%1_000_000/Cent)
+}
+
+// Rounded writes micro-dollars as Dollars does, rounded to the cent, half a cent
+// away from zero: for people, who pay no millionths.
+func Rounded(micros int64) string {
+	rest := micros % Cent
+	switch micros -= rest; {
+	case rest >= Cent/2 && micros <= math.MaxInt64-Cent:
+		micros += Cent
+	case rest <= -Cent/2 && micros >= math.MinInt64+Cent:
+		micros -= Cent
+	}
+	return Dollars(micros)
 }
 
 // Budget is the result of Formula.

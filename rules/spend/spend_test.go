@@ -253,6 +253,15 @@ func TestDollars(t *testing.T) {
 	}
 }
 
+func TestRounded(t *testing.T) {
+	for micros, want := range map[int64]string{0: "$0.00", 4_999: "$0.00", 5_000: "$0.01", 1_199_864_265: "$1,199.86", 999_995_000: "$1,000.00",
+		-4_999: "$0.00", -5_000: "-$0.01", -19_000: "-$0.02", math.MaxInt64: "$9,223,372,036,854.77", math.MinInt64: "-$9,223,372,036,854.77"} {
+		if got := Rounded(micros); got != want {
+			t.Errorf("%d: %s, want %s", micros, got, want)
+		}
+	}
+}
+
 func TestObserve(t *testing.T) {
 	l := ledger(2, current(), func(c *org.Config) { c.Spend.Organisation = usd(100) }, 10)
 	for i := range 4 {

@@ -638,4 +638,4 @@ func (p *Plan) organisation(o *PlanOptions, sp *Spread) {
 func percent(x float64) string { return strconv.FormatFloat(x*100, 'f', 1, 64) + "%" }
 
 // round2 prints an amount to the cent.
-func round2(micros int64) string { return spend.Dollars(toCent(micros)) }
+func round2(micros int64) string { return spend.Rounded(micros) }
