@@ -226,6 +226,8 @@ func showFact(c *cli.Context) error {
 			Conditions   string            `json:"conditions,omitempty"`
 			From         string            `json:"from"`
 			To           string            `json:"to,omitempty"`
+			Superseded   string            `json:"superseded,omitempty"` // when
+			SupersededBy string            `json:"superseded_by,omitempty"`
 			LastVerified string            `json:"last_verified"`
 			Confidence   string            `json:"confidence"`
 			Sources      []string          `json:"sources"`
@@ -233,7 +235,8 @@ func showFact(c *cli.Context) error {
 		var rs []record
 		for i := range f.Records {
 			x := &f.Records[i]
-			rs = append(rs, record{x.Statement, x.Values, x.Scope(), x.ConditionsText, x.Start(), x.End(), x.LastVerified.String(), x.Confidence, sourcesOf(facts, x)})
+			when, by := superseded(f, x)
+			rs = append(rs, record{x.Statement, x.Values, x.Scope(), x.ConditionsText, x.Start(), x.End(), when, by, x.LastVerified.String(), x.Confidence, sourcesOf(facts, x)})
 		}
 		return printJSON(c.App.Writer, struct {
 			reading
@@ -260,11 +263,18 @@ func showFact(c *cli.Context) error {
 	}
 	for i := range f.Records {
 		x := &f.Records[i]
-		end := "open"
-		if x.End() != "" {
-			end = x.End()
+		when, by := superseded(f, x)
+		end := " to open"
+		switch {
+		case x.End() != "":
+			end = " to " + x.End()
+		case by != "":
+			end = ", superseded " + when
 		}
-		fmt.Fprintf(w, "\n%s to %s%s\n  %s\n", x.Start(), end, or(x.Scope(), "; "), strings.TrimSpace(x.Statement))
+		fmt.Fprintf(w, "\n%s%s%s\n  %s\n", x.Start(), end, or(x.Scope(), "; "), strings.TrimSpace(x.Statement))
+		if by != "" {
+			fmt.Fprintf(w, "  superseded %s by: %s\n", when, by)
+		}
 		var vs []string
 		for _, p := range platform.Plans {
 			vs = append(vs, p+" "+x.ValueFor(p).String())
@@ -290,6 +300,20 @@ func showFact(c *cli.Context) error {
 		}
 	}
 	return nil
+}
+
+// superseded says when another record of its scope took the place of x, "on" a day
+// or "between" two, and what that one states. Both are empty when none did.
+func superseded(f *platform.Fact, x *platform.Record) (when, by string) {
+	o := f.Successor(x)
+	if o == nil {
+		return "", ""
+	}
+	when = o.Start()
+	if o.From.Given() {
+		when = "on " + when
+	}
+	return when, strings.TrimSpace(o.Statement)
 }
 
 func sourcesOf(c *platform.Catalogue, r *platform.Record) []string {

@@ -155,6 +155,28 @@ func (r *Record) Start() string {
 // End is the last day of the record, or "" when it is open.
 func (r *Record) End() string { return r.To.String() }
 
+// Successor is the record of the same scope that took the place of r, or takes it
+// one day: the next one to start, of those that start together the last. It is nil
+// when there is none. R is one of f.Records.
+func (f *Fact) Successor(r *Record) *Record {
+	var next *Record
+	after := false // stands below r
+	for i := range f.Records {
+		o := &f.Records[i]
+		if o == r {
+			after = true
+			continue
+		}
+		if o.Scope() != r.Scope() || o.Starts().Before(r.Starts()) || !after && !o.Starts().After(r.Starts()) {
+			continue
+		}
+		if next == nil || !o.Starts().After(next.Starts()) {
+			next = o
+		}
+	}
+	return next
+}
+
 // ValueFor is what the record states for a plan, before age and conflict count.
 func (r *Record) ValueFor(plan string) Value { return parseValue(r.Values[planKey(plan)]) }
 

@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"maps"
 	"math"
 	"math/big"
 	"strings"
@@ -423,5 +424,55 @@ fallback: {input: 5000000, output: 25000000, source: offer}
 	}
 	if len(both.Prices) != len(base.Prices)+1 || both.WebSearchPer1000 != base.WebSearchPer1000 {
 		t.Errorf("%d prices over %d", len(both.Prices), len(base.Prices))
+	}
+}
+
+// The successor of a record is what the catalogue answers with in its place: on the
+// day it starts nobody who asks for their scope gets the older one.
+func TestSuccessor(t *testing.T) {
+	c, err := Facts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, id := range c.IDs() {
+		f, _ := c.Fact(id)
+		for i := range f.Records {
+			r := &f.Records[i]
+			o := f.Successor(r)
+			if o == nil {
+				continue
+			}
+			n++
+			q := Query{AsOf: o.Starts(), Plan: "enterprise", Arrangements: r.With}
+			if len(r.Modes) > 0 {
+				q.Mode = r.Modes[0]
+			}
+			if a := c.At(id, q); a.Record == r || a.Record == nil {
+				t.Errorf("%s: on %s %v is in force, not its successor", id, q.AsOf, r.Statement)
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no record has a successor")
+	}
+	day := func(s string) source.Date { d, _ := source.ParseDate(s); return d }
+	f := &Fact{Records: []Record{
+		{Statement: "third", From: day("2026-06-01")},
+		{Statement: "first", From: day("2026-04-01")},
+		{Statement: "same day", From: day("2026-04-01")},
+		{Statement: "second", FromEarliest: day("2026-04-05"), FromLatest: day("2026-05-01")},
+		{Statement: "narrow", From: day("2026-05-02"), Modes: []string{"cloud", "local"}},
+		{Statement: "narrow again", From: day("2026-05-03"), Modes: []string{"local", "cloud"}},
+	}}
+	got := map[string]string{}
+	for i := range f.Records {
+		if o := f.Successor(&f.Records[i]); o != nil {
+			got[f.Records[i].Statement] = o.Statement
+		}
+	}
+	want := map[string]string{"first": "same day", "same day": "second", "second": "third", "narrow": "narrow again"}
+	if !maps.Equal(got, want) {
+		t.Errorf("successors %v, want %v", got, want)
 	}
 }
