@@ -40,6 +40,7 @@ type checker struct {
 	seats                                      []string
 	people                                     map[string]bool // of the roster, by every key; nil without one
 	have                                       int             // members there will be
+	unsized                                    bool            // no roster and no sound number of seats: how many there will be is unknown
 }
 
 func (s *Scenario) check(ps *source.Problems) {
@@ -106,11 +107,12 @@ func (c *checker) collect() {
 		c.departments[d.Name] += d.Members
 		total += d.Members
 	}
-	if rest := c.Organisation.Seats - total; rest > 0 {
+	c.unsized = c.Organisation.Seats < 1 // which is reported by itself
+	if rest := c.Organisation.Seats - total; rest > 0 || c.unsized {
 		if _, ok := c.departments[org.General]; !ok {
 			c.departmentNames = append(c.departmentNames, org.General)
 		}
-		c.departments[org.General] += rest
+		c.departments[org.General] += max(rest, 0)
 	}
 }
 
@@ -200,7 +202,8 @@ func (c *checker) organisation() {
 		return // missing as a whole, which is reported already
 	}
 	switch {
-	case c.Place("organisation", "seats") == c.Place("organisation"): // missing, which is reported already
+	case c.Place("organisation", "seats") == c.Place("organisation"), // missing, which is reported already
+		c.ps.At(c.Place("organisation", "seats")): // and so is what is no number
 	case o.Seats < 1:
 		c.ps.Add(c.Place("organisation", "seats"), "state the seats bought", "organisation: %d seats, expected at least 1", o.Seats)
 	case o.Seats > MaxSeats:
@@ -212,7 +215,7 @@ func (c *checker) organisation() {
 	if t := o.Turnover; t != nil {
 		if c.Roster.Value != "" {
 			c.ps.Add(t.At, "the roster has the columns joined, left and removed", "turnover is for synthetic members, and this scenario has a roster")
-		} else if stay := c.have - len(c.departmentNames); t.Joiners+t.Leavers > stay {
+		} else if stay := c.have - len(c.departmentNames); !c.unsized && t.Joiners+t.Leavers > stay {
 			c.ps.Add(t.At, "nobody does both, and the first of each department stays", "turnover: %d joiners and %d leavers of %d members who may come and go", t.Joiners, t.Leavers, max(stay, 0))
 		}
 	}
@@ -353,8 +356,13 @@ func (c *checker) selector(s org.Selector) {
 		}
 		what, have = fmt.Sprintf("department %q", s.Department), c.departments[s.Department]
 	}
-	if s.First < 0 || s.First > have {
-		c.ps.Add(s.At, "first counts members from the top of the department or organisation", "first: %d of %s, which has %d members", s.First, what, have)
+	const advice = "first counts members from the top of the department or organisation"
+	switch {
+	case s.First < 0:
+		c.ps.Add(s.At, advice, "first: found %d, expected 1 or more", s.First)
+	case c.unsized && (s.Department == "" || s.Department == org.General): // whoever is picked may be there
+	case s.First > have:
+		c.ps.Add(s.At, advice, "first: %d of %s, which has %d members", s.First, what, have)
 	}
 }
 

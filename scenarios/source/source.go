@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -65,6 +66,12 @@ type Problems []Problem
 // Add appends a problem.
 func (ps *Problems) Add(pos Pos, advice, format string, args ...any) {
 	*ps = append(*ps, Problem{Pos: pos, Found: fmt.Sprintf(format, args...), Advice: advice})
+}
+
+// At says whether a problem is reported at pos already, so that what follows from
+// the same mistake need not be.
+func (ps Problems) At(pos Pos) bool {
+	return slices.ContainsFunc(ps, func(p Problem) bool { return p.Pos == pos })
 }
 
 // Err returns nil when there is no problem, else the problems sorted and
