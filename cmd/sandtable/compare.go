@@ -37,6 +37,7 @@ func compareCommand() *cli.Command {
 			&cli.StringFlag{Name: "key", Usage: "key of the pseudonyms, needed with --stream: `FILE`"},
 			&cli.StringFlag{Name: "pdf", Usage: "write the comparison to `FILE` as a PDF, too: one page and an annex"},
 			&cli.StringFlag{Name: "html", Usage: "write the comparison to `FILE` as one HTML page, too"},
+			forceFlag(),
 			&cli.BoolFlag{Name: "json", Usage: "print the comparison as JSON"},
 		},
 		Action: compare,
@@ -60,6 +61,9 @@ func (s *side) options(streams []string, key []byte) rehearsal.Options {
 
 func compare(c *cli.Context) error {
 	names := c.Args().Slice()
+	if err := notOver(c, c.String("pdf"), c.String("html")); err != nil {
+		return err
+	}
 	if c.Bool("gates") {
 		return changeLog(c, names)
 	}

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -31,7 +31,7 @@ func factsCommand() *cli.Command {
 				Flags: []cli.Flag{asOf, plan, mode, with, exam, ours, asJSON}, Action: showFact},
 			{Name: "diff", Usage: "what changed between two days", ArgsUsage: "FROM TO", Flags: []cli.Flag{plan, asJSON}, Action: diffFacts},
 			{Name: "features", Usage: "the administration features on one page: plans, limits, use, the gap each closes and the gap it leaves",
-				Flags: []cli.Flag{asOf, asJSON, &cli.StringFlag{Name: "pdf", Usage: "write the page as a PDF to `FILE`"}, &cli.BoolFlag{Name: "force", Usage: "replace FILE if it exists"}}, Action: showFeatures},
+				Flags: []cli.Flag{asOf, asJSON, &cli.StringFlag{Name: "pdf", Usage: "write the page as a PDF to `FILE`"}, forceFlag()}, Action: showFeatures},
 		},
 	}
 }
@@ -399,14 +399,14 @@ func showFeatures(c *cli.Context) error {
 	}
 	doc := reports.Features(facts, features, q.AsOf)
 	if file := c.String("pdf"); file != "" {
-		if _, err := os.Stat(file); err == nil && !c.Bool("force") {
-			return usage("%s exists; --force replaces it", file)
+		if err := notOver(c, file); err != nil {
+			return err
 		}
-		var b strings.Builder
+		var b bytes.Buffer
 		if err := pdf.Write(&b, doc); err != nil {
 			return err
 		}
-		if err := os.WriteFile(file, []byte(b.String()), 0o666); err != nil {
+		if err := replaceFile(file, b.Bytes()); err != nil {
 			return err
 		}
 		fmt.Fprintf(c.App.Writer, "Wrote %s.\n", file)

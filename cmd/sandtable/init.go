@@ -27,7 +27,7 @@ func initCommand() *cli.Command {
 			"key rbac_role_id. What no export says stays unknown. Without exports the draft is all questions.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the draft to `FILE` (default: print it)"},
-			&cli.BoolFlag{Name: "force", Usage: "replace FILE if it exists"},
+			forceFlag(),
 			&cli.BoolFlag{Name: "interactive", Aliases: []string{"i"}, Usage: "ask the questions one by one; an empty answer leaves one open"},
 		},
 		Action: draft,
@@ -36,10 +36,8 @@ func initCommand() *cli.Command {
 
 func draft(c *cli.Context) error {
 	file := c.String("output")
-	if file != "" && !c.Bool("force") {
-		if _, err := os.Stat(file); err == nil {
-			return usage("%s exists; --force replaces it", file)
-		}
+	if err := notOver(c, file); err != nil {
+		return err
 	}
 	names, err := exportFiles(c.Args().Slice())
 	if err != nil {

@@ -45,7 +45,7 @@ func orgCommand() *cli.Command {
 					&cli.BoolFlag{Name: "members", Usage: "members by capabilities instead of groups"},
 					&cli.StringFlag{Name: "from", Usage: "read the edited sheet `CSV` back and show the difference"},
 					&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "with --from: write the edited scenario to `FILE`"},
-					&cli.BoolFlag{Name: "force", Usage: "replace FILE if it exists"},
+					forceFlag(),
 				}, Action: showMatrix,
 			},
 			suggestCommand(orgFlag),
@@ -497,8 +497,8 @@ func draftOver(base string, s *scenarios.Scenario, suffix, title string, parts .
 
 // writeScenario writes a scenario file after seeing that it loads.
 func writeScenario(c *cli.Context, file string, data []byte) error {
-	if _, err := os.Stat(file); err == nil && !c.Bool("force") {
-		return usage("%s exists; --force replaces it", file)
+	if err := notOver(c, file); err != nil {
+		return err
 	}
 	if err := os.WriteFile(file, data, 0o666); err != nil {
 		return err
@@ -540,7 +540,7 @@ func suggestCommand(orgFlag cli.Flag) *cli.Command {
 		Flags: []cli.Flag{orgFlag, &cli.BoolFlag{Name: "json", Usage: "print JSON"}, setFlag(),
 			&cli.BoolFlag{Name: "all", Usage: "list the rows in use, too"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the scenario without the unused rows to `FILE`"},
-			&cli.BoolFlag{Name: "force", Usage: "replace FILE if it exists"}},
+			forceFlag()},
 		Action: suggest,
 	}
 }

@@ -24,7 +24,24 @@ func planDocumentFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "pdf", Usage: "write the plan to `FILE` as a PDF, too"},
 		&cli.StringFlag{Name: "html", Usage: "write the plan to `FILE` as one HTML page, too"},
+		forceFlag(),
 	}
+}
+
+// forceFlag goes with every flag that names a file for one document or draft.
+func forceFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "force", Usage: "replace FILE if it exists; without it an existing file is left alone and the command refused"}
+}
+
+// notOver refuses, without --force, names of files that exist. It is asked before
+// the work, which may take minutes. A pipe or a device is written into.
+func notOver(c *cli.Context, names ...string) error {
+	for _, name := range names {
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && !c.Bool("force") {
+			return usage("%s exists; --force replaces it", name)
+		}
+	}
+	return nil
 }
 
 // writePlanDocument writes the plan as a document, if asked to: of the scenario as

@@ -85,6 +85,9 @@ func planRollout(c *cli.Context) error {
 	if c.NArg() == 0 {
 		return usage("SCENARIO is missing; see sandtable plan rollout --help")
 	}
+	if err := notOver(c, c.String("pdf"), c.String("html")); err != nil {
+		return err
+	}
 	s, err := scenarios.Load(c.Args().First(), c.StringSlice("set")...)
 	if err != nil {
 		return asUsage(err)
