@@ -184,13 +184,16 @@ const pseudonymHead = "sandtable-pseudonym-key "
 // fs.ErrNotExist when there is no such file.
 func ReadPseudonymKey(file string) ([]byte, error) {
 	data, err := readLimited(file, maxKey)
-	if err != nil {
+	if err != nil && len(data) <= maxKey { // one that is too large is no key, whatever else it is
 		return nil, fmt.Errorf("pseudonym key: %w", err)
+	}
+	if block, _ := pem.Decode(data); block != nil {
+		return nil, fmt.Errorf("pseudonym key %s: not a key file for names: it is one for signatures; make the other with: sandtable keygen --pseudonyms FILE", file)
 	}
 	code, ok := strings.CutPrefix(strings.TrimSpace(string(data)), pseudonymHead)
 	key, err := hex.DecodeString(code)
 	if !ok || err != nil || len(key) != 32 {
-		return nil, fmt.Errorf("pseudonym key %s: not a key file; make one with: sandtable keygen --pseudonyms FILE", file)
+		return nil, fmt.Errorf("pseudonym key %s: not a key file; name the one beside the bundle (DIR.key), or make one with: sandtable keygen --pseudonyms FILE", file)
 	}
 	return key, nil
 }

@@ -108,7 +108,24 @@ func TestKeyFiles(t *testing.T) {
 	if err != nil || len(key) != 32 {
 		t.Errorf("%v %v", key, err)
 	}
-	if _, err := ReadPseudonymKey(priv); err == nil || !strings.Contains(err.Error(), "not a key file") {
+	if _, err := ReadPseudonymKey(priv); err == nil || !strings.Contains(err.Error(), "it is one for signatures") {
 		t.Error(err)
+	}
+	picture := append([]byte("\x89PNG\r\n\x1a\n"), make([]byte, 2*maxKey)...)
+	for _, data := range [][]byte{nil, picture[:100], picture, text[:len(text)-3], text[len(pseudonymHead):], append(text[:len(text):len(text)], text...)} {
+		other := filepath.Join(dir, "other")
+		if err := os.WriteFile(other, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadPseudonymKey(other); err == nil || !strings.Contains(err.Error(), "not a key file; ") || !strings.Contains(err.Error(), "keygen --pseudonyms") {
+			t.Errorf("%d bytes: %v", len(data), err)
+		}
+	}
+	// As an editor on another system leaves it.
+	if err := os.WriteFile(file, append([]byte("\n"), bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := ReadPseudonymKey(file); err != nil || !bytes.Equal(again, key) {
+		t.Errorf("%x, want %x: %v", again, key, err)
 	}
 }

@@ -3,12 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/sandtable-dev/sandtable/assess"
+	"github.com/sandtable-dev/sandtable/reports"
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/simulate/otlp"
@@ -36,11 +36,11 @@ func trace(c *cli.Context) error {
 	id := c.Args().First()
 	o := assess.TraceOptions{IncludeContent: c.Bool("include-content")}
 	if name := c.String("key"); name != "" {
-		data, err := os.ReadFile(name)
+		key, err := reports.ReadPseudonymKey(name)
 		if err != nil {
 			return usage("--key: %v", err)
 		}
-		o.Names = rules.NewPseudonyms([]byte(strings.TrimSpace(string(data))))
+		o.Names = rules.NewPseudonyms(key)
 	}
 	if f := c.String("format"); f != "" && !knownFormat(f) {
 		return usage("--format %s is not known; there are: %s", f, strings.Join(stream.Formats(), ", "))
