@@ -500,6 +500,9 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 	a.Answer.LatestDate, a.Answer.LatestPosture = s.asOf.String(), a.Answer.Posture
 	if !latest.After(s.asOf) {
 		a.Answer.ChangedStrip = "No later fact is known to this fact set."
+		if days := int(s.asOf.Time.Sub(latest.Time).Hours() / 24); days > platform.FreshDays {
+			a.Answer.ChangedStrip += fmt.Sprintf(" It was last verified on %s, %d days before %s: what the platform does on that day was not looked up, so check it before you rely on the answer.", latest, days, s.asOf)
+		}
 		return nil
 	}
 	ls, err := m.stateWith(&rq.Inputs, Vars{"as_of": Text(latest.String())}, s)
@@ -520,7 +523,7 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 	}
 	all := m.facts.Changes(s.asOf, latest)
 	movers := map[string]bool{}
-	if len(names) > 0 {
+	if len(names) > 0 || posture != a.Answer.Posture {
 		if movers, err = m.movers(s, rq.Inputs, fes, all); err != nil {
 			return err
 		}
@@ -537,6 +540,8 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 		a.Answer.ChangedStrip = fmt.Sprintf("On the latest facts (%s) the answer would be: %s. %d recorded facts have changed since %s", latest, lowerFirst(AnswerName(posture)), n, s.asOf)
 	}
 	switch {
+	case len(names) == 0 && posture != a.Answer.Posture:
+		a.Answer.ChangedStrip += "; no verdict moves, but a doubt about a fact that a verdict rests on comes or goes."
 	case len(names) == 0:
 		a.Answer.ChangedStrip += "; none moves a verdict for this configuration."
 	case len(names) > 6:

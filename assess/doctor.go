@@ -500,7 +500,7 @@ func (d *Doctor) complaints(c *coverage.Report) []Complaint {
 	ends := d.openEnds + d.closedEnds
 	switch {
 	case ends < 20:
-		add("tail-loss", CannotTell, d.openEnds, ends, "", "only %d processes, too few to judge how they end", ends)
+		add("tail-loss", CannotTell, d.openEnds, ends, "", "only %s, too few to judge how they end", countOf(int(ends), "process", "processes"))
 	default:
 		add("tail-loss", state(float64(d.openEnds) > openEndsLimit*float64(ends)), d.openEnds, ends,
 			"Expect the last seconds of sessions to be missing; do not read an open turn as an aborted one.",
@@ -566,7 +566,7 @@ func (d *Doctor) complaints(c *coverage.Report) []Complaint {
 		add("sequence-gaps", CannotTell, 0, 0, "", "the records carry no sequence numbers")
 	default:
 		add("sequence-gaps", state(x.Float() > holesLimit), x.N, x.Of, "Find where records are lost: exporter queue, collector limits or a sampling filter.",
-			"%d of %d numbers are missing inside %d processes (%s)", x.N, x.Of, c.Processes, percent(x.N, x.Of))
+			"%d of %d numbers are missing inside %s (%s)", x.N, x.Of, countOf(int(c.Processes), "process", "processes"), percent(x.N, x.Of))
 	}
 
 	if x = c.OrphanPrompts; x.Known() {
@@ -635,7 +635,7 @@ func (d *Doctor) egress() Complaint {
 		}
 	}
 	if len(work) < 5 {
-		x.Evidence = fmt.Sprintf("only %d working days, too few to tell silence from rest", len(work))
+		x.Evidence = fmt.Sprintf("only %s, too few to tell silence from rest", countOf(len(work), "working day", "working days"))
 		return x
 	}
 	sorted := slices.Clone(work)
@@ -711,11 +711,11 @@ func (d *Doctor) settings() Complaint {
 // Text is the diagnosis for people.
 func (x *Diagnosis) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d records, %d of Cowork", x.Records, x.Coverage.Records)
+	fmt.Fprintf(&b, "%s, %d of Cowork", countOf(int(x.Records), "record", "records"), x.Coverage.Records)
 	if !x.First.IsZero() {
 		fmt.Fprintf(&b, ", %s to %s", x.First.UTC().Format(time.DateOnly), x.Last.UTC().Format(time.DateOnly))
 	}
-	fmt.Fprintf(&b, ", %d sessions, %d prompts\n", x.Coverage.Sessions, x.Coverage.Prompts)
+	fmt.Fprintf(&b, ", %s, %s\n", countOf(int(x.Coverage.Sessions), "session", "sessions"), countOf(int(x.Coverage.Prompts), "prompt", "prompts"))
 	for _, l := range x.Rollout {
 		fmt.Fprintln(&b, l)
 	}

@@ -9,6 +9,8 @@ type Judgement struct {
 	Postures map[string]string  // by framework; "" where it is out of scope
 	Verdicts map[string]Verdict // by obligation
 	Gaps     map[string]string  // state of each headline gap
+
+	doubted map[string]bool // obligations that a doubt about a fact leaves open: they ask to verify first
 }
 
 // Judge evaluates every obligation, posture and headline gap for in. It is
@@ -24,11 +26,12 @@ func (m *Model) Judge(in Inputs) (Judgement, error) {
 }
 
 func (s *state) judgement(fes []frameworkEval) Judgement {
-	j := Judgement{Answer: s.overall(fes), Postures: map[string]string{}, Verdicts: map[string]Verdict{}, Gaps: map[string]string{}}
+	j := Judgement{Answer: s.overall(fes), Postures: map[string]string{}, Verdicts: map[string]Verdict{}, Gaps: map[string]string{}, doubted: map[string]bool{}}
 	for i := range fes {
 		j.Postures[fes[i].fw.Id.Value] = fes[i].posture
 		for k := range fes[i].obs {
 			j.Verdicts[fes[i].obs[k].o.Id.Value] = fes[i].obs[k].verdict
+			j.doubted[fes[i].obs[k].o.Id.Value] = fes[i].obs[k].verify
 		}
 	}
 	for i := range s.m.gaps {

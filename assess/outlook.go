@@ -628,6 +628,11 @@ func (m *Model) moved(a, b *state, before, after Judgement, mv *Move) bool {
 		for _, o := range fw.Obligations {
 			id := o.Id.Value
 			if before.Verdicts[id] == after.Verdicts[id] {
+				if before.Answer != after.Answer && before.doubted[id] != after.doubted[id] { // the answer moves by the doubt alone
+					note(m.factsBehind(o, func(el *element) bool {
+						return a.element(el).state != b.element(el).state || a.element(el).predicate != b.element(el).predicate
+					}))
+				}
 				continue
 			}
 			changed = true

@@ -416,10 +416,16 @@ func (b *builder) closes() []string {
 	return nil
 }
 
+// otherData is what moves an answer that no framework binds.
+const otherData = "Other data in reach. A workload, a connector or a member that brings health data, card data, financial reporting or a promise to customers into scope brings its framework, and the gaps of the next chapters, with it."
+
 // wouldChange says in one sentence what moves the answer: the conditions, else
 // what would close the gaps.
 func (b *builder) wouldChange() string {
 	parts := b.a.Answer.Conditions
+	if len(parts) == 0 && !b.binds() { // closing a gap that nothing rests on moves no answer
+		return otherData
+	}
 	lead := plural(len(parts), "One condition: ", "These conditions: ")
 	if len(parts) == 0 {
 		lead, parts = "One of these, with a new assessment after it: ", b.closes()
@@ -558,7 +564,7 @@ func (b *builder) conditions() {
 		}
 		blocks = append(blocks, Heading{"What would change it"}, t)
 	} else if !b.binds() {
-		blocks = append(blocks, Heading{"What would change it"}, Paragraph{Text: "Other data in reach. A workload, a connector or a member that brings health data, card data, financial reporting or a promise to customers into scope brings its framework, and the gaps of the next chapters, with it."})
+		blocks = append(blocks, Heading{"What would change it"}, Paragraph{Text: otherData})
 	} else if c := b.closes(); len(c) > 0 {
 		blocks = append(blocks, Heading{"What would change it" + oneOf(c)}, Bullets{alternatives(c)})
 	}
@@ -660,8 +666,8 @@ func (b *builder) figures() []KeyValue {
 		{"Left out", fmt.Sprintf("%s: %s from other products, %s after the as-of date, %s outside the period, %s unreadable, %s duplicates",
 			num(left), num(c.OtherProducts), num(c.AfterAsOf), num(c.OutsidePeriod), num(c.BadRecords), num(c.Duplicates))},
 		{"Members heard", fmt.Sprintf("%d of %d with Cowork (%s in the organisation). Silence is not cleanliness: of the others nothing is known.", c.MembersHeard, c.MembersWithCowork, count(c.Members, "member"))},
-		{"Activity", fmt.Sprintf("%s sessions, %s prompts", num(c.Sessions), num(c.Prompts))},
-		{"Engines", fmt.Sprintf("%d findings, %d alerts, %s denied attempts, %d members blocked by a limit", c.Findings, c.Alerts, num(c.Denied), c.BlockedMembers)},
+		{"Activity", fmt.Sprintf("%s %s, %s %s", num(c.Sessions), plural(int(min(c.Sessions, 2)), "session", "sessions"), num(c.Prompts), plural(int(min(c.Prompts, 2)), "prompt", "prompts"))},
+		{"Engines", fmt.Sprintf("%s, %s, %s denied %s, %s blocked by a limit", count(c.Findings, "finding"), count(c.Alerts, "alert"), num(c.Denied), plural(int(min(c.Denied, 2)), "attempt", "attempts"), count(c.BlockedMembers, "member"))},
 	}
 }
 

@@ -256,7 +256,7 @@ func (x *explainer) framework(f assess.FrameworkResult) []Block {
 }
 
 func (x *explainer) gap(g *assess.Gap) []Block {
-	bs := []Block{Lead{Text: title(g.State) + ". " + g.Summary}}
+	bs := []Block{Lead{Text: stateStatus(g.State).Word + ". " + g.Summary}}
 	for _, s := range g.Surfaces {
 		bs = append(bs, StatusRow{Status: stateStatus(s.State), Title: s.Name, Text: s.Text})
 		x.cite(s.Facts)
@@ -291,7 +291,7 @@ func (x *explainer) proposition(p assess.PropositionResult) []Block {
 
 func (x *explainer) finding(f Finding) []Block {
 	bs := []Block{Lead{Text: title(f.Severity) + ": " + f.Reason + "."}, KeyValues{Pairs: []KeyValue{
-		{"Engine and rule", f.Engine + ", " + f.Rule}, {"Time", f.Time.UTC().Format(time.RFC3339)}, {"Member", f.Member}, {"Group", f.Group},
+		{"Engine and rule", f.Engine + ", " + f.Rule}, {"Time", f.Time.UTC().Format(time.RFC3339)}, {"Member", or(f.Member, "None")}, {"Group", or(f.Group, "None")},
 	}}}
 	return append(bs, events(f)...)
 }
@@ -367,11 +367,13 @@ func (x *explainer) cited() []Section {
 			continue
 		}
 		line := fmt.Sprintf("%s = %s. %s From %s, last verified %s, confidence %s.", f.ID, f.Value, strings.TrimSpace(f.Statement), f.From, f.LastVerified, f.Confidence)
-		if f.From == "" {
-			line = fmt.Sprintf("%s = %s. %s", f.ID, f.Value, strings.TrimSpace(f.Statement))
-		}
-		if f.Note != "" {
-			line += " " + f.Note
+		switch {
+		case f.From == "":
+			line = join(" ", fmt.Sprintf("%s = %s. %s", f.ID, f.Value, strings.TrimSpace(f.Statement)), f.Note)
+		case strings.Contains(f.Note, "In force since "+f.From): // the note has the dates already
+			line = fmt.Sprintf("%s = %s. %s %s Confidence %s.", f.ID, f.Value, strings.TrimSpace(f.Statement), f.Note, f.Confidence)
+		default:
+			line = join(" ", line, f.Note)
 		}
 		s.Blocks = append(s.Blocks, Paragraph{Text: line})
 		s.Blocks = append(s.Blocks, bullets(f.Sources)...)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -20,6 +21,7 @@ import (
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/alert"
 	"github.com/sandtable-dev/sandtable/rules/event"
+	"github.com/sandtable-dev/sandtable/rules/rbac"
 	"github.com/sandtable-dev/sandtable/rules/spend"
 	"github.com/sandtable-dev/sandtable/simulate/forecast"
 )
@@ -183,7 +185,11 @@ func FromResult(r *rehearsal.Result, digest string) Input {
 				flag = "No reason given"
 			}
 			because := c.Because
-			if because == "" && c.By != "" {
+			switch {
+			case because != "" || c.By == "":
+			case c.Level == rbac.Indeterminate.String(): // a role may well grant it: whether that counts is what nobody knows
+				because = "What decides it is not known: " + rbac.LevelName(c.By)
+			default:
 				because = "Held back by: " + levelWords(c.By)
 			}
 			in.Matrix = append(in.Matrix, MatrixLine{Group: row.Group, Kind: c.Kind, What: c.Name, Level: c.Level, Because: because, Flag: flag})
@@ -426,6 +432,18 @@ func Summary(a *assess.Assessment) string {
 	if a.Answer.ChangedStrip != "" {
 		wrap(&b, "  Later facts: ", "    ", a.Answer.ChangedStrip)
 	}
+	if a.EvidenceNote != "" && a.Evidence != "simulated" && !strings.HasPrefix(a.Answer.Text, a.EvidenceNote) { // what was lost on the way is no detail
+		wrap(&b, "  Evidence: ", "    ", a.EvidenceNote)
+	}
+	if n := len(a.Answer.Conditions); n > 0 {
+		fmt.Fprintf(&b, "\n%s:\n", plural(n, "The condition", "The conditions"))
+		for _, c := range a.Answer.Conditions[:min(n, maxConditions)] {
+			wrap(&b, "  - ", "    ", c)
+		}
+		if n > maxConditions {
+			wrap(&b, "  - ", "    ", fmt.Sprintf("And %d more, listed in the report under %q.", n-maxConditions, conditionsTitle))
+		}
+	}
 	b.WriteString("\nVerdicts per framework (obligations, never a score):\n")
 	t := Table{Head: []string{"", "Supported", "Partly", "You can close", "No config. closes", "Needs attestation", "Not assessed", "Not applicable"}}
 	for _, f := range a.Frameworks {
@@ -454,11 +472,7 @@ func Summary(a *assess.Assessment) string {
 			wrap(&b, "  ", "    ", "No single change or pair of changes in the model does.")
 		}
 		for _, way := range w.Ways {
-			var steps []string
-			for _, s := range way.Steps {
-				steps = append(steps, s.Title)
-			}
-			text := fmt.Sprintf("%s: then %s.", strings.Join(steps, ", and "), lowerWords(way.To))
+			text := fmt.Sprintf("%s: then %s.", waySteps(way), lowerWords(way.To))
 			if n := len(way.Breaks); n > 0 {
 				text += fmt.Sprintf(" It also makes %s worse (see the report).", count(n, "thing"))
 			}
@@ -473,6 +487,9 @@ func Summary(a *assess.Assessment) string {
 	}
 	return b.String()
 }
+
+// maxConditions is how many conditions a terminal is shown.
+const maxConditions = 6
 
 func lowerWords(s string) string { return strings.ToLower(first(s)) + rest(s) }
 
@@ -507,7 +524,7 @@ func TimelineText(moves []assess.Move) string {
 	var b strings.Builder
 	b.WriteString("The answer by the facts of each date:\n")
 	was := ""
-	for _, m := range moves {
+	for i, m := range moves {
 		answer := assess.AnswerName(m.Answer)
 		if m.Answer == was {
 			answer += " (as before)"
@@ -517,6 +534,21 @@ func TimelineText(moves []assess.Move) string {
 		for _, v := range m.Verdicts {
 			wrap(&b, "      ", "        ", join(" ", fmt.Sprintf("%s moves from %s to %s.", v.Obligation, lowerWords(v.From.String()), lowerWords(v.To.String())), paren(strings.Join(v.Facts, ", "))))
 		}
+		if i == 0 || len(m.Verdicts) > 0 {
+			continue
+		}
+		// No verdict moved, so a gap did, or a doubt about a verdict came or went.
+		var facts []string
+		for _, f := range m.Facts {
+			facts = append(facts, fmt.Sprintf("%s, from %s to %s", f.Fact, f.From, f.To))
+		}
+		what := "No verdict moves"
+		for _, id := range slices.Sorted(maps.Keys(m.Gaps)) {
+			if from, to := moves[i-1].Gaps[id], m.Gaps[id]; from != to {
+				what += fmt.Sprintf("; the gap %s does, from %s to %s", id, strings.ToLower(stateStatus(from).Word), strings.ToLower(stateStatus(to).Word))
+			}
+		}
+		wrap(&b, "      ", "        ", join(" ", what+".", paren(strings.Join(facts, "; "))))
 	}
 	if len(moves) == 0 {
 		wrap(&b, "  ", "    ", "No later fact is known to this fact set.")

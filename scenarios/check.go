@@ -200,13 +200,14 @@ func (c *checker) organisation() {
 		return // missing as a whole, which is reported already
 	}
 	switch {
+	case c.Place("organisation", "seats") == c.Place("organisation"): // missing, which is reported already
 	case o.Seats < 1:
-		c.ps.Add(o.At, "state the seats bought", "organisation: %d seats, expected at least 1", o.Seats)
+		c.ps.Add(c.Place("organisation", "seats"), "state the seats bought", "organisation: %d seats, expected at least 1", o.Seats)
 	case o.Seats > MaxSeats:
-		c.ps.Add(o.At, "play a part of the organisation", "organisation: %d seats, at most %d are played", o.Seats, MaxSeats)
+		c.ps.Add(c.Place("organisation", "seats"), "play a part of the organisation", "organisation: %d seats, at most %d are played", o.Seats, MaxSeats)
 	}
 	if o.Retention < 0 {
-		c.ps.Add(o.At, "leave transcript_retention_days out where the vendor's own period holds", "organisation: transcript_retention_days: %d, expected at least 1", o.Retention)
+		c.ps.Add(c.Place("organisation", "transcript_retention_days"), "leave transcript_retention_days out where the vendor's own period holds", "organisation: transcript_retention_days: %d, expected at least 1", o.Retention)
 	}
 	if t := o.Turnover; t != nil {
 		if c.Roster.Value != "" {
@@ -237,12 +238,12 @@ func (c *checker) organisation() {
 		sum := 0.0
 		for _, v := range versions {
 			if x := o.Desktops[v]; x < 0 || x > 1 {
-				c.ps.Add(o.At, "a share lies between 0 and 1", "organisation.desktops: version %s has the share %g", v, x)
+				c.ps.Add(c.Place("organisation", "desktops", v), "a share lies between 0 and 1", "organisation.desktops: version %s has the share %g", v, x)
 			}
 			sum += o.Desktops[v]
 		}
 		if math.Abs(sum-1) > 1e-6 {
-			c.ps.Add(o.At, "let the shares of the desktop versions add up to 1", "organisation.desktops: the shares add up to %g", math.Round(sum*1e6)/1e6)
+			c.ps.Add(c.Place("organisation", "desktops"), "let the shares of the desktop versions add up to 1", "organisation.desktops: the shares add up to %g", math.Round(sum*1e6)/1e6)
 		}
 	}
 }
@@ -284,7 +285,7 @@ func (c *checker) plan() {
 		c.ps.Add(l.Group.At, limit, "a limit for group %q: %s has no limits per group", l.Group.Value, name)
 	}
 	if c.Organisation.Directory == "scim" {
-		c.ps.Add(c.Organisation.At, dir, "organisation.directory: scim is not on %s", name)
+		c.ps.Add(c.Place("organisation", "directory"), dir, "organisation.directory: scim is not on %s", name)
 	}
 }
 

@@ -109,6 +109,9 @@ func Differ(a, b *Scenario) []source.Difference {
 	})
 }
 
+// Place is where a value of the scenario stands, by the keys that lead to it.
+func (s *Scenario) Place(keys ...string) source.Pos { return s.merged.At(keys...) }
+
 // Explain turns problems that only a later package can see into the error of a
 // load: sorted, each with its line. No problem gives nil.
 func (s *Scenario) Explain(ps source.Problems) error { return s.merged.Explain(ps).Err() }

@@ -165,9 +165,9 @@ func TestFaults(t *testing.T) {
         - {name: Finance, members: 8, persona: finance}
           ^
     advice: raise seats, or make departments smaller; seats that no department holds go to General`},
-		{"0.4}", "0.3}", `s.yaml:7:3: organisation.desktops: the shares add up to 0.9
-      name: Testing Ltd
-      ^
+		{"0.4}", "0.3}", `s.yaml:11:13: organisation.desktops: the shares add up to 0.9
+      desktops: {"1.1.5368": 0.6, "1.1.4173": 0.3}
+                ^
     advice: let the shares of the desktop versions add up to 1`},
 		{"Europe/Dublin", "Dublin", `s.yaml:13:7: "Dublin" is not a time zone
         - {name: Claims, members: 12, persona: claims, time_zone: Dublin}

@@ -200,10 +200,13 @@ func (p *player) open(sp spec, sc *script) {
 		}
 	}
 	p.serial++
+	again := false // a session taken up again keeps its id and is counted once
 	switch {
 	case p.parked[s.Index] != "":
+		again = true
 		pr.session, p.parked[s.Index] = p.parked[s.Index], ""
 	case sc.resume && p.last[s.Index] != "":
+		again = true
 		pr.session = p.last[s.Index]
 	}
 	p.last[s.Index] = pr.session
@@ -211,7 +214,9 @@ func (p *player) open(sp spec, sc *script) {
 		pr.buf, p.free = p.free[n-1], p.free[:n-1]
 	}
 	p.active[s.Index] = true
-	p.out.Sessions++
+	if !again {
+		p.out.Sessions++
+	}
 	p.startup(pr, sp.start)
 	if len(sc.steps) > 0 {
 		p.push(task{at: max(pr.last, sp.start+int64(sc.startup)) + int64(sc.steps[0].wait), p: pr})

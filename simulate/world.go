@@ -11,6 +11,7 @@ import (
 
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
 // staff is a member with what the simulation adds: habits and an installation.
@@ -124,7 +125,9 @@ func newWorld(o Options) (*world, error) {
 		}
 	}
 	if len(w.models) == 0 {
-		return nil, fmt.Errorf("no model of profile %s has a price on %s", p.Name, s.AsOf)
+		var ps source.Problems
+		ps.Add(s.Place("as_of"), "take a day on which one is priced, or give prices of your own where the command takes them", "as_of: no model that people here would use (profile %s) has a price on %s", p.Name, s.AsOf)
+		return nil, s.Explain(ps)
 	}
 	for _, c := range o.Directory.Config.Connectors {
 		x := connector{name: c.Name.Value, first: c.Enabled}

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/assess"
@@ -525,7 +526,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		}
 	}
 	if r.observed && r.counts.Received == 0 {
-		return fmt.Errorf("%w in %d input(s): %s", ErrNoRecords, len(r.inputs), lossesOf(r.inputs))
+		return fmt.Errorf("%w in %s", ErrNoRecords, join("; ", strings.Join(r.o.Streams, ", "), or(strings.TrimSuffix(lossesOf(r.inputs), "."), "there is nothing in it")))
 	}
 	return nil
 }

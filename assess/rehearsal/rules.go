@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/sandtable-dev/sandtable/rules/alert"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/scenarios/source"
 	"github.com/sandtable-dev/sandtable/simulate"
 )
 
@@ -33,25 +35,33 @@ type packed struct {
 // every pack is taken from its rules folder by base name.
 func loadRules(s *scenarios.Scenario, data fs.FS) (p packed, err error) {
 	seen := map[string]string{}
-	for _, name := range s.Rules.Packs {
+	var ps source.Problems
+	for i, name := range s.Rules.Packs {
+		at := s.Place("rules", "packs", strconv.Itoa(i))
 		file, text, err := packData(s, name, data)
 		if err != nil {
-			return p, err
+			ps.Add(at, "packs are shipped ones by name, or your own files by their path from this one", "rules.packs: %v", err)
+			continue
 		}
 		more, err := alert.Parse(file, text)
 		if err != nil {
+			if faults, ok := source.AsProblems(err); ok { // they know their own lines
+				ps = append(ps, faults...)
+				continue
+			}
 			return p, err
 		}
 		for _, r := range more {
 			if was, ok := seen[r.ID.Value]; ok {
-				return p, fmt.Errorf("%s: rule %q stands in %s already; rename one", r.ID.At, r.ID.Value, was)
+				ps.Add(at, "rename one of the two", "rules.packs: rule %q of %s stands in %s already", r.ID.Value, r.ID.At, was)
+				continue
 			}
 			seen[r.ID.Value] = file
 		}
 		p.rules = append(p.rules, more...)
 		p.files = append(p.files, File{"rules/" + filepath.Base(file), text})
 	}
-	return p, nil
+	return p, s.Explain(ps)
 }
 
 func packData(s *scenarios.Scenario, name string, from fs.FS) (string, []byte, error) {
@@ -61,10 +71,7 @@ func packData(s *scenarios.Scenario, name string, from fs.FS) (string, []byte, e
 			base += ".yaml"
 		}
 		data, err := fs.ReadFile(from, "rules/"+base)
-		if err != nil {
-			return "", nil, fmt.Errorf("%s: rules.packs: %w", s.File.Name, err)
-		}
-		return base, data, nil
+		return base, data, err
 	}
 	packs := alert.Packs()
 	if data, err := fs.ReadFile(packs, name+".yaml"); err == nil {
@@ -76,7 +83,7 @@ func packData(s *scenarios.Scenario, name string, from fs.FS) (string, []byte, e
 		for _, n := range names {
 			have = append(have, strings.TrimSuffix(n, ".yaml"))
 		}
-		return "", nil, fmt.Errorf("%s: rules.packs: %q is not a shipped pack (%s), nor the path of a file", s.File.Name, name, strings.Join(have, ", "))
+		return "", nil, fmt.Errorf("%q is not a shipped pack (%s), nor the path of a file", name, strings.Join(have, ", "))
 	}
 	path := name
 	if !filepath.IsAbs(path) {
@@ -84,7 +91,7 @@ func packData(s *scenarios.Scenario, name string, from fs.FS) (string, []byte, e
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", nil, fmt.Errorf("%s: rules.packs: %w", s.File.Name, err)
+		return "", nil, err
 	}
 	return path, bytes.Clone(data), nil
 }

@@ -44,7 +44,7 @@ func benchCommand() *cli.Command {
 			"process of its own, so that memory is that of the stage alone. A million events take some 2 GB of disk for a while.",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "events", Value: 250_000, Usage: "play about `N` events"},
-			&cli.IntFlag{Name: "members", Usage: "of an organisation of `N` members (default: one for a hundred events)"},
+			&cli.IntFlag{Name: "members", Usage: "of an organisation of `N` members", DefaultText: "one for a hundred events"},
 			&cli.IntFlag{Name: "runs", Value: 3, Usage: "read each file `N` times after one that is not counted, and print the middle one"},
 			&cli.BoolFlag{Name: "json", Usage: "print the figures as JSON"},
 			&cli.StringFlag{Name: "pass", Hidden: true},
@@ -155,6 +155,9 @@ func benchChild(c *cli.Context, stage, file string, events, members int) (p benc
 	cmd.Stderr = c.App.ErrWriter
 	out, err := cmd.Output()
 	if err != nil {
+		if c.Context.Err() != nil { // the child was told to stop, which is no fault of its own
+			return p, c.Context.Err()
+		}
 		return p, fmt.Errorf("%s of %s: %w", stage, filepath.Base(file), err)
 	}
 	if err := json.Unmarshal(out, &p); err != nil {

@@ -71,7 +71,7 @@ func compare(c *cli.Context) error {
 		names = append(names, names[0])
 	}
 	if len(names) != 2 {
-		return usage("compare needs two scenarios or bundles, or one and --set-b KEY=VALUE or --prices-b FILE; found %d arguments", len(names))
+		return usage("compare needs two scenarios or bundles, or one and --set-b KEY=VALUE or --prices-b FILE; found %s", counted(len(names), "argument"))
 	}
 	a, err := openSide(names[0], c.StringSlice("set"))
 	if err != nil {
@@ -110,7 +110,7 @@ func compare(c *cli.Context) error {
 		if c.String("key") == "" {
 			return usage("--stream needs --key FILE: members of a capture appear under pseudonyms; sandtable keygen --pseudonyms FILE makes one")
 		}
-		if key, err = captureKey(c, ""); err != nil {
+		if key, _, err = captureKey(c, ""); err != nil {
 			return err
 		}
 	}
@@ -289,7 +289,7 @@ func eachAlone(c *cli.Context, cmp *reports.Comparison, a, b *side, streams []st
 // before the next: the same people, the same days, cut off at the gates.
 func changeLog(c *cli.Context, names []string) error {
 	if len(names) != 1 || len(c.StringSlice("set-b"))+len(c.StringSlice("stream")) > 0 {
-		return usage("--gates takes one scenario, and neither --set-b nor --stream; found %d arguments", len(names))
+		return usage("--gates takes one scenario, and neither --set-b nor --stream; found %s", counted(len(names), "argument"))
 	}
 	s, err := scenarios.Load(names[0], c.StringSlice("set")...)
 	if err != nil {

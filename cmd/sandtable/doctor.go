@@ -102,6 +102,7 @@ func openStreams(c *cli.Context, o stream.Options) (*stream.Source, error) {
 	if f := c.String("format"); f != "" && !slices.Contains(stream.Formats(), f) {
 		return nil, usage("--format %s is not known; there are: %s", f, strings.Join(stream.Formats(), ", "))
 	}
+	leftOut(c, c.Args().Slice())
 	o.Stdin, o.Format = c.App.Reader, c.String("format")
 	src, err := stream.Open(c.Args().Slice(), o)
 	if err != nil {
@@ -110,19 +111,36 @@ func openStreams(c *cli.Context, o stream.Options) (*stream.Source, error) {
 	return src, nil
 }
 
+// leftOut names what of a folder of streams is not read.
+func leftOut(c *cli.Context, paths []string) {
+	for _, p := range paths {
+		if names := stream.LeftOut(p); len(names) > 0 {
+			fmt.Fprintf(c.App.ErrWriter, "Not read in %s, by their names: %s\n", p, shortened(names, 6))
+		}
+	}
+}
+
+// shortened is the first names of a list, and how many more there are.
+func shortened(names []string, most int) string {
+	if n := len(names); n > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), n-most)
+	}
+	return strings.Join(names, ", ")
+}
+
 // inputsLine says what was lost on the way in, "" when nothing was.
 func inputsLine(inputs []stream.Input) string {
 	var parts []string
 	for _, in := range inputs {
 		var lost []string
 		for _, l := range in.Lost {
-			lost = append(lost, fmt.Sprintf("%d times: %s", l.Count, l.Reason))
+			lost = append(lost, fmt.Sprintf("%s: %s", counted(l.Count, "time"), l.Reason))
 		}
 		if in.Bad > 0 {
-			lost = append(lost, fmt.Sprintf("%d records gave no event", in.Bad))
+			lost = append(lost, fmt.Sprintf("%s gave no event", counted(in.Bad, "record")))
 		}
 		if in.Salvaged > 0 {
-			lost = append(lost, fmt.Sprintf("%d records lost a part", in.Salvaged))
+			lost = append(lost, fmt.Sprintf("%s lost a part", counted(in.Salvaged, "record")))
 		}
 		for i, r := range in.Reasons {
 			if i == 3 {
@@ -132,7 +150,7 @@ func inputsLine(inputs []stream.Input) string {
 			lost = append(lost, fmt.Sprintf("%s (%d)", r.Reason, r.Count))
 		}
 		if in.Other > 0 {
-			lost = append(lost, fmt.Sprintf("%d requests of other signals", in.Other))
+			lost = append(lost, fmt.Sprintf("%s of other signals", counted(in.Other, "request")))
 		}
 		if len(lost) > 0 {
 			parts = append(parts, fmt.Sprintf("%s (%s): %s", in.Name, in.Format, strings.Join(lost, "; ")))

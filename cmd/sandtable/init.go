@@ -55,6 +55,9 @@ func draft(c *cli.Context) error {
 	}
 	s := d.Sketch()
 	errs := c.App.ErrWriter
+	if err := d.Problems().Err(); err != nil {
+		return err
+	}
 	for _, l := range d.Read {
 		fmt.Fprintf(errs, "read     %s\n", l)
 	}
@@ -66,9 +69,6 @@ func draft(c *cli.Context) error {
 	}
 	for _, k := range sortedNames(d.Ignored) {
 		fmt.Fprintf(errs, "ignored  %s (%d)\n", k, d.Ignored[k])
-	}
-	if err := d.Problems().Err(); err != nil {
-		return err
 	}
 	if c.Bool("interactive") {
 		if err := interview(c.App.Reader, errs, s); err != nil {

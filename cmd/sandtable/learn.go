@@ -109,7 +109,7 @@ func newLearner(c *cli.Context) (*learner, error) {
 	}
 	l := &learner{unsaved: unsaved, c: c, book: book, bench: cases.NewBench(studied), progress: p, out: c.App.Writer, json: c.Bool("json")}
 	l.bench.Foresee = foreseen
-	if f, ok := l.out.(*os.File); ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
+	if f, ok := asFile(l.out); ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
 		if st, err := f.Stat(); err == nil {
 			l.style.On = st.Mode()&os.ModeCharDevice != 0
 		}

@@ -29,7 +29,7 @@ func listenCommand() *cli.Command {
 			&cli.StringFlag{Name: "cert-key", Usage: "its key, a PEM `FILE`"},
 			&cli.Int64Flag{Name: "max-body", Usage: "largest body as sent, in `BYTES`", Value: 16 << 20},
 			&cli.Int64Flag{Name: "max-unpacked", Usage: "largest body unpacked, in `BYTES`", Value: 64 << 20},
-			&cli.DurationFlag{Name: "for", Usage: "stop after `TIME`, e.g. 10m; without it on interrupt"},
+			&cli.DurationFlag{Name: "for", Usage: "stop after `TIME`, e.g. 10m", DefaultText: "on interrupt"},
 		},
 		Action: listen,
 	}
@@ -120,8 +120,8 @@ func listen(c *cli.Context) error {
 	}
 	err = errors.Join(err, r.Failed(), r.Close())
 	n := r.Received()
-	fmt.Fprintf(c.App.Writer, "%d records in %d requests, %d rejected, %d lost a part; %d metrics and %d traces requests dropped; %d refused, %d told to come back\n",
-		n.Records, n.Requests, n.Rejected, n.Salvaged, n.Metrics, n.Traces, n.Refused, n.Busy)
+	fmt.Fprintf(c.App.Writer, "%s in %s, %d rejected, %d lost a part; %d metrics and %d traces requests dropped; %d refused, %d told to come back\n",
+		counted(n.Records, "record"), counted(n.Requests, "request"), n.Rejected, n.Salvaged, n.Metrics, n.Traces, n.Refused, n.Busy)
 	return err
 }
 

@@ -126,7 +126,7 @@ func TestListenSecure(t *testing.T) {
 		limit, stop := context.WithTimeout(ctx, 3*time.Second)
 		code := Main(limit, args, nil, &said, &said)
 		stop()
-		if code != tc.code || code == 0 && !strings.Contains(said.String(), fmt.Sprintf("%d records in 1 requests acknowledged, 0 rejected", records)) {
+		if code != tc.code || code == 0 && !strings.Contains(said.String(), fmt.Sprintf("%d records in 1 request acknowledged, 0 rejected", records)) {
 			t.Errorf("%s: exit %d, want %d: %s", tc.name, code, tc.code, &said)
 		}
 		if strings.Contains(said.String(), "sesame") || strings.Contains(said.String(), "guess-7") {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -28,7 +29,7 @@ const (
 
 func main() {
 	collect()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
@@ -63,13 +64,14 @@ func commands() []*cli.Command {
 // Main runs one command line and returns the exit code. It is main without the
 // process, so that tests can call it.
 func Main(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
+	kept := &output{w: out}
 	app := &cli.App{
 		Name:                      "sandtable",
 		Usage:                     "rehearse a Claude Cowork rollout, and read what an honest assessor would say",
 		UsageText:                 "sandtable COMMAND [ARGUMENTS] [FLAGS]\n\nTry: sandtable run insurer-claims",
 		Version:                   Version,
 		Reader:                    in,
-		Writer:                    out,
+		Writer:                    kept,
 		ErrWriter:                 errs,
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true,
@@ -92,7 +94,34 @@ func Main(ctx context.Context, args []string, in io.Reader, out, errs io.Writer)
 	if err == nil {
 		err = app.RunContext(ctx, append([]string{app.Name}, ordered...))
 	}
+	if err == nil {
+		err = kept.err
+	}
 	return report(err, errs)
+}
+
+// output remembers that something could not be written: half an answer on a full
+// disk is no success, and few of those who print look.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if err != nil && o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
+// asFile is the file behind a writer, for those who ask whether it is a terminal.
+func asFile(w io.Writer) (*os.File, bool) {
+	if o, ok := w.(*output); ok {
+		w = o.w
+	}
+	f, ok := w.(*os.File)
+	return f, ok
 }
 
 // prepare gives a command the error handling of the application, and a group of
@@ -164,6 +193,22 @@ func plural(n int, one, many string) string {
 		return one
 	}
 	return many
+}
+
+// counted is a number with its noun.
+func counted[N int | int64](n N, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
+// oneOrMore is a number with words that do not take an s.
+func oneOrMore[N int | int64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func unknownCommand(name string, known []*cli.Command) error {
@@ -270,7 +315,7 @@ func argument(c *cli.Context, what string) (string, error) {
 	case 1:
 		return c.Args().First(), nil
 	case 0:
-		return "", usage("%s is missing; see sandtable %s --help", what, c.Command.HelpName)
+		return "", usage("%s is missing; see %s --help", what, c.Command.HelpName)
 	}
 	return "", usage("one %s is expected, found %d arguments: %s", what, c.NArg(), strings.Join(c.Args().Slice(), " "))
 }

@@ -62,6 +62,13 @@ func reconcile(c *cli.Context) error {
 		return err
 	}
 	r := estimates.Reconcile(export, ground.Limits)
+	rows := map[string]int{}
+	for _, t := range r.Totals {
+		rows[t.State] += t.Rows
+	}
+	if rows[spend.Matched] == 0 && rows[spend.MissingInExport] > 0 && rows[spend.MissingInTelemetry] > 0 {
+		r.Notes = append(r.Notes, "nothing matches: if members, days and products are the same ones, the export names members otherwise, as analytics/ of a bundle does unless it was made with --include-content")
+	}
 	if !c.Bool("include-content") {
 		key, err := pseudonymKey(c)
 		if err != nil {
@@ -85,7 +92,8 @@ func reconcile(c *cli.Context) error {
 // pseudonymKey is the key in --key, or a fresh one.
 func pseudonymKey(c *cli.Context) ([]byte, error) {
 	if c.String("key") != "" {
-		return captureKey(c, "")
+		key, _, err := captureKey(c, "")
+		return key, err
 	}
 	key := make([]byte, 32)
 	_, err := rand.Read(key)

@@ -36,7 +36,7 @@ func rerunCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "evidence", Usage: "an export that the bundle was made with, in `FILE`; may be repeated"},
 			&cli.StringFlag{Name: "scenario", Usage: "the scenario, in `FILE`, where it names members and was not copied in"},
-			&cli.StringFlag{Name: "key", Usage: "key of the pseudonyms, for a bundle made from captures (default: DIR.key)"},
+			&cli.StringFlag{Name: "key", Usage: "key of the pseudonyms in `FILE`, for a bundle made from captures", DefaultText: "DIR.key"},
 			&cli.StringFlag{Name: "keep", Usage: "keep what was made in `DIR` instead of a temporary place"},
 		},
 		Action: func(c *cli.Context) error {

@@ -10,11 +10,13 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
 	"github.com/sandtable-dev/sandtable/reports"
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
+	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
 
 func bundleFlags() []cli.Flag {
@@ -80,11 +82,26 @@ func assessCommand() *cli.Command {
 			if err != nil {
 				return asUsage(err)
 			}
-			key, err := captureKey(c, target(c, s))
+			for _, p := range c.Args().Slice() {
+				if _, err := stream.Open([]string{p}, stream.Options{}); err != nil { // before a key is made for it
+					return failure{exitUsage, err}
+				}
+			}
+			leftOut(c, c.Args().Slice())
+			key, made, err := captureKey(c, target(c, s))
 			if err != nil {
 				return err
 			}
-			return rehearse(c, s, c.Args().Slice(), key)
+			err = rehearse(c, s, c.Args().Slice(), key)
+			var f failure
+			switch {
+			case made == "":
+			case err == nil || errors.As(err, &f) && f.code == exitFindings:
+				fmt.Fprintf(c.App.ErrWriter, "The key of the pseudonyms is new and lies in %s: keep it, and keep it away from the bundle.\n", made)
+			default: // a key to nothing would only be in the way
+				os.Remove(made)
+			}
+			return err
 		},
 	}
 }
@@ -114,30 +131,29 @@ func target(c *cli.Context, s *scenarios.Scenario) string {
 }
 
 // captureKey reads the key of the pseudonyms, or makes one beside the bundle:
-// inside it the key would undo what it is for.
-func captureKey(c *cli.Context, dir string) ([]byte, error) {
+// inside it the key would undo what it is for. made is the file of a new one.
+func captureKey(c *cli.Context, dir string) (key []byte, made string, err error) {
 	name := c.String("key")
 	if name == "" {
 		name = filepath.Clean(dir) + ".key"
 		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
 			key, err := reports.NewPseudonymKey()
 			if err != nil {
-				return nil, err
+				return nil, "", err
 			}
 			if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-				return nil, err
+				return nil, "", err
 			}
 			if err := reports.WriteKey(name, key, true); err != nil {
-				return nil, err
+				return nil, "", err
 			}
-			fmt.Fprintf(c.App.ErrWriter, "The key of the pseudonyms is new and lies in %s: keep it, and keep it away from the bundle.\n", name)
+			made = name
 		}
 	}
-	key, err := reports.ReadPseudonymKey(name)
-	if err != nil {
-		return nil, usage("--key: %v", err)
+	if key, err = reports.ReadPseudonymKey(name); err != nil {
+		return nil, "", usage("--key: %v", err)
 	}
-	return key, nil
+	return key, made, nil
 }
 
 // rehearse runs the scenario, or the captures over it, into a bundle.
@@ -194,12 +210,24 @@ func announce(c *cli.Context, res *rehearsal.Result, dir string) error {
 		fmt.Fprintf(out, "\nNot played: %s %d: %s\n", u.Story, u.Instance, u.Why)
 	}
 	n := res.Assessment.Counters
-	fmt.Fprintf(out, "\n%d records, %d from Cowork; %d findings, %d alerts. ", n.Records, n.CoworkEvents, n.Findings, n.Alerts)
+	fmt.Fprintf(out, "\n%s read, %d of Cowork judged; %s, %s.", counted(n.Records, "record"), n.CoworkEvents, counted(int64(n.Findings), "finding"), counted(int64(n.Alerts), "alert"))
 	if !res.Observed {
-		fmt.Fprintf(out, "Simulated: the company and its incidents are fictional.")
+		fmt.Fprintf(out, " Simulated: the company and its incidents are fictional.")
 	}
-	fmt.Fprintf(out, "\nReport:  %s\nBundle:  %s\nFollow a verdict: sandtable explain hipaa-164.312.b %s\n", shown(filepath.Join(dir, "report.pdf")), shown(dir), shown(dir))
+	fmt.Fprintf(out, "\nReport:  %s\nBundle:  %s\nFollow a verdict: sandtable explain %s %s\n", shown(filepath.Join(dir, "report.pdf")), shown(dir), followed(res.Assessment), shown(dir))
 	return nil
+}
+
+// followed is what a reader may follow first: audit controls, or where HIPAA is
+// out of scope the gap that is there in any.
+func followed(a *assess.Assessment) string {
+	const controls = "hipaa-164.312.b"
+	for _, o := range a.Obligations {
+		if o.ID == controls && o.Verdict != assess.NotApplicable {
+			return controls
+		}
+	}
+	return "audit-log"
 }
 
 // shown is a path as the user would type it from here.

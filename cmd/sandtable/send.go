@@ -19,14 +19,14 @@ func sendCommand() *cli.Command {
 		Description: "Records go out in the order and the types in which they were read. A request that is not acknowledged is sent\nagain; with --state an interrupted call goes on where it stopped, at most one request arriving twice.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "base `URL`, e.g. http://127.0.0.1:4318; /v1/logs is added (required)"},
-			&cli.StringFlag{Name: "protocol", Usage: "http/protobuf, http/json or grpc", Value: "http/protobuf"},
+			&cli.StringFlag{Name: "protocol", Usage: "send by `PROTOCOL`: http/protobuf, http/json or grpc", Value: "http/protobuf"},
 			&cli.StringFlag{Name: "speed", Usage: "`N` times real time, or asap", Value: "asap"},
 			&cli.BoolFlag{Name: "shift-to-now", Usage: "move all times so that the stream ends now, or begins now at a pace"},
 			&cli.BoolFlag{Name: "gzip", Usage: "compress bodies"},
 			&cli.StringFlag{Name: "state", Usage: "remember in `FILE` what was acknowledged, and go on from there"},
 			&cli.StringFlag{Name: "token-file", Usage: "send the bearer token in `FILE`"},
 			&cli.StringSliceFlag{Name: "header", Usage: "send `KEY=VALUE` with every request; may be repeated"},
-			&cli.IntFlag{Name: "batch", Usage: "most records in a request", Value: 512},
+			&cli.IntFlag{Name: "batch", Usage: "most records in a request: `N`", Value: 512},
 			&cli.BoolFlag{Name: "json", Usage: "print the counts as JSON"},
 			formatFlag(),
 		},
@@ -89,7 +89,7 @@ func send(c *cli.Context) error {
 	if c.Bool("json") {
 		err = encodeJSON(c.App.Writer, sent)
 	} else {
-		fmt.Fprintf(c.App.Writer, "%d records in %d requests acknowledged, %d rejected, %d retries", sent.Records, sent.Requests, sent.Rejected, sent.Retries)
+		fmt.Fprintf(c.App.Writer, "%s in %s acknowledged, %d rejected, %s", counted(sent.Records, "record"), counted(sent.Requests, "request"), sent.Rejected, oneOrMore(sent.Retries, "retry", "retries"))
 		if sent.Skipped > 0 {
 			fmt.Fprintf(c.App.Writer, ", %d acknowledged before", sent.Skipped)
 		}

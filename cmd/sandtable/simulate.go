@@ -87,7 +87,7 @@ func simulateStream(c *cli.Context) (err error) {
 			"withheld": o.Withheld, "lost": o.Lost, "duplicates": o.Duplicates, "stories": len(o.Truth), "unplaced": o.Unplaced,
 		})
 	}
-	fmt.Fprintf(print, "%d events of %d sessions and %d prompts by %d members, %d bytes (%d packed)\n", w.Events(), o.Sessions, o.Prompts, o.Active, w.PlainBytes(), w.PackedBytes())
+	fmt.Fprintf(print, "%s of %s and %s by %s, %d bytes (%d packed)\n", counted(w.Events(), "event"), counted(o.Sessions, "session"), counted(o.Prompts, "prompt"), counted(o.Active, "member"), w.PlainBytes(), w.PackedBytes())
 	fmt.Fprintf(print, "Wire: %s, release %s, content defaults of revision %s", o.Profile, o.Wire, simulate.ContentRevision)
 	if len(s.Telemetry.Defects) > 0 {
 		fmt.Fprintf(print, "; defects: %s (%d withheld, %d lost, %d twice)", strings.Join(s.Telemetry.Defects, ", "), o.Withheld, o.Lost, o.Duplicates)
@@ -103,7 +103,7 @@ func simulateStream(c *cli.Context) (err error) {
 		fmt.Fprintf(print, "Stream: %s\n", to)
 	}
 	if truth != "" {
-		fmt.Fprintf(print, "Truth:  %s (%d stories)\n", truth, len(o.Truth))
+		fmt.Fprintf(print, "Truth:  %s (%s)\n", truth, oneOrMore(len(o.Truth), "story", "stories"))
 	}
 	return nil
 }

@@ -83,7 +83,7 @@ func verify(c *cli.Context, dir, pub string) error {
 		if len(diffs) == 0 {
 			fmt.Fprintf(w, "%s is unchanged: %d files, %d bytes, each as the manifest lists it.\n", dir, v.Files, v.Bytes)
 		} else {
-			fmt.Fprintf(w, "%s is NOT what its manifest says: %d of %d files or more differ.\n", dir, len(diffs), v.Files)
+			fmt.Fprintf(w, "%s is NOT what its manifest says: %s; the manifest lists %s.\n", dir, oneOrMore(len(diffs), "file differs", "files differ"), counted(v.Files, "file"))
 			for _, d := range diffs {
 				fmt.Fprintf(w, "  %-10s %s: %s\n", d.Kind, reports.Plain(d.Name), d.Detail)
 			}
@@ -105,7 +105,11 @@ func verify(c *cli.Context, dir, pub string) error {
 		default:
 			fmt.Fprintln(w, "Signature: none.")
 		}
-		fmt.Fprintln(w, "This shows that the files are unchanged. It does not show "+notShown(sig.Trusted)+".")
+		if v.Unchanged {
+			fmt.Fprintln(w, "This shows that the files are unchanged. It does not show "+notShown(sig.Trusted)+".")
+		} else {
+			fmt.Fprintln(w, "This shows that the bundle is not as it was made. It does not show who changed it, or why.")
+		}
 	}
 	if !v.Unchanged {
 		return quiet(exitFailure)

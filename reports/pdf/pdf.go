@@ -242,7 +242,10 @@ func (p *painter) frame(n int, pg page) {
 		p.rule(g.left, 16.5, g.text(), line, 0.2)
 	}
 	p.rule(g.left, g.h-15, g.text(), line, 0.2)
-	foot := p.meta.Title + " · " + p.meta.Organisation
+	foot := p.meta.Title
+	if p.meta.Organisation != "" { // the page on features is about no organisation
+		foot += " · " + p.meta.Organisation
+	}
 	if pg.cover && p.meta.Simulated {
 		foot = p.meta.Banner
 	}

@@ -11,7 +11,10 @@ package source
 import (
 	"errors"
 	"fmt"
+	"io"
+	"regexp"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -228,6 +231,32 @@ func (f *File) Scalar(key string) (t Text, ok bool) {
 	return Text{}, false
 }
 
+// At is where the value at a path of keys stands; in a list a key is an index
+// from 0. Where the path leads nowhere it is the last place on the way.
+func (f *File) At(keys ...string) Pos {
+	n := f.root
+	for _, k := range keys {
+		var next *yaml.Node
+		switch n.Kind {
+		case yaml.MappingNode:
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				if n.Content[i].Value == k {
+					next = n.Content[i+1]
+				}
+			}
+		case yaml.SequenceNode:
+			if i, err := strconv.Atoi(k); err == nil && i >= 0 && i < len(n.Content) {
+				next = n.Content[i]
+			}
+		}
+		if next == nil {
+			break
+		}
+		n = next
+	}
+	return f.pos(n)
+}
+
 // Parse reads one YAML document. The error, if any, is a Problems.
 func Parse(name string, data []byte) (*File, error) {
 	f := &File{Name: name, Data: data, starts: []int{0}}
@@ -251,8 +280,19 @@ func Parse(name string, data []byte) (*File, error) {
 		err = dec.Load(&doc)
 	}
 	if err != nil {
+		if errors.Is(err, io.EOF) {
+			ps.Add(Pos{File: name}, "write the file, or name another", "the file is empty")
+			return nil, ps.Err()
+		}
 		line, msg := yamlError(err)
-		ps.Add(Pos{name, line, 1}, "check indentation, quotes and brackets near this line", "not valid YAML: %s", msg)
+		for line > 1 && strings.TrimSpace(f.line(line)) == "" { // the end of the file: what is open stands before it
+			line--
+		}
+		advice := "check indentation, quotes and brackets near this line"
+		if strings.Contains(msg, "tab character") {
+			advice = "indent with blanks: YAML takes no tabs there"
+		}
+		ps.Add(Pos{name, line, 1}, advice, "not valid YAML: %s", msg)
 		ps[0].Line = f.line(line)
 		return nil, ps.Err()
 	}
@@ -341,15 +381,21 @@ func firstDeepLine(data []byte) int {
 }
 
 func yamlError(err error) (int, string) {
-	msg := err.Error()
+	msg := strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", " "), "yaml: ")
 	line := 1
 	if i := strings.Index(msg, "line "); i >= 0 {
 		fmt.Sscanf(msg[i:], "line %d", &line)
 	}
-	msg = strings.TrimPrefix(msg, "yaml: ")
-	msg = strings.ReplaceAll(msg, "\n", " ")
+	// "go-yaml load error in scanner (while ...) at L1.C7-L2.C1: what": the end of
+	// the span is where it broke, and the words before it are the library's own.
+	if m := loadError.FindStringSubmatch(msg); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		msg = m[2]
+	}
 	return line, msg
 }
+
+var loadError = regexp.MustCompile(`^go-yaml load error .*? at (?:L\d+\.C\d+-)?L(\d+)\.C\d+: (.*)$`)
 
 func (f *File) check(n *yaml.Node, depth int, count *int, ps *Problems) {
 	if *count++; *count == MaxNodes {

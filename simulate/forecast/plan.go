@@ -561,7 +561,7 @@ func (p *Plan) sessions(m *Model) {
 		row := Driver{Name: d.Driver, Micros: d.Micros / int64(len(m.Pool)), Of: "all requests", Share: "-"}
 		switch {
 		case d.Whole == 0:
-			row.Of = "on top: telemetry's cost is of tokens"
+			row.Of = "nothing: it comes on top of the cost by token that telemetry states"
 		case !strings.HasPrefix(d.Driver, "model ") && strings.ContainsAny(d.Driver[:1], "ioc"):
 			row.Of = "the list price by token"
 		}
@@ -594,7 +594,7 @@ func (p *Plan) sessions(m *Model) {
 	}
 	if searches > 0 {
 		v := searches / n * 10_000
-		p.Drivers = append(p.Drivers, Driver{"web searches at 0.01 each", int64(math.Round(v)), share(v), "on top: telemetry's cost is of tokens"})
+		p.Drivers = append(p.Drivers, Driver{"web searches at 0.01 each", int64(math.Round(v)), share(v), "the mean, on top of the cost by token that telemetry states"})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -243,12 +244,12 @@ func BenchmarkReplay(b *testing.B) {
 }
 
 func once(b *testing.B, file string, dir *org.Directory, rs []*alert.Rule, cfg alert.Config, from, to time.Time) int64 {
-	src, err := stream.Open([]string{file}, stream.Options{Borrow: true, Packed: true, Prepare: replay.Prepare(dir, alert.Mark)})
+	src, err := stream.Open([]string{file}, stream.Options{Borrow: true, Packed: true, Narrow: !alert.Rare(rs), Prepare: replay.Prepare(dir, alert.Mark)})
 	if err != nil {
 		b.Fatal(err)
 	}
 	everybody := func(int) bool { return true }
-	rp := replay.New(replay.Options{From: from, Until: to, Directory: dir, SideBySide: true}, rbac.New(dir, rbac.Rules{}), spend.New(dir, spend.Rules{GroupLimits: true}), alert.New(rs, cfg),
+	rp := replay.New(replay.Options{From: from, Until: to, Directory: dir, Beside: true, SideBySide: runtime.GOMAXPROCS(0) > 2}, rbac.New(dir, rbac.Rules{}), spend.New(dir, spend.Rules{GroupLimits: true}), alert.New(rs, cfg),
 		coverage.New(coverage.Config{Directory: dir, Enabled: everybody, From: from, To: to}),
 		analytics.New(analytics.Config{Directory: dir, From: from, To: to, AsOf: to, Plan: "enterprise", Enabled: func(int, time.Time) bool { return true }}))
 	if err := src.EachBlock(context.Background(), rp.Take); err != nil {

@@ -170,6 +170,23 @@ func Open(paths []string, opts Options) (*Source, error) {
 	return s, nil
 }
 
+// LeftOut names the files of a folder that are not read as records, by their
+// names alone.
+func LeftOut(folder string) []string {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, e := range entries {
+		name := strings.ToLower(e.Name())
+		if !slices.ContainsFunc(suffixes, func(suf string) bool { return !e.IsDir() && strings.HasSuffix(name, suf) }) {
+			out = append(out, e.Name())
+		}
+	}
+	return out
+}
+
 func resolve(p string) ([]string, error) {
 	if p == "-" {
 		return []string{p}, nil

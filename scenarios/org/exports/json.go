@@ -36,6 +36,8 @@ type file struct {
 	name  string
 	data  []byte
 	lines []int // offset of the start of each line, made when first asked
+
+	strange string // the last object of it that is no export: "keys " and its keys
 }
 
 func (f *file) pos(offset int) source.Pos {
