@@ -1,6 +1,7 @@
 package analytics
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -331,6 +332,23 @@ func TestExports(t *testing.T) {
 	r.Plan = "team"
 	if files, _ := r.Exports(); files != nil {
 		t.Error("Team has no Analytics API")
+	}
+}
+
+// TestLines: rows are written one by one as the library writes all of them.
+func TestLines(t *testing.T) {
+	for _, rows := range [][]any{{}, {1}, {userDay{User: user{ID: "<a&b>"}}, []any{}, map[string]any{"x": map[string]any{}, "y": []int{1, 2}}}} {
+		var want bytes.Buffer
+		e := json.NewEncoder(&want)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		if err := e.Encode(page{rows}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := lines(slices.Values(rows))
+		if err != nil || string(got) != want.String() {
+			t.Errorf("got %s (%v)\nwant %s", got, err, want.String())
+		}
 	}
 }
 

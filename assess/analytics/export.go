@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"time"
 )
 
@@ -50,12 +51,19 @@ func (r *Report) Exports() ([]File, error) {
 		files = append(files, File{name + ".json", b.Bytes()})
 	}
 	put("summaries", map[string]any{"summaries": r.summaries()})
-	put("users", page{r.users(keys, shown)})
+	list := func(name string, rows iter.Seq[any]) {
+		data, x := lines(rows)
+		if x != nil && err == nil {
+			err = fmt.Errorf("analytics: %s: %w", name, x)
+		}
+		files = append(files, File{name + ".json", data})
+	}
+	list("users", r.users(keys, shown))
 	put("connectors", page{r.connectors()})
 	put("skills", page{r.skills()})
 	put("plugins", page{r.plugins()})
 	put("groups", page{r.byGroup()})
-	put("user_cost_report", page{r.costs(keys)})
+	list("user_cost_report", r.costs(keys))
 	return files, err
 }
 
@@ -69,6 +77,34 @@ func (p page) MarshalJSON() ([]byte, error) {
 		Data any  `json:"data"`
 		Next *int `json:"next_page"`
 	}{p.Data, nil})
+}
+
+// lines is a page of rows as it is written, row by row: there is one for each day of
+// each member, and the whole of them in every form that the library goes through would
+// take five times the memory.
+func lines(rows iter.Seq[any]) ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString("{\n  \"data\": [")
+	some := false
+	for row := range rows {
+		data, err := json.Marshal(row)
+		if err != nil {
+			return nil, err
+		}
+		if some {
+			b.WriteByte(',')
+		}
+		some = true
+		b.WriteString("\n    ")
+		if err := json.Indent(&b, data, "    ", "  "); err != nil {
+			return nil, err
+		}
+	}
+	if some {
+		b.WriteString("\n  ")
+	}
+	b.WriteString("],\n  \"next_page\": null\n}\n")
+	return b.Bytes(), nil
 }
 
 type summary struct {
@@ -134,14 +170,15 @@ type userDay struct {
 	Cowork coworkMetrics `json:"cowork_metrics"`
 }
 
-func (r *Report) users(keys map[int]string, shown map[string]bool) []userDay {
-	out := []userDay{}
-	for d := range r.Daily() {
-		if k := keys[d.Member]; k != "" && shown[d.Date] && d.Sessions > 0 {
-			out = append(out, userDay{user{ID: k, Type: "user"}, d.Date, d.WebSearches, d.cowork()})
+func (r *Report) users(keys map[int]string, shown map[string]bool) iter.Seq[any] {
+	return func(yield func(any) bool) {
+		for d := range r.Daily() {
+			if k := keys[d.Member]; k != "" && shown[d.Date] && d.Sessions > 0 &&
+				!yield(userDay{user{ID: k, Type: "user"}, d.Date, d.WebSearches, d.cowork()}) {
+				return
+			}
 		}
 	}
-	return out
 }
 
 type inCowork map[string]int64
@@ -217,25 +254,27 @@ func (r *Report) byGroup() []any {
 
 // costs are rows of the user cost report. Telemetry estimates the list price; what
 // is billed after discount it cannot know.
-func (r *Report) costs(keys map[int]string) []any {
-	out := []any{}
-	for d := range r.Daily() {
-		k := keys[d.Member]
-		if k == "" || !d.CostKnown {
-			continue
+func (r *Report) costs(keys map[int]string) iter.Seq[any] {
+	return func(yield func(any) bool) {
+		for d := range r.Daily() {
+			k := keys[d.Member]
+			if k == "" || !d.CostKnown {
+				continue
+			}
+			if !yield(struct {
+				Start    string  `json:"starting_at"`
+				End      string  `json:"ending_at"`
+				Actor    user    `json:"actor"`
+				Product  string  `json:"product"`
+				Amount   *string `json:"amount"`
+				List     string  `json:"list_amount"`
+				Currency string  `json:"currency"`
+				Requests int64   `json:"requests"`
+			}{midnight(d.Date, 0), midnight(d.Date, 1), user{ID: k, Type: "user_actor"}, "cowork", nil, cents(d.CostMicros), "USD", d.Requests}) {
+				return
+			}
 		}
-		out = append(out, struct {
-			Start    string  `json:"starting_at"`
-			End      string  `json:"ending_at"`
-			Actor    user    `json:"actor"`
-			Product  string  `json:"product"`
-			Amount   *string `json:"amount"`
-			List     string  `json:"list_amount"`
-			Currency string  `json:"currency"`
-			Requests int64   `json:"requests"`
-		}{midnight(d.Date, 0), midnight(d.Date, 1), user{ID: k, Type: "user_actor"}, "cowork", nil, cents(d.CostMicros), "USD", d.Requests})
 	}
-	return out
 }
 
 // cents is micro-dollars as cents with six decimals: 18755000 is "1875.500000".
