@@ -288,14 +288,13 @@ func TestExports(t *testing.T) {
 		rec(event.ToolResult, 0, "a", 1, 9, tool("mcp__zoom__get_summary")), rec(event.ToolResult, 0, "a", 1, 9, tool("mcp_tool")),
 		rec(event.UserPrompt, 0, "b", 2, 9), rec(event.APIRequest, 0, "b", 2, 9), rec(event.UserPrompt, 1, "c", 0, 9))
 	r.Members[0].Key = "member-x"
-	files, err := r.Exports()
-	if err != nil {
-		t.Fatal(err)
-	}
 	got := map[string]string{}
-	for _, f := range files {
-		var b strings.Builder
-		for _, line := range strings.Split(string(f.Data), "\n") {
+	for _, f := range r.Exports() {
+		var whole, b strings.Builder
+		if err := f.Write(&whole); err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range strings.Split(whole.String(), "\n") {
 			b.WriteString(strings.TrimSpace(line))
 		}
 		got[f.Name] = b.String()
@@ -330,7 +329,7 @@ func TestExports(t *testing.T) {
 		t.Errorf("a day without cost has a row: %s", got["user_cost_report.json"])
 	}
 	r.Plan = "team"
-	if files, _ := r.Exports(); files != nil {
+	if files := r.Exports(); files != nil {
 		t.Error("Team has no Analytics API")
 	}
 }
@@ -345,9 +344,9 @@ func TestLines(t *testing.T) {
 		if err := e.Encode(page{rows}); err != nil {
 			t.Fatal(err)
 		}
-		got, err := lines(slices.Values(rows))
-		if err != nil || string(got) != want.String() {
-			t.Errorf("got %s (%v)\nwant %s", got, err, want.String())
+		var got strings.Builder
+		if err := lines(&got, slices.Values(rows)); err != nil || got.String() != want.String() {
+			t.Errorf("got %s (%v)\nwant %s", got.String(), err, want.String())
 		}
 	}
 }

@@ -4,14 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"iter"
 	"time"
 )
 
-// File is one export.
+// File is one export. It is written when it is asked for: the lists of members' days are
+// long, and nobody needs them whole.
 type File struct {
-	Name string
-	Data []byte
+	Name  string
+	Write func(io.Writer) error
 }
 
 // Exports are the figures in the shapes of the Analytics API's endpoints, one file
@@ -24,9 +26,9 @@ type File struct {
 // amounts after discount. Days that the surface would not show yet are left out.
 // Members appear under the Key of their MemberActivity, which has to be filled in
 // before; one without a key is left out.
-func (r *Report) Exports() ([]File, error) {
+func (r *Report) Exports() []File {
 	if r.Plan != "enterprise" {
-		return nil, nil
+		return nil
 	}
 	keys := map[int]string{}
 	for _, m := range r.Members {
@@ -39,32 +41,33 @@ func (r *Report) Exports() ([]File, error) {
 		shown[d.Date] = d.Shown
 	}
 	var files []File
-	var err error
-	put := func(name string, v any) {
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		if x := e.Encode(v); x != nil && err == nil {
-			err = fmt.Errorf("analytics: %s: %w", name, x)
-		}
-		files = append(files, File{name + ".json", b.Bytes()})
+	put := func(name string, write func(io.Writer) error) {
+		files = append(files, File{name + ".json", func(w io.Writer) error {
+			if err := write(w); err != nil {
+				return fmt.Errorf("analytics: %s: %w", name, err)
+			}
+			return nil
+		}})
 	}
-	put("summaries", map[string]any{"summaries": r.summaries()})
+	whole := func(name string, v func() any) {
+		put(name, func(w io.Writer) error {
+			e := json.NewEncoder(w)
+			e.SetEscapeHTML(false)
+			e.SetIndent("", "  ")
+			return e.Encode(v())
+		})
+	}
 	list := func(name string, rows iter.Seq[any]) {
-		data, x := lines(rows)
-		if x != nil && err == nil {
-			err = fmt.Errorf("analytics: %s: %w", name, x)
-		}
-		files = append(files, File{name + ".json", data})
+		put(name, func(w io.Writer) error { return lines(w, rows) })
 	}
+	whole("summaries", func() any { return map[string]any{"summaries": r.summaries()} })
 	list("users", r.users(keys, shown))
-	put("connectors", page{r.connectors()})
-	put("skills", page{r.skills()})
-	put("plugins", page{r.plugins()})
-	put("groups", page{r.byGroup()})
+	whole("connectors", func() any { return page{r.connectors()} })
+	whole("skills", func() any { return page{r.skills()} })
+	whole("plugins", func() any { return page{r.plugins()} })
+	whole("groups", func() any { return page{r.byGroup()} })
 	list("user_cost_report", r.costs(keys))
-	return files, err
+	return files
 }
 
 // page is a list as the interface wraps it.
@@ -79,17 +82,17 @@ func (p page) MarshalJSON() ([]byte, error) {
 	}{p.Data, nil})
 }
 
-// lines is a page of rows as it is written, row by row: there is one for each day of
-// each member, and the whole of them in every form that the library goes through would
-// take five times the memory.
-func lines(rows iter.Seq[any]) ([]byte, error) {
+// lines writes a page row by row: there is a row for each day of each member, and the
+// whole of them in every form that the library goes through would take five times the
+// memory.
+func lines(w io.Writer, rows iter.Seq[any]) error {
 	var b bytes.Buffer
 	b.WriteString("{\n  \"data\": [")
 	some := false
 	for row := range rows {
 		data, err := json.Marshal(row)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if some {
 			b.WriteByte(',')
@@ -97,14 +100,18 @@ func lines(rows iter.Seq[any]) ([]byte, error) {
 		some = true
 		b.WriteString("\n    ")
 		if err := json.Indent(&b, data, "    ", "  "); err != nil {
-			return nil, err
+			return err
+		}
+		if _, err := b.WriteTo(w); err != nil {
+			return err
 		}
 	}
 	if some {
 		b.WriteString("\n  ")
 	}
 	b.WriteString("],\n  \"next_page\": null\n}\n")
-	return b.Bytes(), nil
+	_, err := b.WriteTo(w)
+	return err
 }
 
 type summary struct {
