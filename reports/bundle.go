@@ -39,11 +39,12 @@ const (
 	maxManifest  = 64 << 20
 )
 
-// File is a file of a bundle that is held in memory. Name may have folders,
-// separated by forward slashes.
+// File is a file of a bundle, held in memory or, where Rows is given, written when it is
+// its turn. Name may have folders, separated by forward slashes.
 type File struct {
 	Name string
 	Data []byte
+	Rows func(io.Writer) error
 }
 
 // Manifest says what a bundle holds and what it was made from. It carries no
@@ -312,12 +313,19 @@ func (b *Bundle) Create(name string) (io.WriteCloser, error) {
 }
 
 // Put writes a file of the bundle in one go.
-func (b *Bundle) Put(name string, data []byte) error {
-	f, err := b.Create(name)
+func (b *Bundle) Put(name string, data []byte) error { return b.PutFile(File{Name: name, Data: data}) }
+
+// PutFile is Put for a file that may write itself.
+func (b *Bundle) PutFile(file File) error {
+	f, err := b.Create(file.Name)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	if file.Rows != nil {
+		err = file.Rows(f)
+	} else {
+		_, err = f.Write(file.Data)
+	}
 	return errors.Join(err, f.Close())
 }
 
@@ -404,9 +412,9 @@ func (b *Bundle) commit(m Manifest) error {
 		if err != nil {
 			return fmt.Errorf("bundle: signature: %w", err)
 		}
-		own = append(own, File{SignatureName, sig}, File{SignerName, pub})
+		own = append(own, File{Name: SignatureName, Data: sig}, File{Name: SignerName, Data: pub})
 	}
-	for _, f := range append(own, File{ManifestName, data}) { // the manifest last: without it nothing is a bundle
+	for _, f := range append(own, File{Name: ManifestName, Data: data}) { // the manifest last: without it nothing is a bundle
 		if err := writeSynced(filepath.Join(b.dir, f.Name), f.Data); err != nil {
 			return fmt.Errorf("bundle: %w", err)
 		}

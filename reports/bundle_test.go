@@ -26,8 +26,9 @@ func newBundle(t *testing.T, target string, force bool) *Bundle {
 // fill writes a small bundle whose content tells which one it is.
 func fill(t *testing.T, b *Bundle, which string) {
 	t.Helper()
-	for _, f := range []File{{"report.pdf", []byte("pdf " + which)}, {"inputs/scenario.yaml", []byte("name: " + which)}, {"inputs/rules/pack.yaml", nil}} {
-		if err := b.Put(f.Name, f.Data); err != nil {
+	for _, f := range []File{{Name: "report.pdf", Data: []byte("pdf " + which)}, {Name: "inputs/rules/pack.yaml"},
+		{Name: "inputs/scenario.yaml", Rows: func(w io.Writer) error { _, err := io.WriteString(w, "name: "+which); return err }}} {
+		if err := b.PutFile(f); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"path/filepath"
@@ -36,7 +37,7 @@ func ResultFiles(r *rehearsal.Result) (files []File, digest string, err error) {
 	put := func(name string, v any) {
 		var data []byte
 		if data, err = jsonOrErr(v, err); err == nil {
-			files = append(files, File{name, data})
+			files = append(files, File{Name: name, Data: data})
 		}
 	}
 	put("assessment.json", r.Assessment)
@@ -47,26 +48,23 @@ func ResultFiles(r *rehearsal.Result) (files []File, digest string, err error) {
 	put("organisation.json", r.Organisation)
 	put("spend.json", r.Spend)
 	put("analytics.json", r.Analytics)
-	exports, x := r.Analytics.Exports()
-	if err == nil {
-		err = x
-	}
-	for _, f := range exports {
-		files = append(files, File{"analytics/" + f.Name, f.Data})
+	for _, f := range r.Analytics.Exports() {
+		files = append(files, File{Name: "analytics/" + f.Name, Rows: f.Write})
 	}
 	put("coverage.json", r.Coverage)
 	put("rules.json", r.Rules)
 	put("timeline.json", r.Timeline)
 	lines := func(name string, n int, at func(int) any) {
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		for i := range n {
-			if x := e.Encode(at(i)); x != nil && err == nil {
-				err = fmt.Errorf("%s: %w", name, x)
+		files = append(files, File{Name: name, Rows: func(w io.Writer) error {
+			e := json.NewEncoder(w)
+			e.SetEscapeHTML(false)
+			for i := range n {
+				if err := e.Encode(at(i)); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
 			}
-		}
-		files = append(files, File{name, b.Bytes()})
+			return nil
+		}})
 	}
 	for _, f := range []struct {
 		name  string
@@ -80,14 +78,14 @@ func ResultFiles(r *rehearsal.Result) (files []File, digest string, err error) {
 		if e != nil && err == nil {
 			err = fmt.Errorf("%s: %w", f.name, e)
 		}
-		files = append(files, File{f.name, data})
+		files = append(files, File{Name: f.name, Data: data})
 	}
 	lines("findings.jsonl", len(r.Findings), func(i int) any { return r.Findings[i] })
 	if !r.Observed {
 		lines("truth.jsonl", len(r.Truth), func(i int) any { return r.Truth[i] })
 	}
 	for _, f := range r.Inputs {
-		files = append(files, File{"inputs/" + f.Name, f.Data})
+		files = append(files, File{Name: "inputs/" + f.Name, Data: f.Data})
 	}
 	return files, hex.EncodeToString(sum[:]), err
 }

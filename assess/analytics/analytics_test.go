@@ -1,6 +1,7 @@
 package analytics
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -287,14 +288,13 @@ func TestExports(t *testing.T) {
 		rec(event.ToolResult, 0, "a", 1, 9, tool("mcp__zoom__get_summary")), rec(event.ToolResult, 0, "a", 1, 9, tool("mcp_tool")),
 		rec(event.UserPrompt, 0, "b", 2, 9), rec(event.APIRequest, 0, "b", 2, 9), rec(event.UserPrompt, 1, "c", 0, 9))
 	r.Members[0].Key = "member-x"
-	files, err := r.Exports()
-	if err != nil {
-		t.Fatal(err)
-	}
 	got := map[string]string{}
-	for _, f := range files {
-		var b strings.Builder
-		for _, line := range strings.Split(string(f.Data), "\n") {
+	for _, f := range r.Exports() {
+		var whole, b strings.Builder
+		if err := f.Write(&whole); err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range strings.Split(whole.String(), "\n") {
 			b.WriteString(strings.TrimSpace(line))
 		}
 		got[f.Name] = b.String()
@@ -329,8 +329,25 @@ func TestExports(t *testing.T) {
 		t.Errorf("a day without cost has a row: %s", got["user_cost_report.json"])
 	}
 	r.Plan = "team"
-	if files, _ := r.Exports(); files != nil {
+	if files := r.Exports(); files != nil {
 		t.Error("Team has no Analytics API")
+	}
+}
+
+// TestLines: rows are written one by one as the library writes all of them.
+func TestLines(t *testing.T) {
+	for _, rows := range [][]any{{}, {1}, {userDay{User: user{ID: "<a&b>"}}, []any{}, map[string]any{"x": map[string]any{}, "y": []int{1, 2}}}} {
+		var want bytes.Buffer
+		e := json.NewEncoder(&want)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		if err := e.Encode(page{rows}); err != nil {
+			t.Fatal(err)
+		}
+		var got strings.Builder
+		if err := lines(&got, slices.Values(rows)); err != nil || got.String() != want.String() {
+			t.Errorf("got %s (%v)\nwant %s", got.String(), err, want.String())
+		}
 	}
 }
 

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"iter"
 	"time"
 )
 
-// File is one export.
+// File is one export. It is written when it is asked for: the lists of members' days are
+// long, and nobody needs them whole.
 type File struct {
-	Name string
-	Data []byte
+	Name  string
+	Write func(io.Writer) error
 }
 
 // Exports are the figures in the shapes of the Analytics API's endpoints, one file
@@ -23,9 +26,9 @@ type File struct {
 // amounts after discount. Days that the surface would not show yet are left out.
 // Members appear under the Key of their MemberActivity, which has to be filled in
 // before; one without a key is left out.
-func (r *Report) Exports() ([]File, error) {
+func (r *Report) Exports() []File {
 	if r.Plan != "enterprise" {
-		return nil, nil
+		return nil
 	}
 	keys := map[int]string{}
 	for _, m := range r.Members {
@@ -38,25 +41,33 @@ func (r *Report) Exports() ([]File, error) {
 		shown[d.Date] = d.Shown
 	}
 	var files []File
-	var err error
-	put := func(name string, v any) {
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		if x := e.Encode(v); x != nil && err == nil {
-			err = fmt.Errorf("analytics: %s: %w", name, x)
-		}
-		files = append(files, File{name + ".json", b.Bytes()})
+	put := func(name string, write func(io.Writer) error) {
+		files = append(files, File{name + ".json", func(w io.Writer) error {
+			if err := write(w); err != nil {
+				return fmt.Errorf("analytics: %s: %w", name, err)
+			}
+			return nil
+		}})
 	}
-	put("summaries", map[string]any{"summaries": r.summaries()})
-	put("users", page{r.users(keys, shown)})
-	put("connectors", page{r.connectors()})
-	put("skills", page{r.skills()})
-	put("plugins", page{r.plugins()})
-	put("groups", page{r.byGroup()})
-	put("user_cost_report", page{r.costs(keys)})
-	return files, err
+	whole := func(name string, v func() any) {
+		put(name, func(w io.Writer) error {
+			e := json.NewEncoder(w)
+			e.SetEscapeHTML(false)
+			e.SetIndent("", "  ")
+			return e.Encode(v())
+		})
+	}
+	list := func(name string, rows iter.Seq[any]) {
+		put(name, func(w io.Writer) error { return lines(w, rows) })
+	}
+	whole("summaries", func() any { return map[string]any{"summaries": r.summaries()} })
+	list("users", r.users(keys, shown))
+	whole("connectors", func() any { return page{r.connectors()} })
+	whole("skills", func() any { return page{r.skills()} })
+	whole("plugins", func() any { return page{r.plugins()} })
+	whole("groups", func() any { return page{r.byGroup()} })
+	list("user_cost_report", r.costs(keys))
+	return files
 }
 
 // page is a list as the interface wraps it.
@@ -69,6 +80,38 @@ func (p page) MarshalJSON() ([]byte, error) {
 		Data any  `json:"data"`
 		Next *int `json:"next_page"`
 	}{p.Data, nil})
+}
+
+// lines writes a page row by row: there is a row for each day of each member, and the
+// whole of them in every form that the library goes through would take five times the
+// memory.
+func lines(w io.Writer, rows iter.Seq[any]) error {
+	var b bytes.Buffer
+	b.WriteString("{\n  \"data\": [")
+	some := false
+	for row := range rows {
+		data, err := json.Marshal(row)
+		if err != nil {
+			return err
+		}
+		if some {
+			b.WriteByte(',')
+		}
+		some = true
+		b.WriteString("\n    ")
+		if err := json.Indent(&b, data, "    ", "  "); err != nil {
+			return err
+		}
+		if _, err := b.WriteTo(w); err != nil {
+			return err
+		}
+	}
+	if some {
+		b.WriteString("\n  ")
+	}
+	b.WriteString("],\n  \"next_page\": null\n}\n")
+	_, err := b.WriteTo(w)
+	return err
 }
 
 type summary struct {
@@ -134,14 +177,15 @@ type userDay struct {
 	Cowork coworkMetrics `json:"cowork_metrics"`
 }
 
-func (r *Report) users(keys map[int]string, shown map[string]bool) []userDay {
-	out := []userDay{}
-	for d := range r.Daily() {
-		if k := keys[d.Member]; k != "" && shown[d.Date] && d.Sessions > 0 {
-			out = append(out, userDay{user{ID: k, Type: "user"}, d.Date, d.WebSearches, d.cowork()})
+func (r *Report) users(keys map[int]string, shown map[string]bool) iter.Seq[any] {
+	return func(yield func(any) bool) {
+		for d := range r.Daily() {
+			if k := keys[d.Member]; k != "" && shown[d.Date] && d.Sessions > 0 &&
+				!yield(userDay{user{ID: k, Type: "user"}, d.Date, d.WebSearches, d.cowork()}) {
+				return
+			}
 		}
 	}
-	return out
 }
 
 type inCowork map[string]int64
@@ -217,25 +261,27 @@ func (r *Report) byGroup() []any {
 
 // costs are rows of the user cost report. Telemetry estimates the list price; what
 // is billed after discount it cannot know.
-func (r *Report) costs(keys map[int]string) []any {
-	out := []any{}
-	for d := range r.Daily() {
-		k := keys[d.Member]
-		if k == "" || !d.CostKnown {
-			continue
+func (r *Report) costs(keys map[int]string) iter.Seq[any] {
+	return func(yield func(any) bool) {
+		for d := range r.Daily() {
+			k := keys[d.Member]
+			if k == "" || !d.CostKnown {
+				continue
+			}
+			if !yield(struct {
+				Start    string  `json:"starting_at"`
+				End      string  `json:"ending_at"`
+				Actor    user    `json:"actor"`
+				Product  string  `json:"product"`
+				Amount   *string `json:"amount"`
+				List     string  `json:"list_amount"`
+				Currency string  `json:"currency"`
+				Requests int64   `json:"requests"`
+			}{midnight(d.Date, 0), midnight(d.Date, 1), user{ID: k, Type: "user_actor"}, "cowork", nil, cents(d.CostMicros), "USD", d.Requests}) {
+				return
+			}
 		}
-		out = append(out, struct {
-			Start    string  `json:"starting_at"`
-			End      string  `json:"ending_at"`
-			Actor    user    `json:"actor"`
-			Product  string  `json:"product"`
-			Amount   *string `json:"amount"`
-			List     string  `json:"list_amount"`
-			Currency string  `json:"currency"`
-			Requests int64   `json:"requests"`
-		}{midnight(d.Date, 0), midnight(d.Date, 1), user{ID: k, Type: "user_actor"}, "cowork", nil, cents(d.CostMicros), "USD", d.Requests})
 	}
-	return out
 }
 
 // cents is micro-dollars as cents with six decimals: 18755000 is "1875.500000".

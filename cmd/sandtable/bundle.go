@@ -168,7 +168,7 @@ func (j job) write(c *cli.Context) (*rehearsal.Result, *reports.Bundle, error) {
 	d := reports.Build(in)
 	files = append(files, reports.File{Name: "summary.md", Data: reports.Markdown(d)})
 	for _, f := range files {
-		if err := b.Put(f.Name, f.Data); err != nil {
+		if err := b.PutFile(f); err != nil {
 			return nil, nil, err
 		}
 	}

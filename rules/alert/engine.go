@@ -47,6 +47,7 @@ type Engine struct {
 	persons   [8192]name     // likewise
 	found     []found
 	silences  []silence
+	ended     bool // what is left is let go of at once
 
 	// Dead keys are let go of every now and then; which ones are dead is settled at
 	// fixed moments, so that no answer hangs on when that is.
@@ -282,6 +283,7 @@ func (e *Engine) sweep() {
 // Close ends the stream at the given time and returns all findings in order of
 // time, rule and number. Silence that lasts until end is found here.
 func (e *Engine) Close(end time.Time) []rules.Finding {
+	e.ended = true
 	for _, g := range e.rings {
 		g.sweep(e, max(e.now, end.UnixNano()))
 		// What is left of a stream that has ended is of no use.

@@ -209,7 +209,7 @@ func (g *ring) sweep(e *Engine, now int64) {
 			left |= has & -has
 			kept = append(kept, *w)
 		}
-		if n := len(kept); n > 0 && n <= cap(kept)/2 {
+		if n := len(kept); n > 0 && n <= cap(kept)/2 && !e.ended {
 			kept = append(make([]window, 0, n), kept...)
 		} else {
 			clear(b.windows[n:])
