@@ -192,6 +192,10 @@ type observer func(*event.Event)
 
 func (o observer) Observe(e *event.Event) { o(e) }
 
+// services are the names of products on the wire: a replay hands on what engines read,
+// and they read the product.
+var services = map[event.Product]string{event.Cowork: "cowork", event.ClaudeCode: "claude-code"}
+
 // row is a record as the collector's exporter stores it: every attribute a text.
 func row(e *event.Event) map[string]any {
 	a := map[string]string{"event.name": e.Name, "event.sequence": strconv.FormatInt(e.Sequence, 10)}
@@ -236,6 +240,6 @@ func row(e *event.Event) map[string]any {
 	number("tool_input_size_bytes", event.FInputSize, e.InputSize)
 	number("tool_result_size_bytes", event.FResultSize, e.ResultSize)
 	number("prompt_length", event.FPromptLength, e.PromptLength)
-	return map[string]any{"Timestamp": strings.Replace(e.When().Format("2006-01-02T15:04:05.000000000"), "T", " ", 1), "ServiceName": e.Service, "LogAttributes": a,
+	return map[string]any{"Timestamp": strings.Replace(e.When().Format("2006-01-02T15:04:05.000000000"), "T", " ", 1), "ServiceName": services[e.Product], "LogAttributes": a,
 		"ResourceAttributes": map[string]string{"os.type": e.OS, "service.version": e.ServiceVersion}}
 }

@@ -52,8 +52,8 @@ const (
 	maxFree     = 256 // batches kept to be used again
 )
 
-// Observer takes events in order of time. Strings of an event may be views; an
-// observer that keeps one clones it.
+// Observer takes events in order of time, with what event.Pack keeps of them. Strings
+// of an event may be views; an observer that keeps one clones it.
 type Observer interface{ Observe(*event.Event) }
 
 // Engine is an observer that ends with findings.
