@@ -789,15 +789,15 @@ func (r *reading) lines(in io.Reader) error {
 	var failed error
 	over := int64(0) // bytes of a line that is too long
 	for {
-		if err := r.ctx.Err(); err != nil {
-			return stop{err}
-		}
 		b := r.pipe.begin()
-		from := len(b.batch.Text) // where the line at hand begins
+		base := len(b.batch.Text)
 		text := append(b.batch.Text, beyond...)
-		seen, enough := from, from+blockBytes // no line feed stands between from and seen
+		from, seen, enough := base, base, base+blockBytes // where the line at hand begins, and up to where it does not end
 		units := len(b.units)
 		for failed == nil && len(b.units) == units {
+			if err := r.ctx.Err(); err != nil {
+				return stop{err}
+			}
 			for failed == nil && len(text) < enough {
 				room := slices.Grow(text, enough-len(text))
 				n, err := in.Read(room[len(text):enough])
@@ -819,11 +819,15 @@ func (r *reading) lines(in io.Reader) error {
 				from += len(line)
 				seen, over = from, 0
 			}
-			if seen = len(text); over > 0 || seen-from > r.opts.MaxLine { // of which only the length counts
-				over += int64(seen - from)
-				text, seen = text[:from], from
+			if len(b.units) == units && from > base { // what gave none is no part of the block
+				text = append(text[:base], text[from:]...)
+				from = base
 			}
-			enough = len(text) + max(blockBytes, len(text)-from)
+			if over > 0 || len(text)-from > r.opts.MaxLine { // of which only the length counts
+				over += int64(len(text) - from)
+				text = text[:from]
+			}
+			seen, enough = len(text), len(text)+max(blockBytes, len(text)-from)
 		}
 		b.batch.Text, beyond = text[:from], append(beyond[:0], text[from:]...)
 		if failed == nil {

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -315,6 +316,63 @@ func TestLinesHoweverTheyArrive(t *testing.T) {
 			t.Fatalf("%d bytes: %d records of %d, lost %v, expected %v", len(data), n, records, got, want)
 		}
 	})
+}
+
+// TestLinesThatGiveNothing: whoever waits for an input without a usable line can stop
+// it, and it takes no more memory the longer it is.
+func TestLinesThatGiveNothing(t *testing.T) {
+	good := append(profile().AppendJSON(nil, sample(0, 1)), '\n')
+	for name, part := range map[string]string{"blank lines": strings.Repeat(" \n", 4096), "one line": strings.Repeat("x", 8192), "long lines": strings.Repeat("x", 8191) + "\n"} {
+		for _, end := range []bool{true, false} {
+			ctx, cancel := context.WithCancel(context.Background())
+			const most = 32 << 20
+			in := &endless{head: good, part: part, end: most}
+			if !end {
+				in.end, in.at, in.then = 4*most, most, cancel
+			}
+			s, err := Open([]string{"-"}, Options{Stdin: in, Workers: 1, MaxLine: 4096, Unhashed: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			n := 0
+			err = s.Each(ctx, func(b *otlp.Batch) error { n += len(b.Events); return nil })
+			runtime.ReadMemStats(&after)
+			switch took := (after.TotalAlloc - before.TotalAlloc) >> 20; {
+			case end && (err != nil || n != 1):
+				t.Errorf("%s: %d records, %v", name, n, err)
+			case end && took > 8:
+				t.Errorf("%s: %d MiB for %d", name, took, most>>20)
+			case !end && (!errors.Is(err, context.Canceled) || in.n > most+(1<<20)):
+				t.Errorf("%s: %v, %d MiB after it was told to stop", name, err, (in.n-most)>>20)
+			}
+			cancel()
+		}
+	}
+}
+
+// endless gives a head and then the same over and over, up to an end. Having given so
+// much it calls then.
+type endless struct {
+	head       []byte
+	part       string
+	n, at, end int
+	then       func()
+}
+
+func (r *endless) Read(p []byte) (int, error) {
+	n := copy(p, r.head)
+	if r.head = r.head[n:]; n == 0 {
+		if r.n >= r.end {
+			return 0, io.EOF
+		}
+		n = copy(p, r.part)
+	}
+	if r.n += n; r.then != nil && r.n >= r.at {
+		r.then()
+	}
+	return n, nil
 }
 
 func TestOtherSignalAndProducts(t *testing.T) {
