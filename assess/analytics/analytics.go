@@ -802,14 +802,11 @@ func (o *Observer) timeline(r *Report, cells []*cell, shown int) {
 		}
 	}
 	// A session that spans midnight counts once in a week.
-	for w := range r.Weeks {
-		seen := rules.NewKeys(false)
-		for _, c := range cells {
-			if c.active && weekOf(c.day) == w {
-				seen.Add(c.session)
-			}
+	seen := rules.NewKeys(false) // of a session and a week
+	for _, c := range cells {
+		if w := weekOf(c.day); c.active && seen.Add(event.Join(c.session, uint64(w))) {
+			r.Weeks[w].Sessions++
 		}
-		r.Weeks[w].Sessions = int64(seen.Len())
 	}
 	if shown >= 0 {
 		r.LatestShown = r.Days[shown].Date

@@ -196,19 +196,11 @@ func plural(n int, one, many string) string {
 }
 
 // counted is a number with its noun.
-func counted[N int | int64](n N, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
-}
+func counted[N int | int64](n N, noun string) string { return oneOrMore(n, noun, noun+"s") }
 
 // oneOrMore is a number with words that do not take an s.
 func oneOrMore[N int | int64](n N, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
+	return fmt.Sprintf("%d %s", n, plural(int(n), one, many))
 }
 
 func unknownCommand(name string, known []*cli.Command) error {
