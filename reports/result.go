@@ -326,6 +326,9 @@ func outlook(r *rehearsal.Result) []SpendFan {
 	}
 	f := SpendFan{Title: "The organisation's month: spend so far, and the range it may take", LimitMicros: -1,
 		Note: fmt.Sprintf("%d trials of the rest of the month, from what was seen in the period and without any limit.", o.Trials)}
+	if o.Trials == 0 {
+		f.Title, f.Note = "The organisation's month: spend so far", "The month ended with the period, so that nothing is left to forecast."
+	}
 	for _, m := range r.Spend.Months {
 		if m.Month == o.Month {
 			f.LimitMicros = m.Limit

@@ -192,7 +192,7 @@ func TestTryAgainstPlain(t *testing.T) {
 	for trial := range o.Trials {
 		for w := range m.Workers {
 			spent, day := int64(0), -1
-			for _, p := range l.draw(nil, w, trial) {
+			for _, p := range l.trial(trial).draw(w) {
 				last := int64(0)
 				for _, c := range m.Pool[p.session].Cumulative[p.model] {
 					cost := c - last
@@ -348,7 +348,7 @@ func TestDraws(t *testing.T) {
 	var sum, square float64
 	const n = 40000
 	for i := range n {
-		k := float64(poisson(uniform(uint64(i)*7919, 3), 2.5))
+		k := float64(poisson(uniform(uint64(i)*7919, 3), 2.5, math.Exp(-2.5)))
 		sum += k
 		square += k * k
 	}
