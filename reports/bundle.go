@@ -3,6 +3,7 @@ package reports
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -322,11 +323,37 @@ func (b *Bundle) PutFile(file File) error {
 		return err
 	}
 	if file.Rows != nil {
-		err = file.Rows(f)
+		if err = file.Rows(f); err != nil {
+			err = fmt.Errorf("%s: %w", file.Name, err)
+		}
 	} else {
 		_, err = f.Write(file.Data)
 	}
 	return errors.Join(err, f.Close())
+}
+
+// sideBySide is how many files of a bundle are written at once: also on one processor,
+// as each waits for its disk at the end, and few, as some stand in memory whole.
+const sideBySide = 2
+
+// PutFiles is PutFile for several, which are written side by side. Once one could not
+// be written no other is begun.
+func (b *Bundle) PutFiles(files []File) error {
+	errs := make([]error, len(files))
+	var next atomic.Int64
+	var failed atomic.Bool
+	var wg sync.WaitGroup
+	for range sideBySide {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(files)) && !failed.Load(); i = next.Add(1) - 1 {
+				if errs[i] = b.PutFile(files[i]); errs[i] != nil {
+					failed.Store(true)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return cmp.Or(errs...)
 }
 
 type bundleFile struct {
