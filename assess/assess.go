@@ -196,7 +196,12 @@ func (s *state) print(el *element, findings map[string][]string) ElementResult {
 		er.Findings = append(er.Findings, findings[v]...)
 	}
 	switch e.state {
-	case stateAbsentFixable, stateShort, stateUnattested, stateUnknown:
+	case stateUnknown:
+		er.Remedy = el.Remedy
+		if s.unrecorded(el.needs) {
+			er.Remedy = "Take a day that the record of facts reaches, or bring the vendor's own statement for this one."
+		}
+	case stateAbsentFixable, stateShort, stateUnattested:
 		er.Remedy = el.Remedy
 	case stateAbsentUnfixable:
 		er.Remedy = el.unfixable

@@ -400,6 +400,24 @@ func (s *state) compute(el *element, words bool) (ev elementEval) {
 	return ev
 }
 
+const beforeTheRecord = "the record of facts does not reach back to this day, so nobody can say what the platform supplied or what could have been done"
+
+// unrecorded reports that a condition is open because the day lies before the
+// first record of a fact it rests on. Sources that disagree speak for a day;
+// here none does, and nothing may be called left undone that nobody is known to
+// have been able to do.
+func (s *state) unrecorded(p *condition.Program[state]) bool {
+	if p == nil || p.Eval(s) != condition.Unknown {
+		return false
+	}
+	for _, id := range s.m.factsOf(p) {
+		if f, ok := s.m.facts.Fact(id); ok && !f.Recorded(s.asOf) {
+			return true
+		}
+	}
+	return false
+}
+
 // raw is the state before the evidence rule. Where it is not settled whether
 // the platform supplies something, what the customer has left undone still
 // counts: it is absent on either reading, so the doubt must not hide it.
@@ -409,6 +427,9 @@ func (s *state) raw(el *element, words bool) (elementState, string) {
 		case condition.False:
 			return stateAbsentUnfixable, "nothing on this plan, arrangement and date supplies it"
 		case condition.Unknown:
+			if s.unrecorded(el.needs) {
+				return stateUnknown, beforeTheRecord
+			}
 			if st, why := s.configured(el, words); worse(stateUnknown, st) != stateUnknown {
 				return st, why + "; and whether the platform supplies it is not settled"
 			}
