@@ -2,6 +2,7 @@ package assess
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
@@ -446,6 +447,9 @@ func (m *Model) answer(s *state, rq Request, posture string, fes []frameworkEval
 		an.Text = fmt.Sprintf("%s Only under the conditions listed, on the facts of %s.", q, date)
 	case Supportable:
 		an.Text = fmt.Sprintf("%s Yes, on the facts of %s and the evidence observed.", q, date)
+		if !slices.ContainsFunc(fes, func(fe frameworkEval) bool { return fe.applies != condition.False }) {
+			an.Text = fmt.Sprintf("%s Yes, as far as this report reaches: on the facts of %s and the evidence observed none of its frameworks binds what was declared.", q, date)
+		}
 	default:
 		an.Text = fmt.Sprintf("%s It cannot be judged: no scope, configuration or stream was supplied.", q)
 	}
@@ -491,7 +495,7 @@ func (m *Model) answer(s *state, rq Request, posture string, fes []frameworkEval
 			}
 		}
 		if len(an.Conditions) == 0 {
-			an.Conditions = []string{"Confirm the result on observed Cowork evidence: this run had none."}
+			an.Conditions = []string{s.unheard()}
 		}
 	}
 	return an

@@ -673,11 +673,27 @@ func (s *state) answerPosture(fes []frameworkEval) string {
 	return Supportable
 }
 
-// heard reports that at least one Cowork record was seen: without one nothing
-// was observed, whatever else was read.
+// heard reports that enough was observed for a plain yes: at least one Cowork
+// record, over the days that show operation, with nearly every member in them.
+// What is declared absent is only as good as what could have contradicted it.
 func (s *state) heard() bool {
-	r := s.get("cowork_records")
-	return r.Known && r.Int > 0
+	return s.records() > 0 && (s.m.heard == nil || s.element(s.m.heard).state == stateMet)
+}
+
+func (s *state) records() int64 {
+	if r := s.get("cowork_records"); r.Known {
+		return r.Int
+	}
+	return 0
+}
+
+// unheard says what a plain yes still needs where no verdict is open.
+func (s *state) unheard() string {
+	if s.sim || s.records() == 0 || s.m.heard == nil {
+		return "Confirm the result on observed Cowork evidence: this run had none."
+	}
+	e := s.print(s.m.heard, nil)
+	return fmt.Sprintf("Hear more before relying on what was declared absent, for only what is heard can contradict it. %s: %s. %s", e.Name, e.Note, e.Remedy)
 }
 
 // usedFacts lists every fact the run looked at, each once, in order. Where one

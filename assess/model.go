@@ -28,7 +28,8 @@ type Model struct {
 	preds           []predicate
 	predIndex       map[string]int
 	classes         []DataClass
-	operating       int64 // days
+	operating       int64    // days
+	heard           *element // what a yes on observed evidence needs; nil: any record will do
 	atts            map[string]*attestation
 	attOrder        []string
 	elements        map[string]*element
@@ -230,6 +231,7 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 	var vocab struct {
 		Version   int         `yaml:"version"`
 		Operating int64       `yaml:"operating_days,required"`
+		Heard     source.Text `yaml:"heard"`
 		Classes   []DataClass `yaml:"classes,required"`
 		Variables []variable  `yaml:"variables,required"`
 	}
@@ -294,6 +296,11 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 	m.compilePredicates(&ps)
 	m.compileFacts(&ps)
 	m.compileElements(elems.Elements, &ps)
+	if h := vocab.Heard; h.Value != "" {
+		if m.heard = m.elements[h.Value]; m.heard == nil {
+			ps.Add(h.At, adviceNearest(h.Value, slices.Sorted(maps.Keys(m.elements))), "%q is not an element", h.Value)
+		}
+	}
 	m.compileFrameworks(&ps)
 	m.checkClasses(&ps)
 	verdictFacts := maps.Clone(m.readFacts)
