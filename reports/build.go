@@ -417,7 +417,7 @@ func (b *builder) closes() []string {
 }
 
 // otherData is what moves an answer that no framework binds.
-const otherData = "Other data in reach. A workload, a connector or a member that brings health data, card data, financial reporting or a promise to customers into scope brings its framework, and the gaps of the next chapters, with it."
+const otherData = "Other data in reach would move it: a workload, a connector or a member that brings health data, card data, financial reporting or a promise to customers into scope brings its framework, and the gaps of the next chapters, with it."
 
 // wouldChange says in one sentence what moves the answer: the conditions, else
 // what would close the gaps.
@@ -445,7 +445,11 @@ func (b *builder) wouldChange() string {
 			trimmed[i] = strings.ToLower(first(trimmed[i])) + rest(trimmed[i])
 		}
 	}
-	return lead + strings.Join(trimmed, "; ") + more + "."
+	said := lead + strings.Join(trimmed, "; ") + more + "."
+	if !b.binds() {
+		said += " " + otherData
+	}
+	return said
 }
 
 // alreadyHolds gives what is supported a line of its own: a summary of gaps alone
