@@ -279,6 +279,8 @@ func TestChecks(t *testing.T) {
 		{"RO-4", []string{"plan=team", "adoption_measured=analytics_api"}, "fail", 1},
 		{"RO-5", nil, "pass", 0},
 		{"RO-5", []string{"expansion_after_days=21"}, "fail", 1},
+		{"RO-5", []string{"unclean_weeks=1"}, "fail", 1},
+		{"RO-5", []string{"unclean_weeks=0"}, "pass", 0},
 		{"RO-5", []string{"silent_weeks=4", "cowork_records=0"}, "not_evaluable", 1},
 		{"RO-6", nil, "pass", 0},
 		{"RO-6", []string{"limits_set=no"}, "fail", 1},
