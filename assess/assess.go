@@ -205,9 +205,74 @@ func (s *state) print(el *element, findings map[string][]string) ElementResult {
 	case stateAbsentFixable, stateShort, stateUnattested:
 		er.Remedy = el.Remedy
 	case stateAbsentUnfixable:
-		er.Remedy = el.unfixable
+		er.Remedy = s.waysOut(el)
 	}
 	return *er
+}
+
+// waysOut is the remedy of an element that nothing configurable supplies. Another
+// plan and another arrangement are named only where they help, on the day or by
+// the last facts known: Enterprise has no plan above it.
+func (s *state) waysOut(el *element) string {
+	ways := slices.DeleteFunc(slices.Clone(el.UnfixableRemedy), func(w string) bool {
+		kind, ok := map[string]string{"change plan": "plan", "change arrangement": "arrangement"}[w]
+		return ok && !s.helps(kind, el)
+	})
+	if len(ways) == 0 {
+		ways = el.UnfixableRemedy
+	}
+	return strings.Join(ways, ", or ") + ": " + lowerFirst(el.Remedy)
+}
+
+// helps reports that a change of a kind brings what an element needs nearer.
+func (s *state) helps(kind string, el *element) bool {
+	for _, e := range s.elsewhere(kind) {
+		if el.needs.Eval(e.now) == condition.False && el.needs.Eval(e.then) != condition.False {
+			return true
+		}
+	}
+	return false
+}
+
+// changed is a day without and with one change.
+type changed struct{ now, then *state }
+
+// elsewhere tries every change of a kind on the day and by the last facts known.
+func (s *state) elsewhere(kind string) []changed {
+	if out, ok := s.tries[kind]; ok {
+		return out
+	}
+	var out []changed
+	for _, day := range []source.Date{s.asOf, s.m.facts.LastVerified()} {
+		if day.Before(s.asOf) || day == s.asOf && len(out) > 0 {
+			continue
+		}
+		in, now := *s.in, s
+		if day != s.asOf {
+			in.Vars = s.in.Vars.Clone()
+			in.Vars["as_of"] = Text(day.String())
+			var err error
+			if now, err = s.m.newState(&in); err != nil {
+				continue
+			}
+		}
+		for i := range s.m.levers {
+			l := &s.m.levers[i]
+			if l.Kind != kind {
+				continue
+			}
+			if next, differs := l.change.apply(in); differs {
+				if then, err := s.m.newState(&next); err == nil {
+					out = append(out, changed{now, then})
+				}
+			}
+		}
+	}
+	if s.tries == nil {
+		s.tries = map[string][]changed{}
+	}
+	s.tries[kind] = out
+	return out
 }
 
 // caveat is what an obligation says beside a verdict short of support, dated by

@@ -100,9 +100,10 @@ type state struct {
 	answers   map[factKey]*platform.Answer
 	base      *state // of the same day, plan and arrangements: what it knows of facts need not be looked up again
 	inFact    map[*platform.Record]bool
-	els       []elementEval     // by element.index
-	printed   []ElementResult   // by element.index: the parts of a result that every obligation prints alike
-	asked     map[string]string // parameters of the claim or need being judged
+	els       []elementEval        // by element.index
+	printed   []ElementResult      // by element.index: the parts of a result that every obligation prints alike
+	tries     map[string][]changed // by kind of lever
+	asked     map[string]string    // parameters of the claim or need being judged
 }
 
 type factKey struct{ id, mode string }

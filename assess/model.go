@@ -126,7 +126,6 @@ type element struct {
 	index                          int      // in state.els
 	reads                          []string // variables and predicates read, sorted
 	factIDs                        []string // Facts as text
-	unfixable                      string   // the remedy where nothing configurable supplies it
 }
 
 // Framework is one set of obligations.
@@ -476,7 +475,7 @@ func (m *Model) compileElements(els []*element, ps *source.Problems) {
 			ps.Add(el.Id.At, "", "element %q is defined twice", el.Id.Value)
 		}
 		el.index = len(m.elements)
-		el.factIDs, el.unfixable = texts(el.Facts), strings.Join(el.UnfixableRemedy, ", or ")+": "+lowerFirst(el.Remedy)
+		el.factIDs = texts(el.Facts)
 		m.elements[el.Id.Value] = el
 		el.needs, el.met, el.short = m.compile(el.Needs, ps), m.compile(el.Met, ps), m.compile(el.Short, ps)
 		el.otherwiseIf = m.compile(el.OtherwiseIf, ps)

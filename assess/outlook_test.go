@@ -343,3 +343,30 @@ func TestNothingIsOfferedBeforeTheRecord(t *testing.T) {
 		}
 	}
 }
+
+// A gap that no configuration closes names only the ways out that there are:
+// Enterprise has no plan above it, and an arrangement is changed where that helps.
+func TestWaysOutOfAPlatformGapExist(t *testing.T) {
+	m := model(t)
+	w := workedCases(t)
+	for _, c := range []struct {
+		from, obligation string
+		has, not         string
+	}{
+		{"S 04-09", "sox-308-evid", "keep data out, or wait: ", "change"},
+		{"S 04-09", "hipaa-164.312.b", "change arrangement, or keep data out, or wait: ", "change plan"},
+		{"S 08-22 HR", "sox-308-evid", "change arrangement", "change plan"}, // leaving HIPAA readiness brings capture
+		{"Team 04-09", "pci-10.2.1", "change plan", "change arrangement"},
+		{"Team 04-09", "pci-10.2.1.2", "change plan: ", "wait"},
+	} {
+		a := assessInputs(t, m, w.inputs(t, m, c.from))
+		for _, o := range a.Obligations {
+			if o.ID != c.obligation {
+				continue
+			}
+			if got := strings.Join(o.Remedy, "; "); !strings.Contains(got, c.has) || strings.Contains(got, c.not) {
+				t.Errorf("%s: %s offers %q, want %q and not %q", c.from, o.ID, got, c.has, c.not)
+			}
+		}
+	}
+}
