@@ -558,13 +558,17 @@ func (r *run) streamValues(v *values) {
 		v.set("silent_weeks", assess.Int(int64(c.SilentWeeks)), inStream)
 	}
 	topics := map[string]struct {
-		name  string
-		count int64
+		name        string
+		count, seen int64 // as the alert rules matched, as the role engine saw
 	}{"unlisted-server": {name: "unlisted_calls_open"}, "scope": {name: "scope_hits_open"}}
 	ids := map[string][]string{}
 	for _, f := range r.findings {
 		if t, ok := topics[f.Topic]; ok {
-			t.count += int64(max(f.Count, 1))
+			if n := int64(max(f.Count, 1)); f.Engine == "rbac" {
+				t.seen += n
+			} else {
+				t.count += n
+			}
 			topics[f.Topic] = t
 			ids[t.name] = append(ids[t.name], f.ID)
 		}
@@ -586,6 +590,11 @@ func (r *run) streamValues(v *values) {
 		}
 	}
 	for topic, t := range topics {
+		// Both engines may see one call, and a rule matches its decision and its
+		// result: the role engine counts it once.
+		if t.seen > 0 {
+			t.count = t.seen
+		}
 		if t.count > 0 || evaluable[topic] {
 			v.set(t.name, assess.Int(t.count), inStream)
 		}
