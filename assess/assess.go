@@ -142,7 +142,7 @@ func (s *state) result(ev *obligationEval, findings map[string][]string) Obligat
 	if ev.verdict == NotApplicable {
 		r.Reasons = append(r.Reasons, "Out of scope: "+lowerFirst(o.framework.NotApplicableWords))
 		if o.applies != nil && o.framework.applies.Eval(s) != condition.False {
-			r.Reasons = []string{"The condition under which this obligation applies does not hold: " + strings.Join(s.m.words(o.applies.Uses()), "; ") + "."}
+			r.Reasons = []string{"It does not apply here, by what decides it: " + strings.Join(s.decided(o.applies.Uses()), "; ") + "."}
 		}
 		return r
 	}
@@ -328,13 +328,20 @@ func (m *Model) title(id string) string {
 	return id
 }
 
-func (m *Model) words(names []string) []string {
+// decided is what inputs mean, each with its value.
+func (s *state) decided(names []string) []string {
 	var out []string
 	for _, n := range names {
-		if i, ok := m.varIndex[n]; ok {
-			out = append(out, m.vars[i].Means)
-		} else if i, ok := m.predIndex[n]; ok {
-			out = append(out, m.preds[i].Means)
+		if i, ok := s.m.varIndex[n]; ok {
+			v := "not known"
+			if s.vals[i].Known {
+				if v = s.vals[i].format(s.m.vars[i].Type); v == "" {
+					v = "none"
+				}
+			}
+			out = append(out, inWords(s.m.vars[i].Means)+" ("+v+")")
+		} else if i, ok := s.m.predIndex[n]; ok && s.m.preds[i].Type == "bool" {
+			out = append(out, s.m.preds[i].Means+" ("+triWord(s.pred(i))+")")
 		}
 	}
 	return out
@@ -609,9 +616,9 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 	}
 	n := len(a.ChangedSince)
 	if posture == a.Answer.Posture {
-		a.Answer.ChangedStrip = fmt.Sprintf("On the latest facts (%s) the answer is the same. %d recorded facts have changed since %s", latest, n, s.asOf)
+		a.Answer.ChangedStrip = fmt.Sprintf("On the latest facts (%s) the answer is the same. %s since %s", latest, haveChanged(n), s.asOf)
 	} else {
-		a.Answer.ChangedStrip = fmt.Sprintf("On the latest facts (%s) the answer would be: %s. %d recorded facts have changed since %s", latest, lowerFirst(AnswerName(posture)), n, s.asOf)
+		a.Answer.ChangedStrip = fmt.Sprintf("On the latest facts (%s) the answer would be: %s. %s since %s", latest, lowerFirst(AnswerName(posture)), haveChanged(n), s.asOf)
 	}
 	switch {
 	case len(names) == 0 && posture != a.Answer.Posture:
@@ -627,6 +634,13 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 		a.Answer.ChangedStrip += fmt.Sprintf(" The record hardly reaches back to %s: of %d of its %d facts nothing is known for that day, and the answer is no better than that.", s.asOf, silent, of)
 	}
 	return nil
+}
+
+func haveChanged(n int) string {
+	if n == 1 {
+		return "1 recorded fact has changed"
+	}
+	return fmt.Sprintf("%d recorded facts have changed", n)
 }
 
 // movers walks the days on which facts change and names, as "fact day", the

@@ -211,7 +211,14 @@ func announce(c *cli.Context, res *rehearsal.Result, dir string) error {
 	}
 	n := res.Assessment.Counters
 	fmt.Fprintf(out, "\n%s %s read, %s of Cowork judged; %s, %s.", thousands(n.Records), plural(int(n.Records), "record", "records"), thousands(n.CoworkEvents), counted(int64(n.Findings), "finding"), counted(int64(n.Alerts), "alert"))
-	if !res.Observed {
+	if len(res.Rules) == 0 {
+		fmt.Fprintf(out, "\nNo alert rule was in force, so none could fire.")
+	}
+	switch {
+	case res.Observed:
+	case res.Assessment.OwnScenario:
+		fmt.Fprintf(out, "\nSimulated: what members did and every incident are invented.")
+	default:
 		fmt.Fprintf(out, "\nSimulated: the company and its incidents are fictional.")
 	}
 	fmt.Fprintf(out, "\nReport:  %s\nBundle:  %s\nFollow a verdict: sandtable explain %s %s\n", shown(filepath.Join(dir, "report.pdf")), shown(dir), followed(res.Assessment), shown(dir))
