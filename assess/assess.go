@@ -581,7 +581,7 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 	a.Answer.LatestDate, a.Answer.LatestPosture = s.asOf.String(), a.Answer.Posture
 	if !latest.After(s.asOf) {
 		a.Answer.ChangedStrip = "No later fact is known to this fact set."
-		if days := int(s.asOf.Time.Sub(latest.Time).Hours() / 24); days > platform.FreshDays {
+		if days := days(latest, s.asOf); days > platform.FreshDays {
 			a.Answer.ChangedStrip += fmt.Sprintf(" It was last verified on %s, %d days before %s: what the platform does on that day was not looked up, so check it before you rely on the answer.", latest, days, s.asOf)
 		}
 		return nil
