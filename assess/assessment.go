@@ -117,6 +117,7 @@ type Assessment struct {
 	Client       string              `json:"client,omitempty"`
 	Preparer     string              `json:"preparer,omitempty"`
 	Label        string              `json:"label,omitempty"`
+	OwnScenario  bool                `json:"own_scenario,omitempty"` // the organisation is the user's, which nobody here may call invented
 	Organisation OrganisationRef     `json:"organisation"`
 	Answer       Answer              `json:"answer"`
 	Workloads    []WorkloadResult    `json:"workloads,omitempty"`

@@ -464,6 +464,7 @@ func (r *run) assessment(v *values, res *Result) (*assess.Assessment, error) {
 	a.Scenario, a.Title, a.FactSet = r.s.Name.Value, r.s.Title, r.facts.Digest()[:12]
 	a.Period = assess.PeriodRef{From: r.s.Period.From.String(), To: r.s.Period.To.String(), Days: r.s.Period.Days()}
 	a.Client, a.Preparer, a.Label = o.Client, o.Preparer, o.Label
+	a.OwnScenario = !r.s.Shipped
 	a.Organisation = assess.OrganisationRef{Name: o.Name, Plan: o.Plan.Value, Kind: nn(o.Kind), Seats: o.Seats, Modes: res.Organisation.Modes, Arrangements: nn(o.Arrangements), Destinations: r.s.Telemetry.Destinations}
 	if r.evidenceRead != nil {
 		res.Evidence = r.evidenceRead.Items

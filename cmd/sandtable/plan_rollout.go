@@ -267,7 +267,7 @@ func printRollout(out io.Writer, s *scenarios.Scenario, p rolloutPlan) {
 		fmt.Fprintln(out, "\nThe scenario has no rollout; list its phases under rollout.")
 	}
 	for i, ph := range p.Phases {
-		fmt.Fprintf(out, "\n%d. %s (%s), %s: %s\n", i+1, ph.Name, ph.Kind, ph.From, strings.ToUpper(ph.Status))
+		fmt.Fprintf(out, "\n%d. %s (%s), %s: %s\n", i+1, ph.Name, ph.Kind, ph.From, strings.ToUpper(reports.PhaseStatus(ph)))
 		fmt.Fprintf(out, "   groups %s; %d members with Cowork (%d gain it, %d lose it)\n", listed(ph.Groups), ph.Members, ph.Gained, ph.Lost)
 		if ph.Window[0].Before(ph.Window[1]) {
 			fmt.Fprintf(out, "   looked at: %s to %s\n", ph.Window[0].Format(time.DateOnly), ph.Window[1].Add(-time.Second).Format(time.DateOnly))
