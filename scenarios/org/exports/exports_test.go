@@ -176,6 +176,18 @@ func TestNewAddressSplitsHistory(t *testing.T) {
 	}
 }
 
+func TestPatchWithoutValue(t *testing.T) {
+	for _, op := range []string{"add", "remove", "replace"} {
+		for _, path := range []string{"displayName", "members", "active", "userName", "emails", "title"} {
+			for _, kind := range []string{"Users", "Groups"} {
+				for _, value := range []string{"", `,"value":null`} {
+					add(exports.New(known), "log.json", fmt.Sprintf(`{"method":"PATCH","path":"/%s/00x","body":{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":%q,"path":%q%s}]}}`, kind, op, path, value)).Sketch()
+				}
+			}
+		}
+	}
+}
+
 func TestBadInput(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
 		{"two groups, one id", `{"data":[{"type":"rbac_group","id":"g","name":"a"},` + "\n" + `{"type":"rbac_group","id":"g","name":"b"}]}`, `f:2:1: group "b" has the id g of group "a" at f:1:10`},
