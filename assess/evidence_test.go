@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/sandtable-dev/sandtable/scenarios/condition"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
@@ -397,6 +399,62 @@ func TestSettingsSnapshots(t *testing.T) {
 
 // The organisation's own retention takes the place of the vendor's, but never
 // keeps what the HIPAA configuration deletes nor a cloud session for longer.
+// A statement that was taken back is not one: of several that hold on the day the
+// newest counts, whether the scenario or a file of evidence gives it, and of one day
+// the one that denies.
+func TestTheNewestAttestationCounts(t *testing.T) {
+	m := model(t)
+	in := workedCases(t).inputs(t, m, "O 04-09")
+	in.Vars["as_of"] = Text("2026-04-09")
+	said := func(answer bool, month time.Month, day int) Attested {
+		return Attested{ID: "baa_signed", Who: "A. Person", Role: "counsel", Date: source.Day(2026, month, day), Answer: answer}
+	}
+	expired := said(true, 1, 2)
+	expired.Expires = source.Day(2026, 2, 1)
+	for name, test := range map[string]struct {
+		given []Attested
+		want  condition.Tri
+	}{
+		"none":                 {nil, condition.Unknown},
+		"taken back":           {[]Attested{said(true, 1, 2), said(false, 3, 1)}, condition.False},
+		"in any order":         {[]Attested{said(false, 3, 1), said(true, 1, 2)}, condition.False},
+		"given after a denial": {[]Attested{said(false, 1, 2), said(true, 3, 1)}, condition.True},
+		"of one day":           {[]Attested{said(true, 3, 1), said(false, 3, 1)}, condition.False},
+		"taken back later on":  {[]Attested{said(true, 1, 2), said(false, 5, 1)}, condition.True},
+		"ran out":              {[]Attested{expired}, condition.Unknown},
+	} {
+		in.Attestations = test.given
+		s, err := m.newState(&in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.att("baa_signed"); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+		// A way out that needs the statement asks for it wherever it does not stand.
+		lever := edit{attest: []string{"baa_signed"}}
+		if _, changed := m.apply(&lever, in); changed != (test.want != condition.True) {
+			t.Errorf("%s: a way out asks for the statement: %v", name, changed)
+		}
+	}
+}
+
+// What comes after the assessed period is no gap in it.
+func TestSnapshotsAfterThePeriod(t *testing.T) {
+	fr := frame()
+	fr.From, fr.To = source.Day(2026, 5, 1), source.Day(2026, 6, 10)
+	snap := func(day, more string) string {
+		return `{"type":"effective_organization_settings","retrieved_at":"` + day + `T06:00:00Z","settings":[{"name":"web_search","value":true}]` + more + "}"
+	}
+	ev, err := ReadEvidence(fr, files(t, "s.json", snap("2026-05-01", `,"baseline":{"approved_by":"CISO","approved_on":"2026-05-01"}`)+snap("2026-05-25", "")+snap("2026-07-20", ""))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := ev.Vars["settings_baseline_on"]; !v.Known || !v.Bool {
+		t.Errorf("a snapshot each month of the period, and one long after it: %v, %q", v, ev.Notes)
+	}
+}
+
 func TestOwnRetention(t *testing.T) {
 	m := model(t)
 	for _, c := range []struct {
