@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -238,7 +239,7 @@ func (c *Change) String() string {
 		case l.Unlimited:
 			return of + " may spend without limit"
 		}
-		return fmt.Sprintf("the limit of %s is set to %g dollars", of, float64(l.Limit.Micros)/1e6)
+		return fmt.Sprintf("the limit of %s is set to %s dollars", of, strconv.FormatFloat(float64(l.Limit.Micros)/1e6, 'f', -1, 64))
 	case c.Role != nil:
 		if c.Role.Delete {
 			return fmt.Sprintf("role %s is deleted", c.Role.Name.Value)

@@ -224,6 +224,23 @@ func TestFaultyRoster(t *testing.T) {
 	}
 }
 
+// A member whose id is the address is one member, not two.
+func TestOneKeyTwiceInARow(t *testing.T) {
+	c := roster("email,id,account\nada@ex.test,ada@ex.test,ada@ex.test\n")
+	if _, ps := CheckRoster(c); len(ps) > 0 {
+		t.Error(ps.Err())
+	}
+}
+
+func TestLargeLimitInWords(t *testing.T) {
+	for micros, want := range map[int64]string{1_000_000_000_000: "1000000", 12_500_000: "12.5", 1_234_567_890_000: "1234567.89", 0: "0"} {
+		c := Change{Limit: &LimitChange{Organisation: true, Limit: source.Money{Micros: micros, Given: true}}}
+		if got := c.String(); got != "the limit of the organisation is set to "+want+" dollars" {
+			t.Error(got)
+		}
+	}
+}
+
 func FuzzRoster(f *testing.F) {
 	f.Add("email,manager,groups\na@b,c@d,g\nc@d,,h\n")
 	f.Add("id,joined\n\"x\ny\",2026-05-01\n")

@@ -130,7 +130,7 @@ func parseRoster(c *Config) ([]person, source.Problems) {
 			if k == "" {
 				continue
 			}
-			if _, dup := byKey[k]; dup {
+			if i, dup := byKey[k]; dup && i != len(out) { // one member may have the same key twice
 				ps.Add(p.at, "keep one of the two", "roster: %q stands here again", k)
 			} else {
 				byKey[k] = len(out)
