@@ -188,6 +188,19 @@ func TestPatchWithoutValue(t *testing.T) {
 	}
 }
 
+// A list that has somebody again after a message of leaving: the draft has to be a
+// scenario all the same.
+func TestBackOnTheList(t *testing.T) {
+	d := add(exports.New(known), "scim.json", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"00u1","userName":"ada@ex.test"}`,
+		"log.json", `{"method":"DELETE","path":"/Users/00u1","time":"2026-05-10T08:00:00Z"}`,
+		"users.csv", "email,role,added_at\nada@ex.test,user,2026-05-20T08:00:00Z\n")
+	s := d.Sketch()
+	load(t, s)
+	if text := string(s.YAML()); strings.Contains(text, "2026-05-20T08:00:00Z,2026") || !strings.Contains(strings.Join(d.Warnings, "\n"), "ada@ex.test is on a list again") {
+		t.Errorf("%s\n%q", text, d.Warnings)
+	}
+}
+
 func TestBadInput(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
 		{"two groups, one id", `{"data":[{"type":"rbac_group","id":"g","name":"a"},` + "\n" + `{"type":"rbac_group","id":"g","name":"b"}]}`, `f:2:1: group "b" has the id g of group "a" at f:1:10`},
