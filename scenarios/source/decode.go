@@ -224,7 +224,7 @@ func kindName(n *yaml.Node) string {
 
 func clip(s string) string {
 	if len(s) > 60 {
-		return s[:57] + "..."
+		return strings.ToValidUTF8(s[:57], "") + "..."
 	}
 	return s
 }

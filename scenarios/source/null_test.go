@@ -1,6 +1,10 @@
 package source
 
-import "testing"
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
 
 // A key whose value is null was not given, whatever it would hold.
 func TestNullIsNotText(t *testing.T) {
@@ -32,5 +36,15 @@ func TestNullIsNotText(t *testing.T) {
 	}
 	if ps, _ := AsProblems(f.Decode(&must)); len(ps) != 3 {
 		t.Errorf("three keys have to be given, and none is: %v", ps)
+	}
+}
+
+// A long value is cut between letters, not inside one.
+func TestLongValueIsCutBetweenLetters(t *testing.T) {
+	for n := range 4 {
+		s := clip(strings.Repeat("a", n) + strings.Repeat("€", 40))
+		if !utf8.ValidString(s) || len(s) > 60 || !strings.HasSuffix(s, "€...") {
+			t.Errorf("%q", s)
+		}
 	}
 }

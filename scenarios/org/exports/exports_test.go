@@ -222,6 +222,15 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+func TestHugeAmounts(t *testing.T) {
+	d := add(exports.New(known), "costs", `{"data":[{"starting_at":"2026-05-01T00:00:00Z","results":[{"product":"cowork","amount":"999999999999998"}]}]}`)
+	for _, n := range d.Sketch().Notes {
+		if strings.Contains(n, "-") && strings.Contains(n, "cost of") {
+			t.Error(n)
+		}
+	}
+}
+
 // What is only a part stays a part.
 func TestPartial(t *testing.T) {
 	d := add(exports.New(known), "groups", `{"data":[{"type":"rbac_group","id":"g","name":"a","roles":["r"]}],"has_more":true,"next_page":"x"}`,
