@@ -215,10 +215,10 @@ func (b *Bundle) recover() error {
 // sweep removes what runs left that were killed before they could tidy up. A run
 // that is still alive keeps its own.
 func (b *Bundle) sweep() {
-	prefix := b.sibling("unfinished-")
-	names, _ := filepath.Glob(filepath.Join(filepath.Dir(prefix), ".*.unfinished-*"))
-	for _, name := range names {
-		rest, ok := strings.CutPrefix(name, prefix)
+	dir, prefix := filepath.Split(b.sibling("unfinished-"))
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		rest, ok := strings.CutPrefix(e.Name(), prefix)
 		pid, _, _ := strings.Cut(rest, "-")
 		n, err := strconv.Atoi(pid)
 		if !ok || err != nil || n == os.Getpid() {
@@ -227,7 +227,7 @@ func (b *Bundle) sweep() {
 		if p, err := os.FindProcess(n); err == nil && p.Signal(syscall.Signal(0)) == nil {
 			continue
 		}
-		_ = os.RemoveAll(name)
+		_ = os.RemoveAll(filepath.Join(dir, e.Name()))
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -206,7 +207,7 @@ func (r *Report) Daily() iter.Seq[MemberDay] {
 			cells = cells[:n]
 			d := MemberDay{Member: int(cells[0].member), Date: r.daily.dates[cells[0].day], Metrics: metrics(cells, r.daily.skill)}
 			for _, c := range cells {
-				d.CostMicros += c.cost
+				d.CostMicros = plus(d.CostMicros, c.cost)
 				d.CostKnown = d.CostKnown || c.priced > 0
 				d.Requests += int64(c.priced + c.unknown)
 			}
@@ -438,7 +439,7 @@ func (c *cell) join(x *cell) {
 	c.priced += x.priced
 	c.unknown += x.unknown
 	c.active = c.active || x.active
-	c.cost += x.cost
+	c.cost = plus(c.cost, x.cost)
 	for _, u := range x.uses {
 		if i := slices.IndexFunc(c.uses, func(v use) bool { return v.kind == u.kind && v.name == u.name }); i < 0 {
 			c.uses = append(c.uses, u)
@@ -513,7 +514,7 @@ func (o *Observer) Observe(ev *event.Event) {
 			return
 		}
 		c.priced++
-		c.cost += ev.CostMicros
+		c.cost = plus(c.cost, ev.CostMicros)
 	}
 }
 
@@ -818,7 +819,7 @@ func (o *Observer) activity(m int, cells []*cell) MemberActivity {
 	a.Metrics = metrics(cells, o.skillKind())
 	last := int32(-1)
 	for _, c := range cells {
-		a.CostMicros += c.cost
+		a.CostMicros = plus(a.CostMicros, c.cost)
 		a.CostKnown = a.CostKnown || c.priced > 0
 		if c.active && c.day != last {
 			a.ActiveDays++
@@ -956,7 +957,7 @@ func (o *Observer) groups(r *Report, cells []*cell) {
 		for _, c := range cells {
 			if in(c) {
 				own = append(own, c)
-				ga.CostMicros += c.cost
+				ga.CostMicros = plus(ga.CostMicros, c.cost)
 				if c.active && c.member != last {
 					ga.Active++
 					last = c.member
@@ -986,11 +987,11 @@ func (o *Observer) roi(r *Report, cells []*cell, active int) {
 		if c.active {
 			sessions.Add(c.session)
 		}
-		cost += c.cost
+		cost = plus(cost, c.cost)
 		priced += int64(c.priced)
 		r.ROI.RequestsWithoutCost += int64(c.unknown)
 		if c.member != noMember {
-			attributed += c.cost
+			attributed = plus(attributed, c.cost)
 		}
 	}
 	r.ROI.ActiveMembers, r.ROI.Sessions = active, int64(sessions.Len())
@@ -1008,8 +1009,11 @@ func (o *Observer) roi(r *Report, cells []*cell, active int) {
 	}
 }
 
+// plus stays at the largest amount once it is reached; neither is negative.
+func plus(a, b int64) int64 { return a + min(b, math.MaxInt64-a) }
+
 // nearest is a/b rounded, halves up; both are not negative.
-func nearest(a, b int64) int64 { return (a + b/2) / b }
+func nearest(a, b int64) int64 { return a/b + (a%b+b/2)/b }
 
 func (o *Observer) notes(r *Report, shown int) {
 	say := func(f string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(f, args...)) }

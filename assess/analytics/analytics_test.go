@@ -334,6 +334,30 @@ func TestExports(t *testing.T) {
 	}
 }
 
+func TestCostsOfDaysNotShownYet(t *testing.T) {
+	cfg := period(roster(1), 3)
+	cfg.AsOf = start.AddDate(0, 0, 2)
+	r := observe(cfg, rec(event.UserPrompt, 0, "a", 0, 9), rec(event.APIRequest, 0, "a", 0, 9, costing(10_000)), rec(event.APIRequest, 0, "a", 2, 9, costing(10_000)))
+	r.Members[0].Key = "member-x"
+	for _, f := range r.Exports() {
+		var b strings.Builder
+		if err := f.Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), "starting_at\": \"2026-06-05") {
+			t.Errorf("%s holds a day that is not shown yet:\n%s", f.Name, b.String())
+		}
+	}
+}
+
+func TestHugeCosts(t *testing.T) {
+	r := observe(period(roster(1), 3), rec(event.UserPrompt, 0, "a", 0, 9), rec(event.APIRequest, 0, "a", 0, 9, costing(math.MaxInt64)), rec(event.APIRequest, 0, "a", 0, 9, costing(math.MaxInt64)),
+		rec(event.APIRequest, 0, "b", 1, 9, costing(math.MaxInt64)))
+	if got := []int64{r.Members[0].CostMicros, *r.ROI.CostMicros, *r.ROI.CostPerActiveMember}; slices.Min(got) != math.MaxInt64 {
+		t.Errorf("a sum that is too large is %d", got)
+	}
+}
+
 // TestLines: rows are written one by one as the library writes all of them.
 func TestLines(t *testing.T) {
 	for _, rows := range [][]any{{}, {1}, {userDay{User: user{ID: "<a&b>"}}, []any{}, map[string]any{"x": map[string]any{}, "y": []int{1, 2}}}} {

@@ -201,10 +201,10 @@ func New(dir *org.Directory, r Rules) *Ledger {
 	if o := l.cfg.Spend.Organisation; o.Given {
 		l.ceiling = []step{stepOf(math.MinInt64, o, false, false)}
 	}
-	if len(l.cfg.Spend.Groups) > 0 && !r.GroupLimits {
-		l.notes = append(l.notes, "limits on groups do not exist on this plan and are ignored")
-	} else {
+	if r.GroupLimits {
 		l.readGroups()
+	} else if len(l.cfg.Spend.Groups) > 0 || slices.ContainsFunc(l.cfg.Changes, func(ch org.Change) bool { return ch.Limit != nil && ch.Limit.Group.Value != "" }) {
+		l.notes = append(l.notes, "limits on groups do not exist on this plan and are ignored")
 	}
 	for _, u := range l.cfg.Spend.Users {
 		switch i, ok := l.member(u.Member.Value); {

@@ -275,8 +275,9 @@ func (l *Ledger) members() []MemberSpend {
 }
 
 func (l *Ledger) groups() []GroupSpend {
-	group := map[[2]int]*GroupSpend{}
+	out := []GroupSpend{}
 	for key := range l.pool {
+		group := make([]*GroupSpend, len(l.cfg.Groups))
 		begin, end := began(key), ended(key)
 		for i := range l.accounts {
 			spent := int64(0)
@@ -289,10 +290,10 @@ func (l *Ledger) groups() []GroupSpend {
 				continue
 			}
 			for _, g := range l.groupsOf(i, end) {
-				gs := group[[2]int{g, key}]
+				gs := group[g]
 				if gs == nil {
 					gs = &GroupSpend{Group: l.cfg.Groups[g].Name.Value, Month: monthName(key), Limit: -1, Exposure: -1}
-					group[[2]int{g, key}] = gs
+					group[g] = gs
 				}
 				gs.Members++
 				gs.Spent = add(gs.Spent, spent)
@@ -302,12 +303,13 @@ func (l *Ledger) groups() []GroupSpend {
 				}
 			}
 		}
+		for _, gs := range group {
+			if gs != nil {
+				out = append(out, *gs)
+			}
+		}
 	}
-	out := []GroupSpend{}
-	for _, g := range group {
-		out = append(out, *g)
-	}
-	slices.SortFunc(out, func(a, b GroupSpend) int {
+	slices.SortStableFunc(out, func(a, b GroupSpend) int { // groups of one name stay in their order
 		return cmp.Or(strings.Compare(a.Month, b.Month), strings.Compare(a.Group, b.Group))
 	})
 	return out

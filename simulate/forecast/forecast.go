@@ -680,7 +680,7 @@ func (m *Model) Try(ctx context.Context, o Options, set []int, limits ...int64) 
 	for i, limit := range limits {
 		e := Effect{Cap: limit, Exposure: -1}
 		if limit >= 0 {
-			e.Exposure = limit * int64(len(set))
+			e.Exposure = spend.Exposure(limit, len(set))
 		}
 		column := func(f func(*result) float64) []float64 {
 			v := make([]float64, o.Trials)

@@ -182,7 +182,7 @@ func TestTryAgainstPlain(t *testing.T) {
 	m.Workers = m.Workers[:8]
 	o := Options{Trials: 40, Seed: 9}
 	const limit = 25_000_000
-	effects, err := m.Try(context.Background(), o, all(m), limit, -1, 0)
+	effects, err := m.Try(context.Background(), o, all(m), limit, -1, 0, math.MaxInt64/2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,6 +241,9 @@ func TestTryAgainstPlain(t *testing.T) {
 	}
 	if none := effects[2]; none.Spend.P99 != 0 || none.Exposure != 0 {
 		t.Errorf("a limit of zero lets nothing run: %+v", none)
+	}
+	if huge := effects[3]; huge.Exposure != math.MaxInt64 {
+		t.Errorf("eight times half of all the money there is: %d", huge.Exposure)
 	}
 }
 
