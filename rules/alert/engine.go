@@ -3,6 +3,7 @@ package alert
 import (
 	"cmp"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -245,6 +246,9 @@ func folded(cfg Config) Config {
 	return cfg
 }
 
+// longStream leaves so much behind that collecting it is worth the time.
+const longStream = 500_000
+
 // sweepEvery is how many events pass at least between sweeps of dead keys. It bounds
 // memory only: a dead key that is met again starts afresh at any rate.
 const sweepEvery = 4096
@@ -294,6 +298,9 @@ func (e *Engine) Close(end time.Time) []rules.Finding {
 		g.blocks, g.free, g.cells, g.n, g.at, g.asked = nil, nil, nil, 0, nil, 0
 	}
 	e.froms, e.names, e.persons, e.from, e.spare = [len(e.froms)]lastFrom{}, [len(e.names)]name{}, [len(e.persons)]name{}, nil, spare{}
+	if e.seen >= longStream {
+		runtime.GC() // what was found takes the room of what led to it
+	}
 	// Silences come by when they were noticed: in order, they come by what they follow.
 	quiet := make([]found, len(e.silences))
 	places := make([]int, len(e.silences))
