@@ -121,7 +121,7 @@ func (w *worker) decode(b *block) {
 	b.products = [len(b.products)]int64{}
 	if w.packed {
 		x = &w.own
-		x.Reset()
+		x.Spent()
 		x.Text = b.batch.Text
 	}
 	for i := range b.units {
