@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -512,7 +513,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		return err
 	}
 	if r.counts.Received > manyEvents {
-		runtime.GC() // what the passes held is let go of before the result takes its place
+		debug.FreeOSMemory() // what the passes held is let go of before the result takes its place
 	}
 	r.inputs = src.Report()
 	r.analytics = beside(func() (*analytics.Report, error) { return usage.Report(), nil }) // which takes longest

@@ -709,6 +709,7 @@ func (r *Replay) Close() (Counts, []rules.Finding) {
 	}
 	r.flush()
 	r.Stop()
+	r.batches.free, r.freeSlot, r.memory = nil, nil, memory{} // engines may take the room for what they found
 	r.counts.Recomputed = r.recomputed
 	end := r.o.Until
 	if end.IsZero() {

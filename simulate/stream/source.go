@@ -65,6 +65,8 @@ type Options struct {
 	// Prepare is called once for each worker; what it gives is called for each event
 	// that the worker decoded.
 	Prepare func() func(*event.Event)
+
+	cuts bool // what is packed is taken apart again, by requests
 }
 
 func (o *Options) defaults() {
