@@ -938,7 +938,7 @@ func (r *intakeRun) statement(p string, f *evidenceFile, data []byte) source.Pro
 			f.late++
 			continue
 		}
-		v, err := ParseValue(m.vars[i].Type, x.Value.Value)
+		v, err := parseValue(m.vars[i].Type, x.Value.Value)
 		if err != nil || !v.Known {
 			ps.Add(x.Value.At, "", "%s: found %q, expected %s", x.Variable.Value, x.Value.Value, map[string]string{"bool": "yes or no", "int": "a whole number", "number": "a number"}[m.vars[i].Type])
 			continue

@@ -1101,11 +1101,11 @@ func (e *Engine) adminArea(v *verdict, s *state, area string) {
 	}
 }
 
-// ConfigErrors lists what the plan cannot represent (row 3): custom roles, or
+// configErrors lists what the plan cannot represent (row 3): custom roles, or
 // groups that carry roles, outside Enterprise (fact rbac-plan-gate). Decisions
 // ignore such entries, so a caller that does not report these errors would show
 // an organisation that never existed.
-func (e *Engine) ConfigErrors() []string {
+func (e *Engine) configErrors() []string {
 	ep := &e.epochs[0]
 	if ep.enterprise() {
 		return nil

@@ -53,6 +53,14 @@ func group(name string, members []string, roles ...string) org.Group {
 		Members: []org.Membership{{Select: org.Selector{Ids: members}}}}
 }
 
+// everyLag is the same lag for every channel.
+func everyLag(longest time.Duration) (out [org.Channels]Lag) {
+	for i := range out {
+		out[i].Longest = longest
+	}
+	return out
+}
+
 // setup has one member "m" with the organisation role given.
 func setup(plan, orgRole string, cowork *bool) *org.Config {
 	return &org.Config{
@@ -189,7 +197,7 @@ func TestTruthTable(t *testing.T) {
 			c.Groups = []org.Group{group("g", m, "pilot")}
 			c.Groups[0].Source = "scim"
 			c.Changes = []org.Change{{When: day.Add(-5 * time.Minute), Group: &org.GroupChange{Name: txt("g"), Rename: "Cowork volunteers"}}}
-			r.Lags = EveryLag(15 * time.Minute)
+			r.Lags = everyLag(15 * time.Minute)
 		}, capability(Cowork), InFlight, "propagation", ""},
 		{27, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) { c.Organisation.Directory = "jit" }, capability(Chat), Deny, "role", ""},
 		{28, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) {
@@ -236,8 +244,8 @@ func TestTeamWithRoles(t *testing.T) {
 	c.Roles = []org.Role{caps("a", Chat)}
 	c.Groups = []org.Group{group("g", []string{"m"}, "a")}
 	e := engine(c, current())
-	if n := len(e.ConfigErrors()); n != 3 {
-		t.Fatalf("%d errors: %v", n, e.ConfigErrors())
+	if n := len(e.configErrors()); n != 3 {
+		t.Fatalf("%d errors: %v", n, e.configErrors())
 	}
 	if d := e.Capability(0, Cowork, day); d.Outcome != Allow {
 		t.Errorf("Team is all or nothing: %+v", d)
