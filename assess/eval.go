@@ -100,9 +100,10 @@ type state struct {
 	answers   map[factKey]*platform.Answer
 	base      *state // of the same day, plan and arrangements: what it knows of facts need not be looked up again
 	inFact    map[*platform.Record]bool
-	els       []elementEval     // by element.index
-	printed   []ElementResult   // by element.index: the parts of a result that every obligation prints alike
-	asked     map[string]string // parameters of the claim or need being judged
+	els       []elementEval        // by element.index
+	printed   []ElementResult      // by element.index: the parts of a result that every obligation prints alike
+	tries     map[string][]changed // by kind of lever
+	asked     map[string]string    // parameters of the claim or need being judged
 }
 
 type factKey struct{ id, mode string }
@@ -411,6 +412,24 @@ func (s *state) compute(el *element, words bool) (ev elementEval) {
 	return ev
 }
 
+const beforeTheRecord = "the record of facts does not reach back to this day, so nobody can say what the platform supplied or what could have been done"
+
+// unrecorded reports that a condition is open because the day lies before the
+// first record of a fact it rests on. Sources that disagree speak for a day;
+// here none does, and nothing may be called left undone that nobody is known to
+// have been able to do.
+func (s *state) unrecorded(p *condition.Program[state]) bool {
+	if p == nil || p.Eval(s) != condition.Unknown {
+		return false
+	}
+	for _, id := range s.m.factsOf(p) {
+		if f, ok := s.m.facts.Fact(id); ok && !f.Recorded(s.asOf) {
+			return true
+		}
+	}
+	return false
+}
+
 // raw is the state before the evidence rule. Where it is not settled whether
 // the platform supplies something, what the customer has left undone still
 // counts: it is absent on either reading, so the doubt must not hide it.
@@ -420,6 +439,9 @@ func (s *state) raw(el *element, words bool) (elementState, string) {
 		case condition.False:
 			return stateAbsentUnfixable, "nothing on this plan, arrangement and date supplies it"
 		case condition.Unknown:
+			if s.unrecorded(el.needs) {
+				return stateUnknown, beforeTheRecord
+			}
 			if st, why := s.configured(el, words); worse(stateUnknown, st) != stateUnknown {
 				return st, why + "; and whether the platform supplies it is not settled"
 			}
@@ -663,11 +685,27 @@ func (s *state) answerPosture(fes []frameworkEval) string {
 	return Supportable
 }
 
-// heard reports that at least one Cowork record was seen: without one nothing
-// was observed, whatever else was read.
+// heard reports that enough was observed for a plain yes: at least one Cowork
+// record, over the days that show operation, with nearly every member in them.
+// What is declared absent is only as good as what could have contradicted it.
 func (s *state) heard() bool {
-	r := s.get("cowork_records")
-	return r.Known && r.Int > 0
+	return s.records() > 0 && (s.m.heard == nil || s.element(s.m.heard).state == stateMet)
+}
+
+func (s *state) records() int64 {
+	if r := s.get("cowork_records"); r.Known {
+		return r.Int
+	}
+	return 0
+}
+
+// unheard says what a plain yes still needs where no verdict is open.
+func (s *state) unheard() string {
+	if s.sim || s.records() == 0 || s.m.heard == nil {
+		return "Confirm the result on observed Cowork evidence: this run had none."
+	}
+	e := s.print(s.m.heard, nil)
+	return fmt.Sprintf("Hear more before relying on what was declared absent, for only what is heard can contradict it. %s: %s. %s", e.Name, e.Note, e.Remedy)
 }
 
 // usedFacts lists every fact the run looked at, each once, in order. Where one

@@ -431,7 +431,7 @@ func (m *Model) tryAll(in Inputs, before []Step, from int, wait bool) (levers, w
 		if err != nil {
 			return nil, nil, err
 		}
-		if l.offered != nil && l.offered.Eval(s) == condition.False {
+		if l.offered != nil && (l.offered.Eval(s) == condition.False || s.unrecorded(l.offered)) {
 			continue
 		}
 		t := tried{steps: append(slices.Clone(before), Step{l.Id.Value, l.Kind, l.Title}), in: next}

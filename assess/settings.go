@@ -261,7 +261,8 @@ func (r *intakeRun) drifted(last *snapshot, set func(string, Value, string, ...a
 // monthly is the longest month.
 const monthly = 31
 
-func days(a, b source.Date) int64 { return int64(b.Time.Sub(a.Time).Hours() / 24) }
+// days counts in seconds, since a duration ends after 292 years.
+func days(a, b source.Date) int64 { return (b.Time.Unix() - a.Time.Unix()) / (24 * 60 * 60) }
 
 type arrangementSeen struct {
 	name   string

@@ -430,10 +430,13 @@ func Summary(a *assess.Assessment) string {
 		}
 	}
 	b.WriteString("\nVerdicts per framework (obligations, never a score):\n")
-	t := Table{Head: []string{"", "Supported", "Partly", "You can close", "No config. closes", "Needs attestation", "Not assessed", "Not applicable"}}
+	t := Table{Head: []string{""}} // a verdict a line: so it fits a narrow terminal
 	for _, f := range a.Frameworks {
-		row := texts(f.Title)
-		for _, v := range assess.Verdicts() {
+		t.Head = append(t.Head, shortName(f))
+	}
+	for _, v := range assess.Verdicts() {
+		row := texts(v.String())
+		for _, f := range a.Frameworks {
 			row = append(row, Cell{Text: fmt.Sprint(f.Counts[v.Code()])})
 		}
 		t.Rows = append(t.Rows, row)

@@ -318,6 +318,29 @@ func TestDrivers(t *testing.T) {
 	}
 }
 
+// A prompt goes on over two days without a request, and not over five.
+func TestDriversForgetPrompts(t *testing.T) {
+	for _, c := range []struct {
+		days  int
+		loops int64
+	}{{0, 30}, {1, 30}, {2, 30}, {5, 0}} {
+		d := NewDrivers(nil, 0)
+		for i := range 30 {
+			for k := range 2 {
+				ev := request("a0", day.AddDate(0, 0, 7*i+k*c.days).Add(time.Duration(i)*time.Hour), 1)
+				ev.Session, ev.Prompt = "s", fmt.Sprint("p", i)
+				d.Observe(ev)
+			}
+		}
+		if got := d.rows[toolLoops].Requests; got != c.loops {
+			t.Errorf("%d days between two requests of a prompt: %d loops, expected %d", c.days, got, c.loops)
+		}
+		if n := d.prompt.Len() + d.before.Len(); n > 2 {
+			t.Errorf("%d sessions remembered", n)
+		}
+	}
+}
+
 // A stream that invents model names costs no more memory than any other.
 func TestDriversBounded(t *testing.T) {
 	d := NewDrivers(flat{}, 0)
