@@ -8,7 +8,7 @@ import (
 	"github.com/sandtable-dev/sandtable/assess"
 )
 
-// --- appendices: the only place where ids and codes are printed ----------------
+// The appendices: the only place where ids and codes are printed.
 
 func (b *builder) appendixChains() {
 	if len(b.a.Obligations) == 0 {

@@ -11,8 +11,6 @@ import (
 
 // The named gaps, and what they come from.
 
-// --- gaps and causes --------------------------------------------------------
-
 func (b *builder) gap(g assess.Gap) {
 	blocks := []Block{StatusRow{Status: stateStatus(g.State), Title: "State as of " + or(longDay(b.a.AsOf), "a date not stated")}}
 	if g.ID == "audit-log" {

@@ -10,8 +10,6 @@ import (
 
 // What the report rests on and does not say: evidence, what an auditor will still ask for, disputes, limits, words, signatures.
 
-// --- evidence ----------------------------------------------------------------
-
 func (b *builder) stillAsked() {
 	type ask struct {
 		element     assess.ElementResult

@@ -113,8 +113,6 @@ func (b *builder) obligations() {
 	}
 }
 
-// --- what people say and do --------------------------------------------------
-
 func (b *builder) propositions() {
 	if len(b.a.Needs)+len(b.a.Claims) == 0 {
 		return

@@ -37,8 +37,6 @@ func (b *builder) cover() {
 	b.add(Section{ID: "cover", Title: m.Title, Board: true, Blocks: blocks})
 }
 
-// --- the answer -------------------------------------------------------------
-
 func (b *builder) summary() {
 	a := b.a
 	answer := []Block{Lead{or(a.Answer.Text, "No answer: the assessment did not give one.")},
