@@ -307,7 +307,7 @@ func (h *history) redo(e *event) {
 		default:
 			h.tier(e.now)
 			h.tier(e.old)
-			h.emit(e, org.Change{Members: &org.MemberRule{Select: org.Selector{Ids: []string{u.key()}}, Role: first(h.role[u], u.role, "user"), Seat: text(e.now)}})
+			h.emit(e, org.Change{Members: &org.MemberRule{Select: org.Selector{Ids: []string{u.key()}}, Role: first(h.role[u], u.role, "unknown"), Seat: text(e.now)}})
 		}
 	case "org_sso_provisioning_mode_changed":
 		if directoryOf(e.now) == "" {

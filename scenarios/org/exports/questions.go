@@ -289,6 +289,11 @@ func (s *Sketch) Answer(key, answer string) error {
 			return fmt.Errorf("%q is neither user nor custom", answer)
 		}
 		s.Config.Members = []org.MemberRule{{Select: org.Selector{All: true}, Role: answer}}
+		for _, ch := range s.Config.Changes {
+			if m := ch.Members; m != nil && m.Role == "unknown" {
+				m.Role = answer
+			}
+		}
 	default:
 		done := false
 		if done, err = s.answerNamed(key, answer); !done && err == nil {
