@@ -1,6 +1,7 @@
 package rbac
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -346,6 +347,30 @@ func TestObserve(t *testing.T) {
 	}
 	if n := e.Counters(); n.Unattributed != 1 || n.Strangers != 1 || n.OtherProduct != 1 || n.MCPCalls != 3 || n.MCPUnnamed != 1 {
 		t.Errorf("%+v", n)
+	}
+}
+
+// A stream that names servers without end must not fill memory: what is beyond the
+// bound is one incident for each member and rule.
+func TestServersWithoutEnd(t *testing.T) {
+	c := setup("enterprise", "custom", yes())
+	c.Roles = []org.Role{caps("pilot", Cowork)}
+	c.Groups = []org.Group{group("g", []string{"m"}, "pilot")}
+	e := New(org.NewDirectory(c, []org.Member{{ID: "m", Account: "m", OrgRole: "custom"}}), current())
+	const n = maxChanges + 500
+	for i := range n {
+		e.Observe(record("m", time.Duration(i)*time.Second, func(ev *event.Event) {
+			ev.Kind, ev.Tool = event.ToolResult, "mcp_tool"
+			ev.Parameters = fmt.Sprintf(`{"mcp_server_name":"srv%d","mcp_tool_name":"x"}`, i)
+		}))
+	}
+	out := e.Close(day)
+	count := 0
+	for _, f := range out {
+		count += f.Count
+	}
+	if len(out) != maxChanges+1 || count != n || out[len(out)-1].Count != 500 || !strings.HasSuffix(out[len(out)-1].Title, ": (all others)") {
+		t.Errorf("%d findings of %d calls; the last: %+v", len(out), count, out[len(out)-1].Title)
 	}
 }
 
