@@ -334,22 +334,6 @@ func TestExports(t *testing.T) {
 	}
 }
 
-func TestCostsOfDaysNotShownYet(t *testing.T) {
-	cfg := period(roster(1), 3)
-	cfg.AsOf = start.AddDate(0, 0, 2)
-	r := observe(cfg, rec(event.UserPrompt, 0, "a", 0, 9), rec(event.APIRequest, 0, "a", 0, 9, costing(10_000)), rec(event.APIRequest, 0, "a", 2, 9, costing(10_000)))
-	r.Members[0].Key = "member-x"
-	for _, f := range r.Exports() {
-		var b strings.Builder
-		if err := f.Write(&b); err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(b.String(), "starting_at\": \"2026-06-05") {
-			t.Errorf("%s holds a day that is not shown yet:\n%s", f.Name, b.String())
-		}
-	}
-}
-
 func TestHugeCosts(t *testing.T) {
 	r := observe(period(roster(1), 3), rec(event.UserPrompt, 0, "a", 0, 9), rec(event.APIRequest, 0, "a", 0, 9, costing(math.MaxInt64)), rec(event.APIRequest, 0, "a", 0, 9, costing(math.MaxInt64)),
 		rec(event.APIRequest, 0, "b", 1, 9, costing(math.MaxInt64)))

@@ -24,7 +24,8 @@ type File struct {
 // figures of other products (chat, Claude Code, ...), all-product adoption,
 // pending invitations, turns of background agents, authentication of connectors,
 // amounts after discount. Days that the surface would not show yet are left out of
-// the lists by day; those of connectors, skills, plugins and groups sum the period.
+// the lists of engagement by day; those of connectors, skills, plugins and groups sum the
+// period, and costs are shown within a day.
 // Members appear under the Key of their MemberActivity, which has to be filled in
 // before; one without a key is left out.
 func (r *Report) Exports() []File {
@@ -67,7 +68,7 @@ func (r *Report) Exports() []File {
 	whole("skills", func() any { return page{r.skills()} })
 	whole("plugins", func() any { return page{r.plugins()} })
 	whole("groups", func() any { return page{r.byGroup()} })
-	list("user_cost_report", r.costs(keys, shown))
+	list("user_cost_report", r.costs(keys))
 	return files
 }
 
@@ -262,11 +263,11 @@ func (r *Report) byGroup() []any {
 
 // costs are rows of the user cost report. Telemetry estimates the list price; what
 // is billed after discount it cannot know.
-func (r *Report) costs(keys map[int]string, shown map[string]bool) iter.Seq[any] {
+func (r *Report) costs(keys map[int]string) iter.Seq[any] {
 	return func(yield func(any) bool) {
 		for d := range r.Daily() {
 			k := keys[d.Member]
-			if k == "" || !d.CostKnown || !shown[d.Date] {
+			if k == "" || !d.CostKnown {
 				continue
 			}
 			if !yield(struct {
