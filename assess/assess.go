@@ -687,9 +687,16 @@ func (m *Model) concerns(c platform.Change, plan string) bool {
 // factsUsed lists every fact the verdicts read or the document cites, so that
 // no id in it leads nowhere.
 func (m *Model) factsUsed(s *state, a *Assessment) []FactUse {
+	// What is cited and was not read is looked up as it holds here: in the one mode
+	// in use, or where there are several in the first that a record speaks for.
+	modes := append([]string{s.soleMode()}, s.get("exec_modes").Set...)
 	cite := func(ids []string) {
 		for _, id := range ids {
-			s.answer(id, "")
+			for _, mode := range modes {
+				if s.answer(id, mode).Record != nil {
+					break
+				}
+			}
 		}
 	}
 	for _, o := range a.Obligations {
