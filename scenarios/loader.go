@@ -20,10 +20,10 @@ const MaxExtends = 4
 
 // Info is what a list of shipped scenarios shows.
 type Info struct {
-	Name    string
-	Title   string
-	Summary string
-	AsOf    source.Date
+	Name    string      `json:"name"`
+	AsOf    source.Date `json:"as_of"`
+	Title   string      `json:"title"`
+	Summary string      `json:"summary"`
 }
 
 // List is the shipped scenarios in name order.
