@@ -116,6 +116,24 @@ func (s *Scenario) Place(keys ...string) source.Pos { return s.merged.At(keys...
 // load: sorted, each with its line. No problem gives nil.
 func (s *Scenario) Explain(ps source.Problems) error { return s.merged.Explain(ps).Err() }
 
+// Together is the mistakes of several passes over a scenario as one error, so that
+// they show at once. An error that is no mistake in a file stands alone, the first
+// of them.
+func (s *Scenario) Together(errs ...error) error {
+	var all source.Problems
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		ps, ok := source.AsProblems(err)
+		if !ok {
+			return err
+		}
+		all = append(all, ps...)
+	}
+	return s.Explain(all)
+}
+
 func shippedFile(name string) (*source.File, error) {
 	if strings.ContainsAny(name, `/\`) {
 		return nil, nil
