@@ -174,11 +174,8 @@ func prepare(o Options) (*run, error) {
 		r.prices = r.shipped.With(o.Prices)
 	}
 	packs, err := rulesRead()
-	if err != nil {
-		return nil, err
-	}
 	r.rules, r.packs = packs.rules, packs.files
-	if err := r.checkNames(); err != nil {
+	if err := s.Together(err, r.checkNames()); err != nil {
 		return nil, err
 	}
 	overlay := s.Overlay
