@@ -2,6 +2,7 @@ package assess
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
@@ -141,7 +142,7 @@ func (s *state) result(ev *obligationEval, findings map[string][]string) Obligat
 	if ev.verdict == NotApplicable {
 		r.Reasons = append(r.Reasons, "Out of scope: "+lowerFirst(o.framework.NotApplicableWords))
 		if o.applies != nil && o.framework.applies.Eval(s) != condition.False {
-			r.Reasons = []string{"The condition under which this obligation applies does not hold: " + strings.Join(s.m.words(o.applies.Uses()), "; ") + "."}
+			r.Reasons = []string{"It does not apply here, by what decides it: " + strings.Join(s.decided(o.applies.Uses()), "; ") + "."}
 		}
 		return r
 	}
@@ -196,12 +197,82 @@ func (s *state) print(el *element, findings map[string][]string) ElementResult {
 		er.Findings = append(er.Findings, findings[v]...)
 	}
 	switch e.state {
-	case stateAbsentFixable, stateShort, stateUnattested, stateUnknown:
+	case stateUnknown:
+		er.Remedy = el.Remedy
+		if s.unrecorded(el.needs) {
+			er.Remedy = "Take a day that the record of facts reaches, or bring the vendor's own statement for this one."
+		}
+	case stateAbsentFixable, stateShort, stateUnattested:
 		er.Remedy = el.Remedy
 	case stateAbsentUnfixable:
-		er.Remedy = el.unfixable
+		er.Remedy = s.waysOut(el)
 	}
 	return *er
+}
+
+// waysOut is the remedy of an element that nothing configurable supplies. Another
+// plan and another arrangement are named only where they help, on the day or by
+// the last facts known: Enterprise has no plan above it.
+func (s *state) waysOut(el *element) string {
+	ways := slices.DeleteFunc(slices.Clone(el.UnfixableRemedy), func(w string) bool {
+		kind, ok := map[string]string{"change plan": "plan", "change arrangement": "arrangement"}[w]
+		return ok && !s.helps(kind, el)
+	})
+	if len(ways) == 0 {
+		ways = el.UnfixableRemedy
+	}
+	return strings.Join(ways, ", or ") + ": " + lowerFirst(el.Remedy)
+}
+
+// helps reports that a change of a kind brings what an element needs nearer.
+func (s *state) helps(kind string, el *element) bool {
+	for _, e := range s.elsewhere(kind) {
+		if el.needs.Eval(e.now) == condition.False && el.needs.Eval(e.then) != condition.False {
+			return true
+		}
+	}
+	return false
+}
+
+// changed is a day without and with one change.
+type changed struct{ now, then *state }
+
+// elsewhere tries every change of a kind on the day and by the last facts known.
+func (s *state) elsewhere(kind string) []changed {
+	if out, ok := s.tries[kind]; ok {
+		return out
+	}
+	var out []changed
+	for _, day := range []source.Date{s.asOf, s.m.facts.LastVerified()} {
+		if day.Before(s.asOf) || day == s.asOf && len(out) > 0 {
+			continue
+		}
+		in, now := *s.in, s
+		if day != s.asOf {
+			in.Vars = s.in.Vars.Clone()
+			in.Vars["as_of"] = Text(day.String())
+			var err error
+			if now, err = s.m.newState(&in); err != nil {
+				continue
+			}
+		}
+		for i := range s.m.levers {
+			l := &s.m.levers[i]
+			if l.Kind != kind {
+				continue
+			}
+			if next, differs := s.m.apply(&l.change, in); differs {
+				if then, err := s.m.newState(&next); err == nil {
+					out = append(out, changed{now, then})
+				}
+			}
+		}
+	}
+	if s.tries == nil {
+		s.tries = map[string][]changed{}
+	}
+	s.tries[kind] = out
+	return out
 }
 
 // caveat is what an obligation says beside a verdict short of support, dated by
@@ -257,13 +328,20 @@ func (m *Model) title(id string) string {
 	return id
 }
 
-func (m *Model) words(names []string) []string {
+// decided is what inputs mean, each with its value.
+func (s *state) decided(names []string) []string {
 	var out []string
 	for _, n := range names {
-		if i, ok := m.varIndex[n]; ok {
-			out = append(out, m.vars[i].Means)
-		} else if i, ok := m.predIndex[n]; ok {
-			out = append(out, m.preds[i].Means)
+		if i, ok := s.m.varIndex[n]; ok {
+			v := "not known"
+			if s.vals[i].Known {
+				if v = s.vals[i].format(s.m.vars[i].Type); v == "" {
+					v = "none"
+				}
+			}
+			out = append(out, inWords(s.m.vars[i].Means)+" ("+v+")")
+		} else if i, ok := s.m.predIndex[n]; ok && s.m.preds[i].Type == "bool" {
+			out = append(out, s.m.preds[i].Means+" ("+triWord(s.pred(i))+")")
 		}
 	}
 	return out
@@ -441,6 +519,9 @@ func (m *Model) answer(s *state, rq Request, posture string, fes []frameworkEval
 		an.Text = fmt.Sprintf("%s Only under the conditions listed, on the facts of %s.", q, date)
 	case Supportable:
 		an.Text = fmt.Sprintf("%s Yes, on the facts of %s and the evidence observed.", q, date)
+		if !slices.ContainsFunc(fes, func(fe frameworkEval) bool { return fe.applies != condition.False }) {
+			an.Text = fmt.Sprintf("%s Yes, as far as this report reaches: on the facts of %s and the evidence observed none of its frameworks binds what was declared.", q, date)
+		}
 	default:
 		an.Text = fmt.Sprintf("%s It cannot be judged: no scope, configuration or stream was supplied.", q)
 	}
@@ -486,7 +567,7 @@ func (m *Model) answer(s *state, rq Request, posture string, fes []frameworkEval
 			}
 		}
 		if len(an.Conditions) == 0 {
-			an.Conditions = []string{"Confirm the result on observed Cowork evidence: this run had none."}
+			an.Conditions = []string{s.unheard()}
 		}
 	}
 	return an
@@ -500,7 +581,7 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 	a.Answer.LatestDate, a.Answer.LatestPosture = s.asOf.String(), a.Answer.Posture
 	if !latest.After(s.asOf) {
 		a.Answer.ChangedStrip = "No later fact is known to this fact set."
-		if days := int(s.asOf.Time.Sub(latest.Time).Hours() / 24); days > platform.FreshDays {
+		if days := days(latest, s.asOf); days > platform.FreshDays {
 			a.Answer.ChangedStrip += fmt.Sprintf(" It was last verified on %s, %d days before %s: what the platform does on that day was not looked up, so check it before you rely on the answer.", latest, days, s.asOf)
 		}
 		return nil
@@ -535,9 +616,9 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 	}
 	n := len(a.ChangedSince)
 	if posture == a.Answer.Posture {
-		a.Answer.ChangedStrip = fmt.Sprintf("On the latest facts (%s) the answer is the same. %d recorded facts have changed since %s", latest, n, s.asOf)
+		a.Answer.ChangedStrip = fmt.Sprintf("On the latest facts (%s) the answer is the same. %s since %s", latest, haveChanged(n), s.asOf)
 	} else {
-		a.Answer.ChangedStrip = fmt.Sprintf("On the latest facts (%s) the answer would be: %s. %d recorded facts have changed since %s", latest, lowerFirst(AnswerName(posture)), n, s.asOf)
+		a.Answer.ChangedStrip = fmt.Sprintf("On the latest facts (%s) the answer would be: %s. %s since %s", latest, lowerFirst(AnswerName(posture)), haveChanged(n), s.asOf)
 	}
 	switch {
 	case len(names) == 0 && posture != a.Answer.Posture:
@@ -553,6 +634,13 @@ func (m *Model) changes(s *state, rq Request, a *Assessment, fes []frameworkEval
 		a.Answer.ChangedStrip += fmt.Sprintf(" The record hardly reaches back to %s: of %d of its %d facts nothing is known for that day, and the answer is no better than that.", s.asOf, silent, of)
 	}
 	return nil
+}
+
+func haveChanged(n int) string {
+	if n == 1 {
+		return "1 recorded fact has changed"
+	}
+	return fmt.Sprintf("%d recorded facts have changed", n)
 }
 
 // movers walks the days on which facts change and names, as "fact day", the

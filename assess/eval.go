@@ -100,9 +100,10 @@ type state struct {
 	answers   map[factKey]*platform.Answer
 	base      *state // of the same day, plan and arrangements: what it knows of facts need not be looked up again
 	inFact    map[*platform.Record]bool
-	els       []elementEval     // by element.index
-	printed   []ElementResult   // by element.index: the parts of a result that every obligation prints alike
-	asked     map[string]string // parameters of the claim or need being judged
+	els       []elementEval        // by element.index
+	printed   []ElementResult      // by element.index: the parts of a result that every obligation prints alike
+	tries     map[string][]changed // by kind of lever
+	asked     map[string]string    // parameters of the claim or need being judged
 }
 
 type factKey struct{ id, mode string }
@@ -288,34 +289,45 @@ func (s *state) factParam(id, name string) (int64, bool) {
 
 // att is true for a given attestation, false for one answered no, unknown for
 // one that is absent, dated after as_of or expired.
-func (s *state) att(id string) condition.Tri {
-	for _, a := range s.in.Attestations {
-		if a.ID != id || a.For != "" || !s.current(a) {
+func (s *state) att(id string) condition.Tri { return s.m.attested(s.in.Attestations, id, s.asOf) }
+
+// attested is what the newest attestation that holds on a day says; of one date, a
+// denial.
+func (m *Model) attested(given []Attested, id string, day source.Date) condition.Tri {
+	var newest *Attested
+	for i := range given {
+		a := &given[i]
+		if a.ID != id || a.For != "" || !m.current(*a, day) {
 			continue
 		}
-		if a.Answer {
-			return condition.True
+		if newest == nil || a.Date.After(newest.Date) || !a.Date.Before(newest.Date) && !a.Answer {
+			newest = a
 		}
-		return condition.False
 	}
-	return condition.Unknown
+	switch {
+	case newest == nil:
+		return condition.Unknown
+	case newest.Answer:
+		return condition.True
+	}
+	return condition.False
 }
 
 // expires is the last day an attestation holds: its own, else as long as its
 // kind does.
-func (s *state) expires(a Attested) source.Date {
+func (m *Model) expires(a Attested) source.Date {
 	if a.Expires.Given() {
 		return a.Expires
 	}
 	days := 365
-	if d := s.m.atts[a.ID]; d != nil {
+	if d := m.atts[a.ID]; d != nil {
 		days = d.ExpiresDays
 	}
 	return a.Date.Add(days)
 }
 
-func (s *state) current(a Attested) bool {
-	return !a.Date.After(s.asOf) && !s.expires(a).Before(s.asOf)
+func (m *Model) current(a Attested, day source.Date) bool {
+	return !a.Date.After(day) && !m.expires(a).Before(day)
 }
 
 const neverAttested = "no attestation in date and scope was given"
@@ -330,7 +342,7 @@ func (s *state) whyUnattested(id string) string {
 		case a.Date.After(s.asOf):
 			why = fmt.Sprintf("an attestation is dated %s, after %s", a.Date, s.asOf)
 		default:
-			return fmt.Sprintf("the attestation of %s ran out on %s", a.Date, s.expires(a))
+			return fmt.Sprintf("the attestation of %s ran out on %s", a.Date, s.m.expires(a))
 		}
 	}
 	return why
@@ -393,11 +405,29 @@ func (s *state) compute(el *element, words bool) (ev elementEval) {
 	}
 	ev.bare = ev.state
 	for _, a := range s.in.Attestations { // INV-9: moves a closable gap to attestation, nothing else
-		if a.For == el.Id.Value && a.Answer && ev.state == stateAbsentFixable && s.current(a) {
+		if a.For == el.Id.Value && a.Answer && ev.state == stateAbsentFixable && s.m.current(a, s.asOf) {
 			ev.state, ev.because = stateUnattested, "a compensating control is attested by "+a.Role+"; its assessor must accept it"
 		}
 	}
 	return ev
+}
+
+const beforeTheRecord = "the record of facts does not reach back to this day, so nobody can say what the platform supplied or what could have been done"
+
+// unrecorded reports that a condition is open because the day lies before the
+// first record of a fact it rests on. Sources that disagree speak for a day;
+// here none does, and nothing may be called left undone that nobody is known to
+// have been able to do.
+func (s *state) unrecorded(p *condition.Program[state]) bool {
+	if p == nil || p.Eval(s) != condition.Unknown {
+		return false
+	}
+	for _, id := range s.m.factsOf(p) {
+		if f, ok := s.m.facts.Fact(id); ok && !f.Recorded(s.asOf) {
+			return true
+		}
+	}
+	return false
 }
 
 // raw is the state before the evidence rule. Where it is not settled whether
@@ -409,6 +439,9 @@ func (s *state) raw(el *element, words bool) (elementState, string) {
 		case condition.False:
 			return stateAbsentUnfixable, "nothing on this plan, arrangement and date supplies it"
 		case condition.Unknown:
+			if s.unrecorded(el.needs) {
+				return stateUnknown, beforeTheRecord
+			}
 			if st, why := s.configured(el, words); worse(stateUnknown, st) != stateUnknown {
 				return st, why + "; and whether the platform supplies it is not settled"
 			}
@@ -652,11 +685,27 @@ func (s *state) answerPosture(fes []frameworkEval) string {
 	return Supportable
 }
 
-// heard reports that at least one Cowork record was seen: without one nothing
-// was observed, whatever else was read.
+// heard reports that enough was observed for a plain yes: at least one Cowork
+// record, over the days that show operation, with nearly every member in them.
+// What is declared absent is only as good as what could have contradicted it.
 func (s *state) heard() bool {
-	r := s.get("cowork_records")
-	return r.Known && r.Int > 0
+	return s.records() > 0 && (s.m.heard == nil || s.element(s.m.heard).state == stateMet)
+}
+
+func (s *state) records() int64 {
+	if r := s.get("cowork_records"); r.Known {
+		return r.Int
+	}
+	return 0
+}
+
+// unheard says what a plain yes still needs where no verdict is open.
+func (s *state) unheard() string {
+	if s.sim || s.records() == 0 || s.m.heard == nil {
+		return "Confirm the result on observed Cowork evidence: this run had none."
+	}
+	e := s.print(s.m.heard, nil)
+	return fmt.Sprintf("Hear more before relying on what was declared absent, for only what is heard can contradict it. %s: %s. %s", e.Name, e.Note, e.Remedy)
 }
 
 // usedFacts lists every fact the run looked at, each once, in order. Where one

@@ -28,7 +28,8 @@ type Model struct {
 	preds           []predicate
 	predIndex       map[string]int
 	classes         []DataClass
-	operating       int64 // days
+	operating       int64    // days
+	heard           *element // what a yes on observed evidence needs; nil: any record will do
 	atts            map[string]*attestation
 	attOrder        []string
 	elements        map[string]*element
@@ -125,7 +126,6 @@ type element struct {
 	index                          int      // in state.els
 	reads                          []string // variables and predicates read, sorted
 	factIDs                        []string // Facts as text
-	unfixable                      string   // the remedy where nothing configurable supplies it
 }
 
 // Framework is one set of obligations.
@@ -230,6 +230,7 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 	var vocab struct {
 		Version   int         `yaml:"version"`
 		Operating int64       `yaml:"operating_days,required"`
+		Heard     source.Text `yaml:"heard"`
 		Classes   []DataClass `yaml:"classes,required"`
 		Variables []variable  `yaml:"variables,required"`
 	}
@@ -294,6 +295,11 @@ func Load(fsys fs.FS, facts *platform.Catalogue) (*Model, error) {
 	m.compilePredicates(&ps)
 	m.compileFacts(&ps)
 	m.compileElements(elems.Elements, &ps)
+	if h := vocab.Heard; h.Value != "" {
+		if m.heard = m.elements[h.Value]; m.heard == nil {
+			ps.Add(h.At, adviceNearest(h.Value, slices.Sorted(maps.Keys(m.elements))), "%q is not an element", h.Value)
+		}
+	}
 	m.compileFrameworks(&ps)
 	m.checkClasses(&ps)
 	verdictFacts := maps.Clone(m.readFacts)
@@ -469,7 +475,7 @@ func (m *Model) compileElements(els []*element, ps *source.Problems) {
 			ps.Add(el.Id.At, "", "element %q is defined twice", el.Id.Value)
 		}
 		el.index = len(m.elements)
-		el.factIDs, el.unfixable = texts(el.Facts), strings.Join(el.UnfixableRemedy, ", or ")+": "+lowerFirst(el.Remedy)
+		el.factIDs = texts(el.Facts)
 		m.elements[el.Id.Value] = el
 		el.needs, el.met, el.short = m.compile(el.Needs, ps), m.compile(el.Met, ps), m.compile(el.Short, ps)
 		el.otherwiseIf = m.compile(el.OtherwiseIf, ps)

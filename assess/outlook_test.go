@@ -306,3 +306,67 @@ func TestThreeFrameworksNeedThreeChanges(t *testing.T) {
 		t.Errorf("the first way is %v", ids)
 	}
 }
+
+// Before the first record of a fact nobody knows what could have been switched
+// on, so nothing is called left undone and no way out is offered that is not
+// known to have been there.
+func TestNothingIsOfferedBeforeTheRecord(t *testing.T) {
+	m := model(t)
+	in := workedCases(t).set(t, m, "S 04-09", "as_of=2026-03-01")
+	a := assessInputs(t, m, in)
+	for _, id := range []string{"sox-as1105-10", "sox-308-evid"} {
+		if v := verdictOf(a, id); v != NotAssessed {
+			t.Errorf("%s on a day without records: %s, want not assessed", id, v)
+		}
+		if w := why(a, id); !strings.Contains(w, "does not reach back") {
+			t.Errorf("%s: %q does not say that the record does not reach back", id, w)
+		}
+	}
+	for _, o := range a.Obligations {
+		for _, r := range o.Remedy {
+			if o.ID == "sox-308-evid" && strings.Contains(r, "export") {
+				t.Errorf("%s offers %q on a day on which nobody is known to have had it", o.ID, r)
+			}
+		}
+	}
+	ws, err := m.WouldChange(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range ws {
+		for _, y := range x.Ways {
+			for i, s := range y.Steps {
+				if waits := i > 0 && y.Steps[0].Kind == "wait"; !waits && slices.Contains([]string{"capture", "reconcile", "apply-hipaa-configuration", "roles", "otel"}, s.ID) {
+					t.Errorf("%s: %q is offered on a day that no record speaks for", x.Of, s.Title)
+				}
+			}
+		}
+	}
+}
+
+// A gap that no configuration closes names only the ways out that there are:
+// Enterprise has no plan above it, and an arrangement is changed where that helps.
+func TestWaysOutOfAPlatformGapExist(t *testing.T) {
+	m := model(t)
+	w := workedCases(t)
+	for _, c := range []struct {
+		from, obligation string
+		has, not         string
+	}{
+		{"S 04-09", "sox-308-evid", "keep data out, or wait: ", "change"},
+		{"S 04-09", "hipaa-164.312.b", "change arrangement, or keep data out, or wait: ", "change plan"},
+		{"S 08-22 HR", "sox-308-evid", "change arrangement", "change plan"}, // leaving HIPAA readiness brings capture
+		{"Team 04-09", "pci-10.2.1", "change plan", "change arrangement"},
+		{"Team 04-09", "pci-10.2.1.2", "change plan: ", "wait"},
+	} {
+		a := assessInputs(t, m, w.inputs(t, m, c.from))
+		for _, o := range a.Obligations {
+			if o.ID != c.obligation {
+				continue
+			}
+			if got := strings.Join(o.Remedy, "; "); !strings.Contains(got, c.has) || strings.Contains(got, c.not) {
+				t.Errorf("%s: %s offers %q, want %q and not %q", c.from, o.ID, got, c.has, c.not)
+			}
+		}
+	}
+}

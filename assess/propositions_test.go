@@ -279,6 +279,8 @@ func TestChecks(t *testing.T) {
 		{"RO-4", []string{"plan=team", "adoption_measured=analytics_api"}, "fail", 1},
 		{"RO-5", nil, "pass", 0},
 		{"RO-5", []string{"expansion_after_days=21"}, "fail", 1},
+		{"RO-5", []string{"unclean_weeks=1"}, "fail", 1},
+		{"RO-5", []string{"unclean_weeks=0"}, "pass", 0},
 		{"RO-5", []string{"silent_weeks=4", "cowork_records=0"}, "not_evaluable", 1},
 		{"RO-6", nil, "pass", 0},
 		{"RO-6", []string{"limits_set=no"}, "fail", 1},
@@ -449,5 +451,29 @@ func TestTheNoSaysWhatItRestsOn(t *testing.T) {
 	notes := why(assessInputs(t, m, in), "hipaa-164.308.a.1.ii.A")
 	if !strings.Contains(notes, "ran out on 2026-03-01") {
 		t.Errorf("expired: %s", notes)
+	}
+}
+
+// With no framework in scope a plain yes rests on nothing but what was declared
+// and on what could have contradicted it: a few records do not carry it, and
+// where it is given it says how far it reaches.
+func TestAPlainYesNeedsToHaveHeard(t *testing.T) {
+	m := model(t)
+	w := workedCases(t)
+	full := assessInputs(t, m, w.inputs(t, m, "None 04-09")).Answer
+	if full.Posture != Supportable || !strings.Contains(full.Text, "none of its frameworks binds") {
+		t.Errorf("all heard and nothing in scope: %s, %q", full.Posture, full.Text)
+	}
+	for _, c := range []struct{ set, says string }{
+		{"seats_heard_ratio=0.5", "there in part"},
+		{"seats_heard_ratio=", "share of members with at least one record"},
+		{"recon_ratio=", "sessions matched both ways"},
+		{"period_days=7", "shorter than 28 days"},
+		{"cowork_records=0", "this run had none"},
+	} {
+		an := assessInputs(t, m, w.set(t, m, "None 04-09", c.set)).Answer
+		if an.Posture != WithConditions || len(an.Conditions) != 1 || !strings.Contains(an.Conditions[0], c.says) {
+			t.Errorf("%s: %s with %q, want one condition that says %q", c.set, an.Posture, an.Conditions, c.says)
+		}
 	}
 }

@@ -219,7 +219,7 @@ func (r *intakeRun) drifted(last *snapshot, set func(string, Value, string, ...a
 	from := later(r.frame.From, base.approved)
 	gap, at := int64(0), from
 	for i := range r.snapshots {
-		if d := r.snapshots[i].day(); d.After(at) {
+		if d := earlier(r.snapshots[i].day(), end); d.After(at) { // what comes later leaves no gap in the period
 			gap, at = max(gap, days(at, d)), d
 		}
 	}
@@ -261,7 +261,8 @@ func (r *intakeRun) drifted(last *snapshot, set func(string, Value, string, ...a
 // monthly is the longest month.
 const monthly = 31
 
-func days(a, b source.Date) int64 { return int64(b.Time.Sub(a.Time).Hours() / 24) }
+// days counts in seconds, since a duration ends after 292 years.
+func days(a, b source.Date) int64 { return (b.Time.Unix() - a.Time.Unix()) / (24 * 60 * 60) }
 
 type arrangementSeen struct {
 	name   string

@@ -259,7 +259,7 @@ func (b *builder) meta() {
 		m.Simulated = true
 		m.Evidence = "Simulated: design only; no control was observed in operation"
 		m.Banner = "Simulated evidence: it can show that a rule fires, not that a control operated"
-		m.Fictional = "The company and its incidents are fictional. Every event in this report was simulated."
+		m.Fictional = Fictional(a)
 	}
 	m.Profile = or(join(", ", words(a.Track), "fact set "+or(a.FactSet, "not named")), notSupplied)
 	m.Client = or(a.Client, notSupplied)
@@ -291,7 +291,7 @@ func (b *builder) cover() {
 		{"Client", m.Client},
 		{"Preparer", m.Preparer},
 		{"Status", or(m.Label, "Draft")},
-		{"Distribution", "The client named above, restricted; see the limitations"},
+		{"Distribution", distribution(m.Client) + ", restricted; see the limitations"},
 	}
 	if m.Digest != "" {
 		pairs = append(pairs, KeyValue{"Digest of the assessment", "SHA-256 " + m.Digest})
@@ -417,7 +417,7 @@ func (b *builder) closes() []string {
 }
 
 // otherData is what moves an answer that no framework binds.
-const otherData = "Other data in reach. A workload, a connector or a member that brings health data, card data, financial reporting or a promise to customers into scope brings its framework, and the gaps of the next chapters, with it."
+const otherData = "Other data in reach would move it: a workload, a connector or a member that brings health data, card data, financial reporting or a promise to customers into scope brings its framework, and the gaps of the next chapters, with it."
 
 // wouldChange says in one sentence what moves the answer: the conditions, else
 // what would close the gaps.
@@ -445,7 +445,11 @@ func (b *builder) wouldChange() string {
 			trimmed[i] = strings.ToLower(first(trimmed[i])) + rest(trimmed[i])
 		}
 	}
-	return lead + strings.Join(trimmed, "; ") + more + "."
+	said := lead + strings.Join(trimmed, "; ") + more + "."
+	if !b.binds() {
+		said += " " + otherData
+	}
+	return said
 }
 
 // alreadyHolds gives what is supported a line of its own: a summary of gaps alone
@@ -661,14 +665,18 @@ func (b *builder) outOfScope() []string {
 func (b *builder) figures() []KeyValue {
 	c := b.a.Counters
 	left := c.OtherProducts + c.AfterAsOf + c.OutsidePeriod + c.BadRecords + c.Duplicates
-	return []KeyValue{
+	rows := []KeyValue{
 		{"Records", fmt.Sprintf("%s read; %s events, %s of them from Cowork", num(c.Records), num(c.Events), num(c.CoworkEvents))},
 		{"Left out", fmt.Sprintf("%s: %s from other products, %s after the as-of date, %s outside the period, %s unreadable, %s duplicates",
 			num(left), num(c.OtherProducts), num(c.AfterAsOf), num(c.OutsidePeriod), num(c.BadRecords), num(c.Duplicates))},
 		{"Members heard", fmt.Sprintf("%d of %d with Cowork (%s in the organisation). Silence is not cleanliness: of the others nothing is known.", c.MembersHeard, c.MembersWithCowork, count(c.Members, "member"))},
 		{"Activity", fmt.Sprintf("%s %s, %s %s", num(c.Sessions), plural(int(min(c.Sessions, 2)), "session", "sessions"), num(c.Prompts), plural(int(min(c.Prompts, 2)), "prompt", "prompts"))},
-		{"Engines", fmt.Sprintf("%s, %s, %s denied %s, %s blocked by a limit", count(c.Findings, "finding"), count(c.Alerts, "alert"), num(c.Denied), plural(int(min(c.Denied, 2)), "attempt", "attempts"), count(c.BlockedMembers, "member"))},
+		{"Engines", fmt.Sprintf("%s, %s, %s denied %s, %s blocked by a limit", count(c.Findings, "finding"), count(c.Alerts, "alert"), num(c.Denied), plural(int(min(c.Denied, 2)), "attempt", "attempts"), count(c.BlockedMembers, "member")) + b.unruled()},
 	}
+	if c.OutOfTurn > 0 {
+		rows = slices.Insert(rows, 2, KeyValue{"Out of turn", fmt.Sprintf("%s came too late to be put in order of time, so that windows, sequences and limits may be judged wrongly. Assess a file in place of standard input.", count(int(c.OutOfTurn), "record"))})
+	}
+	return rows
 }
 
 // --- gaps and causes --------------------------------------------------------
@@ -889,9 +897,38 @@ func (b *builder) causePages() {
 	}
 }
 
-// factsInWords is what the two first facts behind an element say; the appendix
-// has them all.
+// Fictional says what of a simulated run is invented. A shipped company is; one
+// that the user declared may be real, and then only its members and what they did
+// are not.
+func Fictional(a *assess.Assessment) string {
+	if a.OwnScenario {
+		return "The organisation is as declared in its scenario. What its members did and every incident are invented: every event in this report was simulated."
+	}
+	return "The company and its incidents are fictional. Every event in this report was simulated."
+}
+
+func distribution(client string) string {
+	if client == "" || client == notSupplied {
+		return "The organisation named above"
+	}
+	return "The client named above"
+}
+
+// factsInWords is what two facts behind an element that nothing supplies say,
+// those first that withhold something: what the platform does offer explains no
+// gap. The appendix has them all.
 func (b *builder) factsInWords(ids []string) string {
+	offers := func(id string) int {
+		switch b.facts[id].Value {
+		case "yes":
+			return 2
+		case "conditional":
+			return 1
+		}
+		return 0
+	}
+	ids = slices.Clone(ids)
+	slices.SortStableFunc(ids, func(x, y string) int { return offers(x) - offers(y) })
 	var said []string
 	for _, id := range ids {
 		f, ok := b.facts[id]
@@ -1133,6 +1170,25 @@ func (b *builder) rules() {
 	b.add(Section{ID: "rules", Title: "Alert rules", Level: 2, Blocks: append(blocks, t)})
 }
 
+// unruled is noRules where it belongs, behind a count.
+func (b *builder) unruled() string {
+	if len(b.in.Rules) == 0 {
+		return ". " + noRules
+	}
+	return ""
+}
+
+// sawLittle is what no finding does not prove.
+func (b *builder) sawLittle() string {
+	if len(b.in.Rules) == 0 {
+		return noRules + " What the role and the spend engine saw is no proof that nothing happened."
+	}
+	return "That is what the rules in force could see, not proof that nothing happened."
+}
+
+// noRules stands wherever alerts are counted that nothing could have raised.
+const noRules = "No alert rule was in force, so none could fire."
+
 func (b *builder) findings() {
 	fs := slices.Clone(b.in.Findings)
 	slices.SortStableFunc(fs, func(x, y FindingLine) int { return severityRank(x.Severity) - severityRank(y.Severity) })
@@ -1140,7 +1196,7 @@ func (b *builder) findings() {
 	if total == 0 {
 		if b.a.Counters.Events > 0 {
 			b.add(Section{ID: "findings", Title: "Findings of the run", Level: 2, Blocks: []Block{
-				Paragraph{Text: fmt.Sprintf("No finding in %s events. That is what the rules in force could see, not proof that nothing happened.", num(b.a.Counters.Events))}}})
+				Paragraph{Text: fmt.Sprintf("No finding in %s events. %s", num(b.a.Counters.Events), b.sawLittle())}}})
 		}
 		return
 	}

@@ -162,7 +162,7 @@ type explainer struct {
 }
 
 func (x *explainer) frame() string {
-	return fmt.Sprintf("%s On the facts of %s; evidence: %s, %s to %s.", strings.TrimRight(x.a.Title, ".?! ")+".", x.a.AsOf, x.a.Evidence, x.a.Period.From, x.a.Period.To)
+	return fmt.Sprintf("%s On the facts of %s; evidence: %s, %s to %s.", closed(x.a.Title), x.a.AsOf, x.a.Evidence, x.a.Period.From, x.a.Period.To)
 }
 
 func (x *explainer) cite(ids []string) {

@@ -640,7 +640,14 @@ func (b *builder) flowFigure() *Figure {
 		}
 	}
 	f.rect(36, 0, 62, 44, Tint)
-	f.text(38, 3, 6.6, Muted, "on the member's device")
+	where, from := "on the member's device", "Telemetry leaves from the device itself."
+	switch local, cloud := slices.Contains(b.a.Organisation.Modes, "local"), slices.Contains(b.a.Organisation.Modes, "cloud"); {
+	case cloud && local:
+		where, from = "on the device, or at the vendor's", "Local sessions run on the member's device, cloud sessions with the vendor, which keeps their history. Telemetry of a local session leaves from the device itself."
+	case cloud:
+		where, from = "at the vendor's, in the cloud", "Cloud sessions run with the vendor, which keeps their history."
+	}
+	f.text(38, 3, 6.6, Muted, where)
 	box(0, 14, 28, 16, Accent, "Member", "prompts and approvals")
 	box(42, 8, 50, 13, Accent, "Cowork", "plans, calls tools, asks")
 	box(42, 27, 50, 13, Grey, "Files and history", "inputs, outputs, transcripts")
@@ -689,8 +696,8 @@ func (b *builder) flowFigure() *Figure {
 		f.text(0, 56, 7, Muted, "No surface was assessed.")
 		f.H = 60
 	}
-	f.Alt = "A member prompts Cowork on their device; it sends context to the model, calls connectors and reads and writes files there. Below: the state of each surface on which a trace could be found."
-	f.Note = join(" ", "Telemetry leaves from the device itself.", or(paren2(to), "No destination was declared."))
+	f.Alt = "A member prompts Cowork " + where + "; it sends context to the model, calls connectors and reads and writes files there. Below: the state of each surface on which a trace could be found."
+	f.Note = join(" ", from, or(paren2(to), "No destination was declared."))
 	return f
 }
 

@@ -78,16 +78,34 @@ func HeldText(h *rollout.Held) string {
 	return s
 }
 
+// PhaseStatus is the status of a phase in words. Gates only report unless the
+// plan says that they hold, so a phase may open over one that failed: that is
+// said, or "open" would read as passed.
+func PhaseStatus(p rollout.PhaseResult) string {
+	failed := 0
+	for _, g := range p.Gates {
+		if g.Result == rollout.Fail {
+			failed++
+		}
+	}
+	if p.Status != "open" || failed == 0 {
+		return p.Status
+	}
+	return fmt.Sprintf("open over %s that failed", count(failed, "gate"))
+}
+
 func (b *builder) gates(phases []rollout.PhaseResult) {
 	if len(phases) == 0 {
 		return
 	}
 	blocks := []Block{Paragraph{Text: "A gate passes, fails or cannot be evaluated. It holds its phase back only where the plan says so; silence never passes one."}}
 	for i, p := range phases {
-		st := Status{words(p.Status), Ring}
+		st := Status{words(PhaseStatus(p)), Ring}
 		switch p.Status {
 		case "open":
-			st.Shape = Disc
+			if st.Shape = Disc; PhaseStatus(p) != p.Status {
+				st.Shape = Triangle
+			}
 		case "held":
 			st.Shape = Square
 		case "waits", "late":

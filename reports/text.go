@@ -7,7 +7,7 @@ import (
 )
 
 // textWidth is where plain text wraps.
-const textWidth = 96
+const textWidth = 78
 
 // Text is everything in reading order as plain text, for terminals and golden
 // tests. Control characters and direction overrides that came with the input

@@ -18,6 +18,17 @@ type theme struct {
 	obligations []assess.ObligationResult // each once
 }
 
+// noRecord names the finding. Where transcripts can be captured there is a record,
+// and what is missing is one that these duties accept.
+func (b *builder) noRecord() string {
+	for _, g := range b.a.Gaps {
+		if g.ID == "audit-log" && g.State != "open" && g.State != "unknown" {
+			return "There is no record of what the agent did that these duties accept"
+		}
+	}
+	return "There is no record of what the agent did"
+}
+
 func single(c *cause) *theme {
 	return &theme{title: c.name, state: c.element.State, worst: c.worst, causes: []*cause{c}, obligations: c.obligations}
 }
@@ -31,7 +42,7 @@ func (b *builder) collectThemes() {
 		key, name := "", ""
 		switch {
 		case e.State == "absent-unfixable" && e.Aspect == "R":
-			key, name = "record", "There is no record of what the agent did"
+			key, name = "record", b.noRecord()
 		case e.State == "unknown":
 			key, name = "unknown", "Inputs that nobody supplied"
 		case e.State == "unattested":

@@ -362,6 +362,14 @@ func answerShape(name string) Shape {
 	return shapeOfName(name)
 }
 
+// closed ends a text that has no end of its own with a full stop; a question stays one.
+func closed(s string) string {
+	if s = strings.TrimRight(strings.TrimSpace(s), ". "); strings.HasSuffix(s, "?") || strings.HasSuffix(s, "!") {
+		return s
+	}
+	return s + "."
+}
+
 // sentences ends each text with one full stop.
 func sentences(ss []string) string {
 	out := make([]string, len(ss))

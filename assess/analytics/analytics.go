@@ -23,6 +23,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -210,7 +211,7 @@ func (r *Report) Daily() iter.Seq[MemberDay] {
 						break
 					}
 					t.add(c)
-					d.CostMicros += c.cost
+					d.CostMicros = plus(d.CostMicros, c.cost)
 					d.CostKnown = d.CostKnown || c.priced > 0
 					d.Requests += int64(c.priced + c.unknown)
 				}
@@ -483,7 +484,7 @@ func (c *cell) join(x *cell) {
 	c.priced += x.priced
 	c.unknown += x.unknown
 	c.active = c.active || x.active
-	c.cost += x.cost
+	c.cost = plus(c.cost, x.cost)
 	for _, u := range x.uses {
 		if i := slices.IndexFunc(c.uses, func(v use) bool { return v.kind == u.kind && v.name == u.name }); i < 0 {
 			c.uses = append(c.uses, u)
@@ -558,7 +559,7 @@ func (o *Observer) Observe(ev *event.Event) {
 			return
 		}
 		c.priced++
-		c.cost += ev.CostMicros
+		c.cost = plus(c.cost, ev.CostMicros)
 	}
 }
 
@@ -875,7 +876,7 @@ func (o *Observer) activity(m int, at *cursor) MemberActivity {
 	for ; at.ok && at.member == int32(m); at.next() {
 		c := &at.cell
 		o.tally.add(c)
-		a.CostMicros += c.cost
+		a.CostMicros = plus(a.CostMicros, c.cost)
 		a.CostKnown = a.CostKnown || c.priced > 0
 		if c.active && c.day != last {
 			a.ActiveDays++
@@ -1079,7 +1080,7 @@ func (o *Observer) groups(r *Report, cells *packed) {
 			if c.member != noMember && o.inGroup(g, int(c.member), int(c.day)) {
 				own.add(c)
 				names.add(c)
-				ga.CostMicros += c.cost
+				ga.CostMicros = plus(ga.CostMicros, c.cost)
 				if c.active && c.member != last {
 					ga.Active++
 					last = c.member
@@ -1109,11 +1110,11 @@ func (o *Observer) roi(r *Report, cells *packed, active int) {
 		if c.active {
 			sessions.Add(c.session)
 		}
-		cost += c.cost
+		cost = plus(cost, c.cost)
 		priced += int64(c.priced)
 		r.ROI.RequestsWithoutCost += int64(c.unknown)
 		if c.member != noMember {
-			attributed += c.cost
+			attributed = plus(attributed, c.cost)
 		}
 	}
 	r.ROI.ActiveMembers, r.ROI.Sessions = active, int64(sessions.Len())
@@ -1131,8 +1132,11 @@ func (o *Observer) roi(r *Report, cells *packed, active int) {
 	}
 }
 
+// plus stays at the largest amount once it is reached; neither is negative.
+func plus(a, b int64) int64 { return a + min(b, math.MaxInt64-a) }
+
 // nearest is a/b rounded, halves up; both are not negative.
-func nearest(a, b int64) int64 { return (a + b/2) / b }
+func nearest(a, b int64) int64 { return a/b + (a%b+b/2)/b }
 
 func (o *Observer) notes(r *Report, shown int) {
 	say := func(f string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(f, args...)) }

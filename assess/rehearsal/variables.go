@@ -6,9 +6,11 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sandtable-dev/sandtable/assess"
 	"github.com/sandtable-dev/sandtable/assess/coverage"
+	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/rbac"
 	"github.com/sandtable-dev/sandtable/rules/spend"
 	"github.com/sandtable-dev/sandtable/scenarios"
@@ -556,13 +558,17 @@ func (r *run) streamValues(v *values) {
 		v.set("silent_weeks", assess.Int(int64(c.SilentWeeks)), inStream)
 	}
 	topics := map[string]struct {
-		name  string
-		count int64
+		name        string
+		count, seen int64 // as the alert rules matched, as the role engine saw
 	}{"unlisted-server": {name: "unlisted_calls_open"}, "scope": {name: "scope_hits_open"}}
 	ids := map[string][]string{}
 	for _, f := range r.findings {
 		if t, ok := topics[f.Topic]; ok {
-			t.count += int64(max(f.Count, 1))
+			if n := int64(max(f.Count, 1)); f.Engine == "rbac" {
+				t.seen += n
+			} else {
+				t.count += n
+			}
 			topics[f.Topic] = t
 			ids[t.name] = append(ids[t.name], f.ID)
 		}
@@ -584,6 +590,11 @@ func (r *run) streamValues(v *values) {
 		}
 	}
 	for topic, t := range topics {
+		// Both engines may see one call, and a rule matches its decision and its
+		// result: the role engine counts it once.
+		if t.seen > 0 {
+			t.count = t.seen
+		}
 		if t.count > 0 || evaluable[topic] {
 			v.set(t.name, assess.Int(t.count), inStream)
 		}
@@ -642,6 +653,9 @@ func (r *run) rolloutValues(v *values) {
 	if len(r.s.Rollout) > 1 {
 		first, next := r.s.Rollout[0], r.s.Rollout[1]
 		v.set("expansion_after_days", assess.Int(int64(next.From.Time.Sub(first.From.Time).Hours()/24)), declared)
+		if n, known := r.uncleanWeeks(first.From.Time, next.From.Time); known {
+			v.set("unclean_weeks", assess.Int(n), inStream)
+		}
 		scim, known := true, false
 		for _, g := range r.s.Groups {
 			for _, n := range next.Groups {
@@ -654,6 +668,28 @@ func (r *run) rolloutValues(v *values) {
 			v.set("expansion_by_scim", assess.Bool(scim), declared)
 		}
 	}
+}
+
+// uncleanWeeks counts, of the four weeks before access widens, those in which a
+// finding of high severity began. It is not known where the wider phase lies
+// outside the period, or no record arrived: nothing was looked at then.
+func (r *run) uncleanWeeks(pilot, wider time.Time) (n int64, known bool) {
+	if !wider.After(r.from) || wider.After(r.to) || r.coverage == nil || r.coverage.Records == 0 {
+		return 0, false
+	}
+	for w := range 4 {
+		end := wider.AddDate(0, 0, -7*w)
+		start := end.AddDate(0, 0, -7)
+		if start.Before(pilot) {
+			break
+		}
+		if slices.ContainsFunc(r.findings, func(f rules.Finding) bool {
+			return f.Severity >= rules.High && !f.Time.Before(start) && f.Time.Before(end)
+		}) {
+			n++
+		}
+	}
+	return n, true
 }
 
 // externalConnectors reports that a group's roles grant an enabled connector

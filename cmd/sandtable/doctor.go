@@ -67,18 +67,17 @@ func doctor(c *cli.Context) error {
 			return failure{exitUsage, err}
 		}
 	}
-	d := assess.NewDoctor(o)
 	src, err := openStreams(c, stream.Options{Unhashed: true, Borrow: true, Prepare: replay.Prepare(o.Coverage.Directory, alert.Mark)})
 	if err != nil {
 		return err
 	}
-	if err := src.EachBlock(c.Context, d.Take); err != nil {
+	x, err := assess.Examine(c.Context, o, src.EachBlock, src.Again())
+	if err != nil {
 		return err
 	}
-	x := d.Close()
 	inputs := src.Report()
 	if x.Records == 0 {
-		return failure{exitFailure, fmt.Errorf("no usable record in the stream: %s", inputsLine(inputs))}
+		return noRecords(inputs)
 	}
 	if c.Bool("json") {
 		return encodeJSON(c.App.Writer, struct {
@@ -157,6 +156,18 @@ func inputsLine(inputs []stream.Input) string {
 		}
 	}
 	return strings.Join(parts, "\n  ")
+}
+
+// noRecords says of streams that gave nothing what was lost, if anything was there.
+func noRecords(inputs []stream.Input) error {
+	lost := inputsLine(inputs)
+	if lost == "" {
+		lost = "there is nothing in it"
+		if len(inputs) > 1 {
+			lost = "there is nothing in them"
+		}
+	}
+	return failure{exitFailure, fmt.Errorf("no usable record in the stream: %s", lost)}
 }
 
 // readActive reads who was at work from a CSV export.

@@ -58,6 +58,7 @@ func commands() []*cli.Command {
 		planCommand(),
 		reconcileCommand(),
 		benchCommand(),
+		completionCommand(),
 	}
 }
 
@@ -75,7 +76,6 @@ func Main(ctx context.Context, args []string, in io.Reader, out, errs io.Writer)
 		ErrWriter:                 errs,
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true,
-		EnableBashCompletion:      true,
 		Commands:                  commands(),
 		ExitErrHandler:            func(*cli.Context, error) {}, // exit codes are ours, below
 		OnUsageError:              func(_ *cli.Context, err error, _ bool) error { return usage("%v", err) },
@@ -89,6 +89,10 @@ func Main(ctx context.Context, args []string, in io.Reader, out, errs io.Writer)
 	}
 	for _, c := range app.Commands {
 		prepare(c)
+	}
+	if len(args) > 0 && args[0] == completeWord {
+		complete(kept, app.Commands, args[1:])
+		return report(kept.err, errs)
 	}
 	ordered, err := reorder(app, args)
 	if err == nil {
@@ -220,7 +224,7 @@ func unknownCommand(name string, known []*cli.Command) error {
 // positional. An unknown flag is refused here, wherever it stands.
 func reorder(app *cli.App, args []string) ([]string, error) {
 	var path []string
-	cmds, flags := app.Commands, append([]cli.Flag{}, cli.HelpFlag, cli.VersionFlag, cli.BashCompletionFlag)
+	cmds, flags := app.Commands, append([]cli.Flag{}, cli.HelpFlag, cli.VersionFlag)
 	i := 0
 	for ; i < len(args); i++ {
 		c := find(cmds, args[i])
@@ -228,7 +232,7 @@ func reorder(app *cli.App, args []string) ([]string, error) {
 			break
 		}
 		path = append(path, args[i])
-		cmds, flags = c.Subcommands, append([]cli.Flag{cli.HelpFlag, cli.BashCompletionFlag}, c.Flags...)
+		cmds, flags = c.Subcommands, append([]cli.Flag{cli.HelpFlag}, c.Flags...)
 	}
 	var fl, pos []string
 	for ; i < len(args); i++ {

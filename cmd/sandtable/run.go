@@ -210,9 +210,19 @@ func announce(c *cli.Context, res *rehearsal.Result, dir string) error {
 		fmt.Fprintf(out, "\nNot played: %s %d: %s\n", u.Story, u.Instance, u.Why)
 	}
 	n := res.Assessment.Counters
-	fmt.Fprintf(out, "\n%s read, %d of Cowork judged; %s, %s.", counted(n.Records, "record"), n.CoworkEvents, counted(int64(n.Findings), "finding"), counted(int64(n.Alerts), "alert"))
-	if !res.Observed {
-		fmt.Fprintf(out, " Simulated: the company and its incidents are fictional.")
+	fmt.Fprintf(out, "\n%s %s read, %s of Cowork judged; %s, %s.", thousands(n.Records), plural(int(n.Records), "record", "records"), thousands(n.CoworkEvents), counted(int64(n.Findings), "finding"), counted(int64(n.Alerts), "alert"))
+	if len(res.Rules) == 0 {
+		fmt.Fprintf(out, "\nNo alert rule was in force, so none could fire.")
+	}
+	switch {
+	case res.Observed:
+	case res.Assessment.OwnScenario:
+		fmt.Fprintf(out, "\nSimulated: what members did and every incident are invented.")
+	default:
+		fmt.Fprintf(out, "\nSimulated: the company and its incidents are fictional.")
+	}
+	if n.OutOfTurn > 0 {
+		fmt.Fprintf(out, "\n%s came out of turn, so that windows, sequences and limits may be judged wrongly: assess a file in place of standard input.", counted(n.OutOfTurn, "record"))
 	}
 	fmt.Fprintf(out, "\nReport:  %s\nBundle:  %s\nFollow a verdict: sandtable explain %s %s\n", shown(filepath.Join(dir, "report.pdf")), shown(dir), followed(res.Assessment), shown(dir))
 	return nil

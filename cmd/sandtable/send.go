@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -87,7 +86,7 @@ func send(c *cli.Context) error {
 		return err
 	}
 	if sent.Records+sent.Skipped == 0 {
-		return failure{exitFailure, errors.New("no usable record in the stream: " + inputsLine(src.Report()))}
+		return noRecords(src.Report())
 	}
 	if c.Bool("json") {
 		err = encodeJSON(c.App.Writer, sent)

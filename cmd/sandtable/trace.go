@@ -51,7 +51,9 @@ func trace(c *cli.Context) error {
 	}
 	var events []event.Event
 	var prompts []string
+	records := 0
 	err = src.Each(c.Context, func(b *otlp.Batch) error {
+		records += len(b.Events)
 		for i := range b.Events {
 			e := &b.Events[i]
 			if e.Prompt == id {
@@ -66,6 +68,9 @@ func trace(c *cli.Context) error {
 		return err
 	}
 	t, ok := assess.BuildTrace(id, events, o)
+	if !ok && records == 0 {
+		return noRecords(src.Report())
+	}
 	if !ok {
 		msg := fmt.Sprintf("no record has the prompt id %s", id)
 		if len(prompts) > 0 {

@@ -56,6 +56,16 @@ func TestReadLimits(t *testing.T) {
 	}
 }
 
+func TestLimitsAsProgramsSaveThem(t *testing.T) {
+	if rows, err := ReadLimits("c", strings.NewReader("\ufeff"+limitRow(orgScope, `"100"`, "")), LimitOptions{}); err != nil || len(rows) != 1 {
+		t.Errorf("with a byte order mark: %v", err)
+	}
+	_, err := ReadLimits("c", strings.NewReader(limitRow(orgScope, `"100"`, `,"period_to_date_spend":"4000000000000000"`)), LimitOptions{})
+	if err == nil || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("more than all the money there is: %v", err)
+	}
+}
+
 func TestLimitFaults(t *testing.T) {
 	text := "{\"data\":[\n" + strings.Join([]string{
 		limitRow(grpScope, `"2500"`, ""),

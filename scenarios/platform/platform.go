@@ -155,6 +155,13 @@ func (r *Record) Start() string {
 // End is the last day of the record, or "" when it is open.
 func (r *Record) End() string { return r.To.String() }
 
+// Recorded reports that some record of the fact speaks for the day or one before.
+func (f *Fact) Recorded(day source.Date) bool {
+	return slices.ContainsFunc(f.Records, func(r Record) bool {
+		return r.From.Given() && !r.From.After(day) || r.FromEarliest.Given() && !r.FromEarliest.After(day)
+	})
+}
+
 // Successor is the record of the same scope that took the place of r, or takes it
 // one day: the next one to start, of those that start together the last. It is nil
 // when there is none. R is one of f.Records.
@@ -475,9 +482,7 @@ func (c *Catalogue) Silent(day source.Date) (silent, all int) {
 	for _, id := range c.IDs() {
 		f, _ := c.Fact(id)
 		all++
-		if !slices.ContainsFunc(f.Records, func(r Record) bool {
-			return r.From.Given() && !r.From.After(day) || r.FromEarliest.Given() && !r.FromEarliest.After(day)
-		}) {
+		if !f.Recorded(day) {
 			silent++
 		}
 	}
