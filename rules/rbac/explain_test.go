@@ -186,6 +186,19 @@ func TestKeptByUnion(t *testing.T) {
 	if !has(moved, "members taken out of group pilots keep Cowork by way of group second") {
 		t.Errorf("%+v", moved.Flags(day))
 	}
+	// One member is one, however often other things of theirs changed before.
+	often := office(func(c *org.Config) {
+		c.Groups = append(c.Groups, group("second", []string{"in"}, "pilot"), group("third", nil))
+		at := func(days int, g *org.GroupChange) org.Change { return org.Change{When: day.AddDate(0, 0, days), Group: g} }
+		c.Changes = []org.Change{
+			at(-5, &org.GroupChange{Name: txt("third"), Add: &org.Selector{Ids: []string{"in"}}}),
+			at(-4, &org.GroupChange{Name: txt("third"), Remove: &org.Selector{Ids: []string{"in"}}}),
+			at(-3, &org.GroupChange{Name: txt("pilots"), Remove: &org.Selector{All: true}}),
+		}
+	})
+	if !has(often, "members taken out of group pilots keep Cowork by way of group second (1)") {
+		t.Errorf("%+v", often.Flags(day))
+	}
 	hidden := office(func(c *org.Config) {
 		c.Groups = append(c.Groups, group("strict", []string{"in"}))
 		c.Groups[2].Plugins = []org.PluginLevel{{Plugin: txt("kit"), Level: "not_available"}}

@@ -441,10 +441,12 @@ func (e *Engine) keptByUnion(t time.Time, add func(id string, sev rules.Severity
 		}
 		sp := e.span(m, ns)
 		now := e.now(m, t)
-		// Groups the member was taken out of before t.
+		// Groups the member was taken out of before t, each once.
+		var left []int
 		for j := int(e.first[e.lifeAt[m]]); j < sp; j++ {
 			for _, g := range e.states[int(e.spans[j].kind)].groups {
-				if giving[g] && !slices.Contains(now.groups, g) && e.Allowed(m, Cowork, t) == Allow {
+				if giving[g] && !slices.Contains(now.groups, g) && !slices.Contains(left, g) && e.Allowed(m, Cowork, t) == Allow {
+					left = append(left, g)
 					by := "the organisation role " + now.orgRole
 					if i := slices.IndexFunc(now.groups, func(g int) bool { return giving[g] }); i >= 0 && now.orgRole == "custom" {
 						by = "group " + ep.cfg.Groups[now.groups[i]].Name.Value
