@@ -1,4 +1,4 @@
 # A listed session counts although nobody knows whether it has content.
-# file: assess/evidence.go
+# file: assess/evidence_figures.go
 # test: ./assess TestEvidenceClaimsNothingItDoesNotShow
 s/case !r\.sessions\.contentKnown:/case false:/

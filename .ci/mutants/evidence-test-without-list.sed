@@ -1,5 +1,5 @@
 # A stated tenant test needs no session list.
-# file: assess/evidence.go
+# file: assess/evidence_figures.go
 # test: ./assess TestEvidenceClaimsNothingItDoesNotShow
 s/case !r\.sessions\.seen:/case false:/
 s/Bool\(listed \&\& /Bool(!r.sessions.seen || listed \&\& /

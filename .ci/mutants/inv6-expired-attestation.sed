@@ -1,4 +1,4 @@
 # An expired attestation still counts.
 # file: assess/eval.go
 # test: ./assess TestUnknownIsNeverSupport
-s/ \&\& !s\.expires\(a\)\.Before\(s\.asOf\)//
+s/ \&\& !m\.expires\(a\)\.Before\(day\)//
