@@ -261,7 +261,7 @@ func (s *state) elsewhere(kind string) []changed {
 			if l.Kind != kind {
 				continue
 			}
-			if next, differs := l.change.apply(in); differs {
+			if next, differs := s.m.apply(&l.change, in); differs {
 				if then, err := s.m.newState(&next); err == nil {
 					out = append(out, changed{now, then})
 				}

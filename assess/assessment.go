@@ -315,6 +315,7 @@ type Counters struct {
 	OutsidePeriod     int64 `json:"outside_period"`
 	BadRecords        int64 `json:"bad_records"`
 	Duplicates        int64 `json:"duplicates"`
+	OutOfTurn         int64 `json:"out_of_turn,omitempty"` // judged, but later than their time
 	Members           int   `json:"members"`
 	MembersWithCowork int   `json:"members_with_cowork"`
 	MembersHeard      int   `json:"members_heard"`

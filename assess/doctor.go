@@ -2,6 +2,7 @@ package assess
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"sort"
@@ -94,9 +95,9 @@ type Diagnosis struct {
 	Rollout    []string         `json:"rollout,omitempty"` // what gates hold back, and which state was expected
 }
 
-// Doctor looks at a stream in the order in which it arrived. It keeps nothing of
+// doctor looks at a stream in the order in which it arrived. It keeps nothing of
 // any text. Not safe for concurrent use.
-type Doctor struct {
+type doctor struct {
 	o      DoctorOptions
 	cover  *coverage.Observer
 	alerts *alert.Engine
@@ -115,6 +116,11 @@ type Doctor struct {
 	openEnds           int64
 	closedEnds         int64
 	versions           map[string]*[2]int64 // tool results and decisions by application version
+
+	// Of a stream that was put in order of time as its own order is not that of arrival:
+	// how many records stood out of turn, and how many were there twice.
+	exported, twice int64
+	one             [1]event.Event
 }
 
 // install is one installation, or one member where the wire names no installation.
@@ -150,17 +156,57 @@ type tailState struct {
 	acc  bool
 }
 
-// NewDoctor makes a doctor. Model and Rules are needed, the rest may be empty.
-func NewDoctor(o DoctorOptions) *Doctor {
-	d := &Doctor{o: o, cover: coverage.New(o.Coverage), ordered: true, installs: map[string]*install{}, processes: [2]map[uint64]*tailState{{}, {}}, versions: map[string]*[2]int64{}, days: map[int64]int64{}}
+// newDoctor makes one. Model and Rules are needed, the rest may be empty.
+func newDoctor(o DoctorOptions) *doctor {
+	d := &doctor{o: o, cover: coverage.New(o.Coverage), ordered: true, installs: map[string]*install{}, processes: [2]map[uint64]*tailState{{}, {}}, versions: map[string]*[2]int64{}, days: map[int64]int64{}}
 	d.alerts = alert.New(o.Rules, o.Alerts)
 	d.replay = replay.New(replay.Options{From: o.Coverage.From, Until: o.Coverage.To}, d.alerts)
 	return d
 }
 
-// Take takes the next records in the order of arrival, and the batch's memory
+// exportShare is the share of records behind the window from which a stream is taken
+// for an export in another order, newest first or by member: no outage makes so many late.
+const exportShare = 0.2
+
+// Examine has a doctor look at a stream. One that shows the order of an export and not
+// that of arrival is read again, in order of time, if it can be; again is nil otherwise.
+func Examine(ctx context.Context, o DoctorOptions, read, again replay.Read) (*Diagnosis, error) {
+	d := newDoctor(o)
+	if err := read(ctx, d.take); err != nil {
+		return nil, err
+	}
+	late := d.replay.Counts().Late
+	if late == 0 || float64(late) < exportShare*float64(d.records) {
+		return d.close(), nil
+	}
+	if again == nil {
+		d.exported = late
+		return d.close(), nil
+	}
+	arrived := d
+	counts, _, err := replay.Over(ctx, again, again, replay.Options{}, func() []replay.Observer {
+		d = newDoctor(o)
+		return []replay.Observer{d}
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.exported, d.twice = late, counts.Duplicates
+	d.remote, d.remoteNone = arrived.remote, arrived.remoteNone // of fields that are not kept while records wait
+	return d.close(), nil
+}
+
+// Observe takes the next record in order of time.
+func (d *doctor) Observe(e *event.Event) {
+	d.observe(e)
+	d.cover.Observe(e)
+	d.one[0] = *e
+	d.replay.Add(d.one[:])
+}
+
+// take takes the next records in the order of arrival, and the batch's memory
 // with them, as replay.Replay does.
-func (d *Doctor) Take(b *otlp.Batch) error {
+func (d *doctor) take(b *otlp.Batch) error {
 	for i := range b.Events {
 		d.observe(&b.Events[i])
 		d.cover.Observe(&b.Events[i])
@@ -168,7 +214,7 @@ func (d *Doctor) Take(b *otlp.Batch) error {
 	return d.replay.Take(b)
 }
 
-func (d *Doctor) observe(e *event.Event) {
+func (d *doctor) observe(e *event.Event) {
 	d.records++
 	if e.Product != event.Cowork { // other products on the endpoint are counted by coverage
 		return
@@ -229,7 +275,7 @@ func (d *Doctor) observe(e *event.Event) {
 
 // process finds the last process of a session. One that was not heard of for four
 // days has ended; if it goes on all the same, it counts as two.
-func (d *Doctor) process(session uint64, at int64) *tailState {
+func (d *doctor) process(session uint64, at int64) *tailState {
 	const days = int64(4 * 24 * time.Hour)
 	if at >= d.turn {
 		if d.turn > 0 {
@@ -253,7 +299,7 @@ func (d *Doctor) process(session uint64, at int64) *tailState {
 }
 
 // end notes how a process ended: in the middle of a turn or after an answer.
-func (d *Doctor) end(p *tailState) {
+func (d *doctor) end(p *tailState) {
 	switch {
 	case p.kind == event.UserPrompt, p.kind == event.ToolResult, p.kind == event.ToolDecision && p.acc, p.kind == event.HookStart:
 		d.openEnds++
@@ -279,7 +325,7 @@ func (c *contentState) note(at int64, on bool) {
 // arrival compares the times of what an installation sends with the times of what
 // others sent just before and just after it. Only neighbours that agree with each
 // other are a measure.
-func (d *Doctor) arrival(e *event.Event, in *install) {
+func (d *doctor) arrival(e *event.Event, in *install) {
 	if e.Has&event.FObserved != 0 && e.Observed != e.Time {
 		d.receiver++
 		in.samples++
@@ -345,8 +391,8 @@ func older(version, floor string) bool {
 	return false
 }
 
-// Close ends the examination.
-func (d *Doctor) Close() *Diagnosis {
+// close ends the examination.
+func (d *doctor) close() *Diagnosis {
 	counts, _ := d.replay.Close()
 	for _, turn := range d.processes {
 		for _, p := range turn {
@@ -400,7 +446,7 @@ var consequences = map[string]touched{
 	"cost-missing":              {words: []string{"cost_micros"}, variables: []string{"al4_evaluable"}},
 }
 
-func (d *Doctor) rulesReading(t touched) []string {
+func (d *doctor) rulesReading(t touched) []string {
 	out := []string{}
 	for _, r := range d.o.Rules {
 		reads := slices.Clone(r.Uses())
@@ -428,7 +474,7 @@ func (d *Doctor) rulesReading(t touched) []string {
 
 // obligationsReading lists obligations that rest on an element which reads one of
 // the variables.
-func (d *Doctor) obligationsReading(variables []string) []string {
+func (d *doctor) obligationsReading(variables []string) []string {
 	out := []string{}
 	for _, f := range d.o.Model.Frameworks {
 		for _, o := range f.Obligations {
@@ -451,7 +497,7 @@ func percent(n, of int64) string {
 }
 
 // complaints judges each defect.
-func (d *Doctor) complaints(c *coverage.Report) []Complaint {
+func (d *doctor) complaints(c *coverage.Report) []Complaint {
 	out := []Complaint{d.silence(c), d.egress()}
 	add := func(defect string, s State, n, of int64, remedy, format string, a ...any) {
 		x := Complaint{Defect: defect, State: s, N: n, Of: of, Evidence: fmt.Sprintf(format, a...)}
@@ -524,8 +570,9 @@ func (d *Doctor) complaints(c *coverage.Report) []Complaint {
 			"%d of %d records of cloud sessions (%s) name nobody", d.remoteNone, d.remote, percent(d.remoteNone, d.remote))
 	}
 
-	add("duplicate-batches", state(c.Duplicates > 0), c.Duplicates, d.cowork, "De-duplicate by session, sequence number, time and name before counting money or alerts.",
-		"%d records arrived more than once", c.Duplicates)
+	twice := c.Duplicates + d.twice
+	add("duplicate-batches", state(twice > 0), twice, d.cowork, "De-duplicate by session, sequence number, time and name before counting money or alerts.",
+		"%d records arrived more than once", twice)
 
 	var skewed, worst, late, records int64
 	for _, in := range d.installs {
@@ -540,6 +587,10 @@ func (d *Doctor) complaints(c *coverage.Report) []Complaint {
 	}
 	sorted := d.ordered && d.receiver == 0
 	switch {
+	case d.exported > 0 && d.receiver == 0:
+		why := fmt.Sprintf("the stream is not in order of arrival: %d of %d records stand more than ten minutes behind those before them, as in an export newest first or by member", d.exported, d.records+d.twice)
+		add("clock-skew", CannotTell, 0, int64(len(d.installs)), "", "%s; no receiver's time is on the records", why)
+		add("late-batches", CannotTell, 0, records, "", "%s", why)
 	case sorted:
 		add("clock-skew", CannotTell, 0, int64(len(d.installs)), "", "the stream is sorted by its own clock and no receiver's time is on the records")
 		add("late-batches", CannotTell, 0, records, "", "the stream is sorted by its own clock")
@@ -582,7 +633,7 @@ func (d *Doctor) complaints(c *coverage.Report) []Complaint {
 
 // silence compares who was heard with a roster, and better with a count of who
 // was at work.
-func (d *Doctor) silence(c *coverage.Report) Complaint {
+func (d *doctor) silence(c *coverage.Report) Complaint {
 	x := Complaint{Defect: "silent-exporter"}
 	remedy := "Restart the application on the silent machines and look at their export settings; watch a heartbeat per member against Analytics."
 	if d.o.Active != nil {
@@ -617,7 +668,7 @@ func (d *Doctor) silence(c *coverage.Report) Complaint {
 }
 
 // egress looks for working days on which nothing came from anybody.
-func (d *Doctor) egress() Complaint {
+func (d *doctor) egress() Complaint {
 	x := Complaint{Defect: "egress-drop"}
 	var first, last int64
 	for day := range d.days {
@@ -671,7 +722,7 @@ func listed(s []string, most int) string {
 
 // settings looks for installations that kept the old content setting after
 // others had the new one.
-func (d *Doctor) settings() Complaint {
+func (d *doctor) settings() Complaint {
 	x := Complaint{Defect: "settings-at-session-start", State: NotFound, Evidence: "no installation changes from withheld to sent content"}
 	for k, what := range [2]string{"prompt texts", "tool details"} {
 		var since int64

@@ -289,34 +289,45 @@ func (s *state) factParam(id, name string) (int64, bool) {
 
 // att is true for a given attestation, false for one answered no, unknown for
 // one that is absent, dated after as_of or expired.
-func (s *state) att(id string) condition.Tri {
-	for _, a := range s.in.Attestations {
-		if a.ID != id || a.For != "" || !s.current(a) {
+func (s *state) att(id string) condition.Tri { return s.m.attested(s.in.Attestations, id, s.asOf) }
+
+// attested is what the newest attestation that holds on a day says; of one date, a
+// denial.
+func (m *Model) attested(given []Attested, id string, day source.Date) condition.Tri {
+	var newest *Attested
+	for i := range given {
+		a := &given[i]
+		if a.ID != id || a.For != "" || !m.current(*a, day) {
 			continue
 		}
-		if a.Answer {
-			return condition.True
+		if newest == nil || a.Date.After(newest.Date) || !a.Date.Before(newest.Date) && !a.Answer {
+			newest = a
 		}
-		return condition.False
 	}
-	return condition.Unknown
+	switch {
+	case newest == nil:
+		return condition.Unknown
+	case newest.Answer:
+		return condition.True
+	}
+	return condition.False
 }
 
 // expires is the last day an attestation holds: its own, else as long as its
 // kind does.
-func (s *state) expires(a Attested) source.Date {
+func (m *Model) expires(a Attested) source.Date {
 	if a.Expires.Given() {
 		return a.Expires
 	}
 	days := 365
-	if d := s.m.atts[a.ID]; d != nil {
+	if d := m.atts[a.ID]; d != nil {
 		days = d.ExpiresDays
 	}
 	return a.Date.Add(days)
 }
 
-func (s *state) current(a Attested) bool {
-	return !a.Date.After(s.asOf) && !s.expires(a).Before(s.asOf)
+func (m *Model) current(a Attested, day source.Date) bool {
+	return !a.Date.After(day) && !m.expires(a).Before(day)
 }
 
 const neverAttested = "no attestation in date and scope was given"
@@ -331,7 +342,7 @@ func (s *state) whyUnattested(id string) string {
 		case a.Date.After(s.asOf):
 			why = fmt.Sprintf("an attestation is dated %s, after %s", a.Date, s.asOf)
 		default:
-			return fmt.Sprintf("the attestation of %s ran out on %s", a.Date, s.expires(a))
+			return fmt.Sprintf("the attestation of %s ran out on %s", a.Date, s.m.expires(a))
 		}
 	}
 	return why
@@ -394,7 +405,7 @@ func (s *state) compute(el *element, words bool) (ev elementEval) {
 	}
 	ev.bare = ev.state
 	for _, a := range s.in.Attestations { // INV-9: moves a closable gap to attestation, nothing else
-		if a.For == el.Id.Value && a.Answer && ev.state == stateAbsentFixable && s.current(a) {
+		if a.For == el.Id.Value && a.Answer && ev.state == stateAbsentFixable && s.m.current(a, s.asOf) {
 			ev.state, ev.because = stateUnattested, "a compensating control is attested by "+a.Role+"; its assessor must accept it"
 		}
 	}

@@ -2,6 +2,7 @@ package assess
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/csv"
@@ -117,6 +118,7 @@ func ReadEvidence(fr EvidenceFrame, paths ...string) (*Evidence, error) {
 
 func newIntakeRun(in intake, fr EvidenceFrame) *intakeRun {
 	r := &intakeRun{intake: in, frame: fr, ev: &Evidence{Vars: Vars{}}, idpSeen: map[string]account{}, lastUse: map[string]source.Date{}, tickets: map[string]bool{}}
+	r.feed.ids = map[string]bool{}
 	r.drift.open, r.drift.explained = map[string]bool{}, map[string]bool{}
 	return r
 }
@@ -198,10 +200,11 @@ type intakeRun struct {
 	ev    *Evidence
 
 	feed struct {
-		seen        bool
-		first, last source.Date
-		admin       []string // ids of admin rows in the period
-		read        source.Date
+		seen  bool
+		spans []span
+		admin int64           // admin rows in the period
+		ids   map[string]bool // of them; overlapping exports list some again
+		read  source.Date
 	}
 	sessions struct {
 		seen, contentKnown bool
@@ -209,8 +212,8 @@ type intakeRun struct {
 		byDay              map[MemberDay]int64
 	}
 	analytics struct {
-		seen        bool
-		first, last source.Date
+		seen bool
+		span
 	}
 	lastUse  map[string]source.Date
 	idpSeen  map[string]account
@@ -276,6 +279,7 @@ func (r *intakeRun) file(p string, data []byte) source.Problems {
 	sum := sha256.Sum256(data)
 	f := &evidenceFile{name: filepath.Base(p), item: EvidenceItem{SHA256: hex.EncodeToString(sum[:]), Size: int64(len(data))}}
 	var ps source.Problems
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // which some programs save in front
 	trimmed := bytes.TrimSpace(data)
 	switch {
 	case len(trimmed) == 0:
@@ -322,26 +326,29 @@ func (r *intakeRun) json(p string, f *evidenceFile, data []byte) source.Problems
 		return ps
 	}
 	var ps source.Problems
-	rows, root, err := jsonRows(data)
+	rows, roots, err := jsonRows(data)
 	if err != nil {
 		ps.Add(source.Pos{File: p}, "export it again; a file that was cut short is not used in part, because completeness is what it is for", "not readable as JSON: %v", err)
 		return ps
 	}
 	if len(rows) == 0 {
-		kind, ok := root["kind"].(string)
-		if !ok {
+		var kind string
+		for _, root := range roots {
+			kind = cmp.Or(kind, text(root["kind"]))
+		}
+		if kind == "" {
 			ps.Add(source.Pos{File: p}, "an empty list of rows says nothing about what it is a list of; add a key kind: activities, sessions or analytics", "no row found")
 			return ps
 		}
 		switch kind {
 		case "activities":
-			r.feed.seen = true
+			r.feedOver(roots)
 		case "sessions":
 			r.sessions.seen = true
 		case "analytics":
 			r.analytics.seen = true
+			r.analytics.cover(roots)
 		}
-		r.span(root)
 		f.item.What, f.item.Class, f.kind = "Export of "+kind, "E1", kind
 		return nil
 	}
@@ -351,15 +358,14 @@ func (r *intakeRun) json(p string, f *evidenceFile, data []byte) source.Problems
 	switch kind {
 	case "activities":
 		f.item.What, f.item.Class, take = "Activity Feed export", "E1", func(m map[string]any) bool { return r.activity(f, m) }
-		r.feed.seen = true
-		r.span(root)
+		r.feedOver(roots)
 	case "sessions":
 		f.item.What, f.item.Class, take = "Compliance API session list", "E2", func(m map[string]any) bool { return r.session(f, m) }
 		r.sessions.seen = true
 	case "analytics":
-		f.item.What, f.item.Class, take = "Analytics export, activity of members", "E5", func(m map[string]any) bool { return r.use(f, m, root) }
+		f.item.What, f.item.Class, take = "Analytics export, activity of members", "E5", func(m map[string]any) bool { return r.use(f, m) }
 		r.analytics.seen = true
-		r.span(root)
+		r.analytics.cover(roots)
 	case "summaries":
 		f.item.What, f.item.Class, take = "Analytics export, daily summaries", "E5", func(m map[string]any) bool { f.see(dayOf(m, "starting_at", "date")); return true }
 		r.ev.Notes = append(r.ev.Notes, f.name+": daily summaries count members, not sessions; they reconcile nothing. Export the activity of members.")
@@ -381,15 +387,15 @@ func (r *intakeRun) json(p string, f *evidenceFile, data []byte) source.Problems
 	return nil
 }
 
-// jsonRows reads an array, an object that holds one, or JSON lines. root is the
-// object around the rows, if there is one.
-func jsonRows(data []byte) (rows []map[string]any, root map[string]any, err error) {
+// jsonRows reads an array, objects that hold one each, or JSON lines. roots are the
+// objects around rows. Rows that have no date of their own get that of theirs.
+func jsonRows(data []byte) (rows, roots []map[string]any, err error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	for {
 		var v any
 		if err := d.Decode(&v); err == io.EOF {
-			return rows, root, nil
+			return rows, roots, nil
 		} else if err != nil {
 			return nil, nil, err
 		}
@@ -400,13 +406,19 @@ func jsonRows(data []byte) (rows []map[string]any, root map[string]any, err erro
 			list := false
 			for _, k := range []string{"data", "activities", "sessions", "users", "members", "summaries", "Resources", "value"} {
 				if l, ok := x[k].([]any); ok {
-					rows, list, root = appendRows(rows, l), true, x
+					from := len(rows)
+					rows, roots, list = appendRows(rows, l), append(roots, x), true
+					for _, row := range rows[from:] {
+						if x["date"] != nil && row["date"] == nil && row["starting_at"] == nil {
+							row["date"] = x["date"]
+						}
+					}
 					break
 				}
 			}
 			if !list {
 				if _, ok := x["kind"]; ok && len(x) <= 3 {
-					root = x
+					roots = append(roots, x)
 				} else {
 					rows = append(rows, x)
 				}
@@ -467,12 +479,15 @@ func (r *intakeRun) activity(f *evidenceFile, m map[string]any) bool {
 		return true
 	}
 	f.see(d)
-	r.feed.first, r.feed.last = earlier(r.feed.first, d), later(r.feed.last, d)
+	r.feed.spans[len(r.feed.spans)-1].see(d)
 	if matches(r.APIReadActivities, typ) {
 		r.feed.read = earlier(r.feed.read, d)
 	}
 	if matches(r.AdminActivities, typ) && !d.Before(r.frame.From) && !d.After(r.frame.To) {
-		r.feed.admin = append(r.feed.admin, text(m["id"]))
+		if id := text(m["id"]); id == "" || !r.feed.ids[id] {
+			r.feed.admin++
+			r.feed.ids[id] = true
+		}
 	}
 	return true
 }
@@ -521,7 +536,7 @@ func (r *intakeRun) session(f *evidenceFile, m map[string]any) bool {
 	return true
 }
 
-func (r *intakeRun) use(f *evidenceFile, m, root map[string]any) bool {
+func (r *intakeRun) use(f *evidenceFile, m map[string]any) bool {
 	who := person(m)
 	cw, ok := m["cowork_metrics"].(map[string]any)
 	n, isNum := whole(cw["distinct_session_count"])
@@ -535,9 +550,6 @@ func (r *intakeRun) use(f *evidenceFile, m, root map[string]any) bool {
 	}
 	d := dayOf(m, "date", "starting_at")
 	if !d.Given() {
-		d = dayOf(root, "date")
-	}
-	if !d.Given() {
 		return true // a roll-up over days: it tells who was active, not when
 	}
 	if d.After(r.frame.AsOf) {
@@ -545,31 +557,56 @@ func (r *intakeRun) use(f *evidenceFile, m, root map[string]any) bool {
 		return true
 	}
 	f.see(d)
-	r.analytics.first, r.analytics.last = earlier(r.analytics.first, d), later(r.analytics.last, d)
+	r.analytics.see(d)
 	if d.Before(r.frame.From) || d.After(r.frame.To) {
 		return true
 	}
 	if r.ev.Sessions == nil {
 		r.ev.Sessions = map[MemberDay]int64{}
 	}
-	if n > 0 {
-		r.ev.Sessions[MemberDay{who, d.String()}] += n
+	if k := (MemberDay{who, d.String()}); n > 0 { // a day that two exports list is one day
+		r.ev.Sessions[k] = max(r.ev.Sessions[k], n)
 	}
 	return true
 }
 
-// span reads the range an export says it covers.
-func (r *intakeRun) span(root map[string]any) {
-	a, b := dayOf(root, "starting_date", "starting_at", "from"), dayOf(root, "ending_date", "ending_at", "to")
-	if !a.Given() || !b.Given() {
-		return
+// span is the days that exports reach over, without regard to holes.
+type span struct{ first, last source.Date }
+
+func (s *span) see(d source.Date) { s.first, s.last = earlier(s.first, d), later(s.last, d) }
+
+// cover adds the ranges that exports say they cover.
+func (s *span) cover(roots []map[string]any) {
+	for _, root := range roots {
+		a, b := dayOf(root, "starting_date", "starting_at", "from"), dayOf(root, "ending_date", "ending_at", "to")
+		if a.Given() && b.Given() {
+			s.see(a)
+			s.see(b)
+		}
 	}
-	if r.analytics.seen {
-		r.analytics.first, r.analytics.last = earlier(r.analytics.first, a), later(r.analytics.last, b)
+}
+
+// feedOver begins a file of the Activity Feed.
+func (r *intakeRun) feedOver(roots []map[string]any) {
+	r.feed.seen = true
+	var s span
+	s.cover(roots)
+	r.feed.spans = append(r.feed.spans, s)
+}
+
+// unbroken reports that spans reach from one day to another without a day between
+// them that is in none.
+func unbroken(spans []span, from, to source.Date) bool {
+	spans = slices.DeleteFunc(slices.Clone(spans), func(s span) bool { return !s.first.Given() })
+	slices.SortFunc(spans, func(a, b span) int { return a.first.Time.Compare(b.first.Time) })
+	next := from // the first day that is not covered yet
+	for _, s := range spans {
+		if s.first.After(next) {
+			break
+		}
+		next = later(next, s.last.Add(1))
 	}
-	if r.feed.seen {
-		r.feed.first, r.feed.last = earlier(r.feed.first, a), later(r.feed.last, b)
-	}
+	return next.After(to)
 }
 
 func (r *intakeRun) identity(m map[string]any) bool {
@@ -616,7 +653,7 @@ func (r *intakeRun) member(who string, active bool) bool {
 
 func (r *intakeRun) csv(p string, f *evidenceFile, data []byte) source.Problems {
 	var ps source.Problems
-	c := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
+	c := csv.NewReader(bytes.NewReader(data))
 	c.FieldsPerRecord = -1
 	head, err := c.Read()
 	if err != nil {
@@ -943,13 +980,13 @@ func (r *intakeRun) conclude() {
 		set("capi_on_since", Text(r.feed.read.String()), "the Activity Feed or the interface itself shows that it was on that day")
 	}
 	if r.feed.seen {
-		n := int64(len(r.feed.admin))
+		n := r.feed.admin
 		set("feed_admin_rows", Int(n), "Activity Feed export: %d rows of administration in the period", n)
-		covers := r.feed.first.Given() && !r.feed.first.After(r.frame.From) && !r.feed.last.Before(earlier(r.frame.To, r.frame.AsOf))
+		covers := unbroken(r.feed.spans, r.frame.From, earlier(r.frame.To, r.frame.AsOf))
 		switch {
 		case n > 0 && r.ticketed:
 			matched := int64(0)
-			for _, id := range r.feed.admin {
+			for id := range r.feed.ids {
 				if id != "" && r.tickets[id] {
 					matched++
 				}

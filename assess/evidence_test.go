@@ -1,12 +1,16 @@
 package assess
 
 import (
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/sandtable-dev/sandtable/scenarios/condition"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
@@ -174,6 +178,82 @@ func TestEvidenceClaimsNothingItDoesNotShow(t *testing.T) {
 }
 
 // Directory exports in the shapes products give them.
+// What one export covers says nothing of another: an Analytics export of the whole
+// period must not make a feed of one day look complete, whichever is read first.
+func TestAnExportCoversOnlyItself(t *testing.T) {
+	feed := `{"from":"2026-08-01","to":"2026-08-02","data":[{"id":"a","type":"claude_chat_created","created_at":"2026-08-01T08:00:00Z"}]}`
+	for _, order := range [][]string{{"feed.json", feed, "analytics.json", analyticsExport}, {"analytics.json", analyticsExport, "feed.json", feed}} {
+		ev, err := ReadEvidence(frame(), files(t, order...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := ev.Vars["feed_ticket_match_ratio"]; v.Known {
+			t.Errorf("%s first: two days of feed show %v of the period: %s", order[0], v.Number, v.Origin)
+		}
+	}
+	// Two ends do not make a whole.
+	part := func(from, to string) string {
+		return fmt.Sprintf(`{"from":%q,"to":%q,"data":[{"id":"a","type":"claude_chat_created","created_at":"%sT08:00:00Z"}]}`, from, to, from)
+	}
+	for _, test := range []struct {
+		files []string
+		whole bool
+	}{
+		{[]string{"a.json", part("2026-08-01", "2026-08-20"), "b.json", part("2026-06-01", "2026-07-20")}, false},
+		{[]string{"a.json", part("2026-07-21", "2026-08-20"), "b.json", part("2026-06-01", "2026-07-20")}, true},
+		{[]string{"a.json", part("2026-06-01", "2026-07-10") + part("2026-07-11", "2026-08-20")}, true},
+		{[]string{"a.json", part("2026-06-01", "2026-08-20"), "b.json", part("2026-07-05", "2026-07-06"), "c.json", part("2026-08-01", "2026-08-01")}, true},
+	} {
+		ev, err := ReadEvidence(frame(), files(t, test.files...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := ev.Vars["feed_ticket_match_ratio"]; v.Known != test.whole {
+			t.Errorf("%v: the period is covered: %v, want %v", test.files, v.Known, test.whole)
+		}
+	}
+	// Nor does a feed reach back for Analytics, without which nobody is idle.
+	long := `{"from":"2026-01-01","to":"2026-08-20","data":[{"id":"a","type":"claude_chat_created","created_at":"2026-08-01T08:00:00Z"}]}`
+	short := `{"data":[{"date":"2026-08-13","user":{"email_address":"ada@example.test"},"last_activity_date":"2026-08-13","cowork_metrics":{"distinct_session_count":2}}]}`
+	ev, err := ReadEvidence(frame(), files(t, "analytics.json", short, "feed.json", long, "idp.csv", rosterExport)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := ev.Vars["idle_accounts"]; v.Known {
+		t.Errorf("an Analytics export of one day makes %d accounts idle", v.Int)
+	}
+}
+
+func TestExportsAsProgramsSaveThem(t *testing.T) {
+	day := func(date, who string, n int) string {
+		return fmt.Sprintf(`{"date":%q,"data":[{"user":{"email_address":%q},"cowork_metrics":{"distinct_session_count":%d}}]}`, date, who, n)
+	}
+	for name, test := range map[string]struct {
+		files []string
+		want  map[MemberDay]int64
+	}{
+		"a byte order mark":       {[]string{"a.json", "\ufeff" + day("2026-08-13", "ada@example.test", 2)}, map[MemberDay]int64{{"ada@example.test", "2026-08-13"}: 2}},
+		"a document for each day": {[]string{"a.json", day("2026-08-13", "ada@example.test", 2) + "\n" + day("2026-08-14", "ada@example.test", 1)}, map[MemberDay]int64{{"ada@example.test", "2026-08-13"}: 2, {"ada@example.test", "2026-08-14"}: 1}},
+		"two files of one day":    {[]string{"a.json", day("2026-08-13", "ada@example.test", 2), "b.json", day("2026-08-13", "ADA@example.test", 2)}, map[MemberDay]int64{{"ada@example.test", "2026-08-13"}: 2}},
+	} {
+		ev, err := ReadEvidence(frame(), files(t, test.files...)...)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if !maps.Equal(ev.Sessions, test.want) {
+			t.Errorf("%s: %v, want %v", name, ev.Sessions, test.want)
+		}
+	}
+	ev, err := ReadEvidence(frame(), files(t, "feed.json", feedExport, "feed-2.json", feedExport, "tickets.csv", ticketExport)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := ev.Vars["feed_admin_rows"].Int; n != 3 {
+		t.Errorf("the same rows twice are %d rows of administration, want 3", n)
+	}
+}
+
 func TestRosterShapes(t *testing.T) {
 	for name, c := range map[string]struct {
 		data string
@@ -319,6 +399,62 @@ func TestSettingsSnapshots(t *testing.T) {
 
 // The organisation's own retention takes the place of the vendor's, but never
 // keeps what the HIPAA configuration deletes nor a cloud session for longer.
+// A statement that was taken back is not one: of several that hold on the day the
+// newest counts, whether the scenario or a file of evidence gives it, and of one day
+// the one that denies.
+func TestTheNewestAttestationCounts(t *testing.T) {
+	m := model(t)
+	in := workedCases(t).inputs(t, m, "O 04-09")
+	in.Vars["as_of"] = Text("2026-04-09")
+	said := func(answer bool, month time.Month, day int) Attested {
+		return Attested{ID: "baa_signed", Who: "A. Person", Role: "counsel", Date: source.Day(2026, month, day), Answer: answer}
+	}
+	expired := said(true, 1, 2)
+	expired.Expires = source.Day(2026, 2, 1)
+	for name, test := range map[string]struct {
+		given []Attested
+		want  condition.Tri
+	}{
+		"none":                 {nil, condition.Unknown},
+		"taken back":           {[]Attested{said(true, 1, 2), said(false, 3, 1)}, condition.False},
+		"in any order":         {[]Attested{said(false, 3, 1), said(true, 1, 2)}, condition.False},
+		"given after a denial": {[]Attested{said(false, 1, 2), said(true, 3, 1)}, condition.True},
+		"of one day":           {[]Attested{said(true, 3, 1), said(false, 3, 1)}, condition.False},
+		"taken back later on":  {[]Attested{said(true, 1, 2), said(false, 5, 1)}, condition.True},
+		"ran out":              {[]Attested{expired}, condition.Unknown},
+	} {
+		in.Attestations = test.given
+		s, err := m.newState(&in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.att("baa_signed"); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+		// A way out that needs the statement asks for it wherever it does not stand.
+		lever := edit{attest: []string{"baa_signed"}}
+		if _, changed := m.apply(&lever, in); changed != (test.want != condition.True) {
+			t.Errorf("%s: a way out asks for the statement: %v", name, changed)
+		}
+	}
+}
+
+// What comes after the assessed period is no gap in it.
+func TestSnapshotsAfterThePeriod(t *testing.T) {
+	fr := frame()
+	fr.From, fr.To = source.Day(2026, 5, 1), source.Day(2026, 6, 10)
+	snap := func(day, more string) string {
+		return `{"type":"effective_organization_settings","retrieved_at":"` + day + `T06:00:00Z","settings":[{"name":"web_search","value":true}]` + more + "}"
+	}
+	ev, err := ReadEvidence(fr, files(t, "s.json", snap("2026-05-01", `,"baseline":{"approved_by":"CISO","approved_on":"2026-05-01"}`)+snap("2026-05-25", "")+snap("2026-07-20", ""))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := ev.Vars["settings_baseline_on"]; !v.Known || !v.Bool {
+		t.Errorf("a snapshot each month of the period, and one long after it: %v, %q", v, ev.Notes)
+	}
+}
+
 func TestOwnRetention(t *testing.T) {
 	m := model(t)
 	for _, c := range []struct {

@@ -64,7 +64,7 @@ type edit struct {
 }
 
 // apply gives changed inputs, and whether anything is different.
-func (e *edit) apply(in Inputs) (Inputs, bool) {
+func (m *Model) apply(e *edit, in Inputs) (Inputs, bool) {
 	out := in
 	out.Vars = in.Vars.Clone()
 	changed := false
@@ -94,11 +94,8 @@ func (e *edit) apply(in Inputs) (Inputs, bool) {
 		}
 	}
 	for _, id := range e.attest {
-		if slices.ContainsFunc(in.Attestations, func(a Attested) bool { return a.ID == id && a.For == "" && a.Answer }) {
-			continue
-		}
 		d, err := source.ParseDate(out.Vars["as_of"].Text)
-		if err != nil {
+		if err != nil || m.attested(in.Attestations, id, d) == condition.True {
 			continue
 		}
 		out.Attestations = append(slices.Clone(out.Attestations), Attested{ID: id, Date: d, Answer: true})
@@ -244,7 +241,7 @@ func (m *Model) Controls(in Inputs) ([]ControlResult, error) {
 			continue
 		}
 		r := ControlResult{ID: c.Id.Value, Title: c.Title, Facts: texts(c.Facts)}
-		less, _ := c.removal.apply(in)
+		less, _ := m.apply(&c.removal, in)
 		t, err := m.newState(&less)
 		if err != nil {
 			return nil, err
@@ -426,7 +423,7 @@ func answerOrder(a string) int {
 func (m *Model) tryAll(in Inputs, before []Step, from int, wait bool) (levers, waits []tried, err error) {
 	for i := from; i < len(m.levers); i++ {
 		l := &m.levers[i]
-		next, changed := l.change.apply(in)
+		next, changed := m.apply(&l.change, in)
 		if !changed {
 			continue
 		}

@@ -219,7 +219,7 @@ func (r *intakeRun) drifted(last *snapshot, set func(string, Value, string, ...a
 	from := later(r.frame.From, base.approved)
 	gap, at := int64(0), from
 	for i := range r.snapshots {
-		if d := r.snapshots[i].day(); d.After(at) {
+		if d := earlier(r.snapshots[i].day(), end); d.After(at) { // what comes later leaves no gap in the period
 			gap, at = max(gap, days(at, d)), d
 		}
 	}

@@ -665,7 +665,7 @@ func (b *builder) outOfScope() []string {
 func (b *builder) figures() []KeyValue {
 	c := b.a.Counters
 	left := c.OtherProducts + c.AfterAsOf + c.OutsidePeriod + c.BadRecords + c.Duplicates
-	return []KeyValue{
+	rows := []KeyValue{
 		{"Records", fmt.Sprintf("%s read; %s events, %s of them from Cowork", num(c.Records), num(c.Events), num(c.CoworkEvents))},
 		{"Left out", fmt.Sprintf("%s: %s from other products, %s after the as-of date, %s outside the period, %s unreadable, %s duplicates",
 			num(left), num(c.OtherProducts), num(c.AfterAsOf), num(c.OutsidePeriod), num(c.BadRecords), num(c.Duplicates))},
@@ -673,6 +673,10 @@ func (b *builder) figures() []KeyValue {
 		{"Activity", fmt.Sprintf("%s %s, %s %s", num(c.Sessions), plural(int(min(c.Sessions, 2)), "session", "sessions"), num(c.Prompts), plural(int(min(c.Prompts, 2)), "prompt", "prompts"))},
 		{"Engines", fmt.Sprintf("%s, %s, %s denied %s, %s blocked by a limit", count(c.Findings, "finding"), count(c.Alerts, "alert"), num(c.Denied), plural(int(min(c.Denied, 2)), "attempt", "attempts"), count(c.BlockedMembers, "member")) + b.unruled()},
 	}
+	if c.OutOfTurn > 0 {
+		rows = slices.Insert(rows, 2, KeyValue{"Out of turn", fmt.Sprintf("%s came too late to be put in order of time, so that windows, sequences and limits may be judged wrongly. Assess a file in place of standard input.", count(int(c.OutOfTurn), "record"))})
+	}
+	return rows
 }
 
 // --- gaps and causes --------------------------------------------------------

@@ -3,6 +3,7 @@ package reports
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -214,10 +215,10 @@ func (b *Bundle) recover() error {
 // sweep removes what runs left that were killed before they could tidy up. A run
 // that is still alive keeps its own.
 func (b *Bundle) sweep() {
-	prefix := b.sibling("unfinished-")
-	names, _ := filepath.Glob(filepath.Join(filepath.Dir(prefix), ".*.unfinished-*"))
-	for _, name := range names {
-		rest, ok := strings.CutPrefix(name, prefix)
+	dir, prefix := filepath.Split(b.sibling("unfinished-"))
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		rest, ok := strings.CutPrefix(e.Name(), prefix)
 		pid, _, _ := strings.Cut(rest, "-")
 		n, err := strconv.Atoi(pid)
 		if !ok || err != nil || n == os.Getpid() {
@@ -226,7 +227,7 @@ func (b *Bundle) sweep() {
 		if p, err := os.FindProcess(n); err == nil && p.Signal(syscall.Signal(0)) == nil {
 			continue
 		}
-		_ = os.RemoveAll(name)
+		_ = os.RemoveAll(filepath.Join(dir, e.Name()))
 	}
 }
 
@@ -322,11 +323,37 @@ func (b *Bundle) PutFile(file File) error {
 		return err
 	}
 	if file.Rows != nil {
-		err = file.Rows(f)
+		if err = file.Rows(f); err != nil {
+			err = fmt.Errorf("%s: %w", file.Name, err)
+		}
 	} else {
 		_, err = f.Write(file.Data)
 	}
 	return errors.Join(err, f.Close())
+}
+
+// sideBySide is how many files of a bundle are written at once: also on one processor,
+// as each waits for its disk at the end, and few, as some stand in memory whole.
+const sideBySide = 2
+
+// PutFiles is PutFile for several, which are written side by side. Once one could not
+// be written no other is begun.
+func (b *Bundle) PutFiles(files []File) error {
+	errs := make([]error, len(files))
+	var next atomic.Int64
+	var failed atomic.Bool
+	var wg sync.WaitGroup
+	for range sideBySide {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(files)) && !failed.Load(); i = next.Add(1) - 1 {
+				if errs[i] = b.PutFile(files[i]); errs[i] != nil {
+					failed.Store(true)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return cmp.Or(errs...)
 }
 
 type bundleFile struct {

@@ -307,6 +307,18 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+func TestSweepInAFolderOfAnyName(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "runs [2026]*")
+	dead := filepath.Join(dir, ".b.unfinished-999999999-1")
+	if err := os.MkdirAll(dead, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	newBundle(t, filepath.Join(dir, "b"), false).Abort()
+	if _, err := os.Stat(dead); err == nil {
+		t.Error("what a killed run left is still there")
+	}
+}
+
 type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }

@@ -34,52 +34,46 @@ const StreamName = "stream.otlp.jsonl.zst"
 // itself and the stream apart, and the digest of assessment.json, which the
 // report carries.
 func ResultFiles(r *rehearsal.Result) (files []File, digest string, err error) {
-	put := func(name string, v any) {
-		var data []byte
-		if data, err = jsonOrErr(v, err); err == nil {
-			files = append(files, File{Name: name, Data: data})
-		}
-	}
-	put("assessment.json", r.Assessment)
+	first, err := JSON(r.Assessment)
 	if err != nil {
 		return nil, "", err
 	}
-	sum := sha256.Sum256(files[0].Data)
-	put("organisation.json", r.Organisation)
-	put("spend.json", r.Spend)
-	put("analytics.json", r.Analytics)
+	files = append(files, File{Name: "assessment.json", Data: first})
+	sum := sha256.Sum256(first)
+	put := func(name string, write func() ([]byte, error)) {
+		files = append(files, File{Name: name, Rows: func(w io.Writer) error {
+			data, err := write()
+			if err == nil {
+				_, err = w.Write(data)
+			}
+			return err
+		}})
+	}
+	putJSON := func(name string, v any) { put(name, func() ([]byte, error) { return JSON(v) }) }
+	putJSON("analytics.json", r.Analytics) // the largest ones first: they are written side by side
+	putJSON("organisation.json", r.Organisation)
+	putJSON("spend.json", r.Spend)
 	for _, f := range r.Analytics.Exports() {
 		files = append(files, File{Name: "analytics/" + f.Name, Rows: f.Write})
 	}
-	put("coverage.json", r.Coverage)
-	put("rules.json", r.Rules)
-	put("timeline.json", r.Timeline)
+	putJSON("coverage.json", r.Coverage)
+	putJSON("rules.json", r.Rules)
+	putJSON("timeline.json", r.Timeline)
 	lines := func(name string, n int, at func(int) any) {
 		files = append(files, File{Name: name, Rows: func(w io.Writer) error {
 			e := json.NewEncoder(w)
 			e.SetEscapeHTML(false)
 			for i := range n {
 				if err := e.Encode(at(i)); err != nil {
-					return fmt.Errorf("%s: %w", name, err)
+					return err
 				}
 			}
 			return nil
 		}})
 	}
-	for _, f := range []struct {
-		name  string
-		write func() ([]byte, error)
-	}{
-		{"obligations.csv", func() ([]byte, error) { return ObligationsCSV(r.Assessment) }},
-		{"findings.csv", func() ([]byte, error) { return FindingsCSV(r.Findings) }},
-		{"junit.xml", func() ([]byte, error) { return JUnit(r.Assessment) }},
-	} {
-		data, e := f.write()
-		if e != nil && err == nil {
-			err = fmt.Errorf("%s: %w", f.name, e)
-		}
-		files = append(files, File{Name: f.name, Data: data})
-	}
+	put("obligations.csv", func() ([]byte, error) { return ObligationsCSV(r.Assessment) })
+	put("findings.csv", func() ([]byte, error) { return FindingsCSV(r.Findings) })
+	put("junit.xml", func() ([]byte, error) { return JUnit(r.Assessment) })
 	lines("findings.jsonl", len(r.Findings), func(i int) any { return r.Findings[i] })
 	if !r.Observed {
 		lines("truth.jsonl", len(r.Truth), func(i int) any { return r.Truth[i] })
@@ -87,14 +81,7 @@ func ResultFiles(r *rehearsal.Result) (files []File, digest string, err error) {
 	for _, f := range r.Inputs {
 		files = append(files, File{Name: "inputs/" + f.Name, Data: f.Data})
 	}
-	return files, hex.EncodeToString(sum[:]), err
-}
-
-func jsonOrErr(v any, err error) ([]byte, error) {
-	if err != nil {
-		return nil, err
-	}
-	return JSON(v)
+	return files, hex.EncodeToString(sum[:]), nil
 }
 
 // RosterScenario is the format of a scenario that names members.
@@ -326,6 +313,9 @@ func outlook(r *rehearsal.Result) []SpendFan {
 	}
 	f := SpendFan{Title: "The organisation's month: spend so far, and the range it may take", LimitMicros: -1,
 		Note: fmt.Sprintf("%d trials of the rest of the month, from what was seen in the period and without any limit.", o.Trials)}
+	if o.Trials == 0 {
+		f.Title, f.Note = "The organisation's month: spend so far", "The month ended with the period, so that nothing is left to forecast."
+	}
 	for _, m := range r.Spend.Months {
 		if m.Month == o.Month {
 			f.LimitMicros = m.Limit

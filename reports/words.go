@@ -362,7 +362,6 @@ func answerShape(name string) Shape {
 	return shapeOfName(name)
 }
 
-// sentences ends each text with one full stop.
 // closed ends a text that has no end of its own with a full stop; a question stays one.
 func closed(s string) string {
 	if s = strings.TrimRight(strings.TrimSpace(s), ". "); strings.HasSuffix(s, "?") || strings.HasSuffix(s, "!") {
@@ -371,6 +370,7 @@ func closed(s string) string {
 	return s + "."
 }
 
+// sentences ends each text with one full stop.
 func sentences(ss []string) string {
 	out := make([]string, len(ss))
 	for i, s := range ss {

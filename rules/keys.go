@@ -1,6 +1,9 @@
 package rules
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // Keys is a set of 64-bit keys that are spread evenly, as hashes are, each with a
 // value of six bytes if it is made for that. It takes about ten bytes a key, 16 with
@@ -74,11 +77,25 @@ func (k *Keys) Swap(key, value uint64) (old uint64, ok bool) {
 		return 0, false
 	}
 	b := (*leaf)[at+keyBytes : at+keyBytes+valueBytes]
-	old = uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint16(b[4:]))<<32
-	if old != value {
+	if old = valueOf(b); old != value {
 		putValue(b, value)
 	}
 	return old, true
+}
+
+// Value is the value of a key; ok is false where it is not there. The set must have
+// values.
+func (k *Keys) Value(key uint64) (value uint64, ok bool) {
+	leaf := k.leaves[key>>(64-k.depth)]
+	at := k.find(leaf, key)
+	if at < 0 {
+		return 0, false
+	}
+	return valueOf(leaf[at+keyBytes : at+keyBytes+valueBytes]), true
+}
+
+func valueOf(b []byte) uint64 {
+	return uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint16(b[4:]))<<32
 }
 
 func putValue(b []byte, v uint64) {
@@ -102,7 +119,7 @@ func (k *Keys) find(leaf []byte, key uint64) int {
 func (k *Keys) put(leaf *[]byte, key, value uint64) {
 	n := len(*leaf)
 	if n+k.size > cap(*leaf) { // little more than it needs
-		*leaf = append(make([]byte, 0, n+k.size+n/8), *leaf...)
+		*leaf = append(slices.Grow([]byte(nil), n+k.size+n/8), *leaf...)
 	}
 	*leaf = (*leaf)[:n+k.size]
 	r := (*leaf)[n:]
@@ -127,7 +144,7 @@ func (k *Keys) split() {
 			n[side(at)]++
 		}
 		for s := range n {
-			leaves[2*i+s] = make([]byte, 0, n[s]*k.size+n[s]*k.size/8)
+			leaves[2*i+s] = slices.Grow([]byte(nil), n[s]*k.size+n[s]*k.size/8)
 		}
 		for at := 0; at < len(leaf); at += k.size {
 			to := &leaves[2*i+side(at)]

@@ -28,6 +28,11 @@ func TestKeys(t *testing.T) {
 			if k.Has(key) != had {
 				t.Fatalf("%x is there: %v, expected %v", key, !had, had)
 			}
+			if values {
+				if v, ok := k.Value(key); v != was || ok != had {
+					t.Fatalf("%x is %x (%v), expected %x (%v)", key, v, ok, was, had)
+				}
+			}
 			switch {
 			case r.IntN(10) == 0:
 				if k.Delete(key) != had {

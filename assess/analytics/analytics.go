@@ -23,6 +23,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -185,10 +186,10 @@ type Report struct {
 // daily is what members' days are worked out of, one at a time: there are many more
 // of them than of anything else here.
 type daily struct {
-	cells  []*cell // by member, day and session
-	starts []int32 // of each member's day, by day and member
-	dates  []string
-	skill  useKind
+	cells *packed   // by member, day and session
+	days  [][]place // where the cells of each member begin, by day and member
+	dates []string
+	skill useKind
 }
 
 // Daily gives each member's days with records, by date and member.
@@ -197,21 +198,26 @@ func (r *Report) Daily() iter.Seq[MemberDay] {
 		if r.daily == nil {
 			return
 		}
-		for _, at := range r.daily.starts {
-			cells := r.daily.cells[at:]
-			n := 1
-			for n < len(cells) && cells[n].member == cells[0].member && cells[n].day == cells[0].day {
-				n++
-			}
-			cells = cells[:n]
-			d := MemberDay{Member: int(cells[0].member), Date: r.daily.dates[cells[0].day], Metrics: metrics(cells, r.daily.skill)}
-			for _, c := range cells {
-				d.CostMicros += c.cost
-				d.CostKnown = d.CostKnown || c.priced > 0
-				d.Requests += int64(c.priced + c.unknown)
-			}
-			if !yield(d) {
-				return
+		var t tally
+		for day, members := range r.daily.days {
+			for _, at := range members {
+				d := MemberDay{Member: -1, Date: r.daily.dates[day]}
+				t.begin(r.daily.skill)
+				for c := range r.daily.cells.from(at) {
+					if d.Member < 0 {
+						d.Member = int(c.member)
+					}
+					if int(c.member) != d.Member || int(c.day) != day {
+						break
+					}
+					t.add(c)
+					d.CostMicros = plus(d.CostMicros, c.cost)
+					d.CostKnown = d.CostKnown || c.priced > 0
+					d.Requests += int64(c.priced + c.unknown)
+				}
+				if d.Metrics = t.metrics(); !yield(d) {
+					return
+				}
 			}
 		}
 	}
@@ -289,6 +295,7 @@ type Observer struct {
 	records int64
 	nobody  int64
 	skills  bool // skill_activated was seen
+	tally   tally
 }
 
 // table gives names small numbers. The display name is the smallest spelling, so
@@ -331,7 +338,11 @@ type packed struct {
 
 const chunkSize = 64 << 10
 
-func (p *packed) add(c *cell) {
+// place is where a cell stands: in which chunk, and how far behind its beginning.
+type place struct{ chunk, at int32 }
+
+// add puts a cell behind the others and tells where it stands.
+func (p *packed) add(c *cell) place {
 	var room [256]byte
 	data := binary.LittleEndian.AppendUint64(room[:0], c.session)
 	put := func(n uint64) { data = binary.AppendUvarint(data, n) }
@@ -367,48 +378,83 @@ func (p *packed) add(c *cell) {
 		p.chunks = append(p.chunks, make([]byte, 0, max(chunkSize, len(data))))
 		last++
 	}
+	at := place{int32(last), int32(len(p.chunks[last]))}
 	p.chunks[last] = append(p.chunks[last], data...)
 	p.cells++
+	return at
 }
 
-// each unpacks the cells in the order in which they were added.
-func (p *packed) each(f func(cell)) {
-	var rest []byte
-	var room []use // for uses of many cells
+// read unpacks the cell at a place, in the memory of another one.
+func (p *packed) read(from place, c *cell) (next place) {
+	data := p.chunks[from.chunk]
+	at := int(from.at)
 	get := func() uint64 {
-		n, k := binary.Uvarint(rest)
-		rest = rest[k:]
+		if n := data[at]; n < 0x80 {
+			at++
+			return uint64(n)
+		}
+		n, k := binary.Uvarint(data[at:])
+		at += k
 		return n
 	}
-	for _, rest = range p.chunks {
-		for len(rest) > 0 {
-			c := cell{session: binary.LittleEndian.Uint64(rest)}
-			rest = rest[8:]
-			n := get()
-			c.member, c.active, c.day = int32(n>>1)+noMember, n&1 != 0, int32(get())
-			there := get()
-			number := func(i int) uint64 {
-				if there>>i&1 == 0 {
-					return 0
-				}
-				return get()
-			}
-			c.messages, c.actions, c.priced, c.cost = int32(number(0)), int32(number(1)), int32(number(2)), int64(number(3))
-			uses := int(number(4))
-			c.edits[0], c.edits[2], c.edits[1], c.edits[3] = int32(number(5)), int32(number(6)), int32(number(7)), int32(number(8))
-			c.searches, c.unknown = int32(number(9)), int32(number(10))
-			if uses > 0 {
-				if uses > len(room) {
-					room = make([]use, max(uses, 4096))
-				}
-				c.uses, room = room[:uses:uses], room[uses:]
-				for i := range c.uses {
-					n := get()
-					c.uses[i] = use{useKind(n % useKinds), int32(n / useKinds), int32(get()), int32(get()), int32(get())}
-				}
-			}
-			f(c)
+	*c = cell{session: binary.LittleEndian.Uint64(data[at:]), uses: c.uses[:0]}
+	at += 8
+	n := get()
+	c.member, c.active, c.day = int32(n>>1)+noMember, n&1 != 0, int32(get())
+	there := get()
+	number := func(i int) uint64 {
+		if there>>i&1 == 0 {
+			return 0
 		}
+		return get()
+	}
+	c.messages, c.actions, c.priced, c.cost = int32(number(0)), int32(number(1)), int32(number(2)), int64(number(3))
+	uses := int(number(4))
+	c.edits[0], c.edits[2], c.edits[1], c.edits[3] = int32(number(5)), int32(number(6)), int32(number(7)), int32(number(8))
+	c.searches, c.unknown = int32(number(9)), int32(number(10))
+	for range uses {
+		n := get()
+		c.uses = append(c.uses, use{useKind(n % useKinds), int32(n / useKinds), int32(get()), int32(get()), int32(get())})
+	}
+	if at == len(data) {
+		return place{from.chunk + 1, 0}
+	}
+	return place{from.chunk, int32(at)}
+}
+
+// from unpacks the cells from a place on, in the order in which they were added. Each
+// is valid until the next one.
+func (p *packed) from(at place) iter.Seq[*cell] {
+	return func(yield func(*cell) bool) {
+		var c cell
+		for int(at.chunk) < len(p.chunks) {
+			if at = p.read(at, &c); !yield(&c) {
+				return
+			}
+		}
+	}
+}
+
+// all unpacks all of them.
+func (p *packed) all() iter.Seq[*cell] { return p.from(place{}) }
+
+// cursor stands at a cell, if ok, and begins at the first one.
+type cursor struct {
+	cell
+	ok bool
+	of *packed
+	at place // the next one
+}
+
+func (p *packed) cursor() *cursor {
+	k := &cursor{of: p}
+	k.next()
+	return k
+}
+
+func (k *cursor) next() {
+	if k.ok = int(k.at.chunk) < len(k.of.chunks); k.ok {
+		k.at = k.of.read(k.at, &k.cell)
 	}
 }
 
@@ -438,7 +484,7 @@ func (c *cell) join(x *cell) {
 	c.priced += x.priced
 	c.unknown += x.unknown
 	c.active = c.active || x.active
-	c.cost += x.cost
+	c.cost = plus(c.cost, x.cost)
 	for _, u := range x.uses {
 		if i := slices.IndexFunc(c.uses, func(v use) bool { return v.kind == u.kind && v.name == u.name }); i < 0 {
 			c.uses = append(c.uses, u)
@@ -513,7 +559,7 @@ func (o *Observer) Observe(ev *event.Event) {
 			return
 		}
 		c.priced++
-		c.cost += ev.CostMicros
+		c.cost = plus(c.cost, ev.CostMicros)
 	}
 }
 
@@ -609,36 +655,43 @@ func (o *Observer) enabled(m, day int) bool {
 	return o.cfg.Enabled(m, o.date(day))
 }
 
-// sorted lists the cells by member, day and session, so that no map order shows.
-func (o *Observer) sorted() []*cell {
-	cells := make([]*cell, 0, o.packed.cells+len(o.cells))
-	var room []cell // some at a time: all of them together would not fit between what there is
-	add := func(c cell) {
-		if len(room) == cap(room) {
-			room = make([]cell, 0, 4096)
+// sorted packs the cells by member, day and session, so that no map order shows. There
+// are so many that they are not unpacked all at once.
+func (o *Observer) sorted() *packed {
+	all := packed{chunks: slices.Clip(o.packed.chunks), cells: o.packed.cells}
+	if len(o.cells) > 0 {
+		var open packed // behind the others, which they join where one is their own
+		for _, c := range o.cells {
+			open.add(c)
 		}
-		room = append(room, c)
-		cells = append(cells, &room[len(room)-1])
+		all.chunks, all.cells = append(all.chunks, open.chunks...), all.cells+open.cells
 	}
-	o.packed.each(add)
-	for _, c := range o.cells {
-		x := *c // behind packed ones, which it joins if one is its own
-		x.uses = slices.Clone(c.uses)
-		add(x)
+	type known struct {
+		member, day int32
+		session     uint64
+		at          place
 	}
-	slices.SortStableFunc(cells, func(a, b *cell) int {
+	cells := make([]known, 0, all.cells)
+	var c, x cell
+	for at := (place{}); int(at.chunk) < len(all.chunks); {
+		was := at
+		at = all.read(at, &c)
+		cells = append(cells, known{c.member, c.day, c.session, was})
+	}
+	slices.SortStableFunc(cells, func(a, b known) int {
 		return cmp.Or(cmp.Compare(a.member, b.member), cmp.Compare(a.day, b.day), cmp.Compare(a.session, b.session))
 	})
-	n := 0
-	for _, c := range cells {
-		if n > 0 && cells[n-1].session == c.session && cells[n-1].day == c.day && cells[n-1].member == c.member {
-			cells[n-1].join(c)
-			continue
+	var out packed
+	for i := 0; i < len(cells); {
+		k := cells[i]
+		all.read(k.at, &c)
+		for i++; i < len(cells) && cells[i].session == k.session && cells[i].day == k.day && cells[i].member == k.member; i++ {
+			all.read(cells[i].at, &x)
+			c.join(&x)
 		}
-		cells[n] = c
-		n++
+		out.add(&c)
 	}
-	return cells[:n]
+	return &out
 }
 
 // Report may be asked at any time.
@@ -656,30 +709,30 @@ func (o *Observer) Report() *Report {
 	if o.cfg.Directory != nil {
 		members = o.cfg.Directory.Len()
 	}
-	r.daily = &daily{cells: cells, skill: o.skillKind()}
-	for i, c := range cells {
-		if c.member >= 0 && int(c.member) < members && (i == 0 || cells[i-1].member != c.member || cells[i-1].day != c.day) {
-			r.daily.starts = append(r.daily.starts, int32(i))
+	r.daily = &daily{cells: cells, days: make([][]place, o.days), skill: o.skillKind()}
+	var c cell
+	member, day := noMember, int32(-1) // of the cell before
+	for at := (place{}); int(at.chunk) < len(cells.chunks); {
+		was := at
+		if at = cells.read(at, &c); c.member >= 0 && int(c.member) < members && (c.member != member || c.day != day) {
+			r.daily.days[c.day] = append(r.daily.days[c.day], was)
+			member, day = c.member, c.day
 		}
 	}
-	slices.SortStableFunc(r.daily.starts, func(a, b int32) int { return cmp.Compare(cells[a].day, cells[b].day) })
 	for d := range o.days {
 		r.daily.dates = append(r.daily.dates, o.date(d).Format(time.DateOnly))
 	}
-	for m, at := 0, 0; m < members; m++ {
-		for at < len(cells) && cells[at].member < int32(m) {
-			at++
-		}
-		end := at
-		for end < len(cells) && cells[end].member == int32(m) {
-			end++
+	at := cells.cursor()
+	for m := range members {
+		for at.ok && at.member < int32(m) {
+			at.next()
 		}
 		seated, on := false, false
 		for d := range o.days {
 			seated = seated || o.seat(m, d)
 			on = on || o.enabled(m, d)
 		}
-		a := o.activity(m, cells[at:end])
+		a := o.activity(m, at)
 		if a.Sessions > 0 {
 			active++
 			r.Members = append(r.Members, a)
@@ -692,14 +745,16 @@ func (o *Observer) Report() *Report {
 			enabled++
 			r.EnabledShare.N += count(a.Sessions > 0)
 		}
-		at = end
 	}
 	r.SeatShare.Of, r.SeatShare.Denominator = seats, "members who held a seat on at least one day of the period"
 	r.EnabledShare.Of, r.EnabledShare.Denominator = enabled, "members for whom Cowork was enabled on at least one day of the period"
-	everything := func(*cell) bool { return true }
-	r.Connectors = o.uses(cells, everything, connector)
-	r.Skills = o.uses(cells, everything, o.skillKind())
-	r.Plugins = o.uses(cells, everything, plugin)
+	ranks := [...]*ranking{o.rank(connector), o.rank(o.skillKind()), o.rank(plugin)}
+	for c := range cells.all() {
+		for _, k := range ranks {
+			k.add(c)
+		}
+	}
+	r.Connectors, r.Skills, r.Plugins = ranks[0].uses(), ranks[1].uses(), ranks[2].uses()
 	o.groups(r, cells)
 	o.roi(r, cells, int(active))
 	o.notes(r, shown)
@@ -730,14 +785,14 @@ func (o *Observer) latestShown() int {
 	return min(max(day, -1), o.days-1)
 }
 
-func (o *Observer) timeline(r *Report, cells []*cell, shown int) {
+func (o *Observer) timeline(r *Report, cells *packed, shown int) {
 	r.Days, r.Weeks = make([]Day, o.days), []Week{}
 	type span struct {
 		member int32
 		days   []int32
 	}
 	var spans []span
-	for _, c := range cells {
+	for c := range cells.all() {
 		if !c.active {
 			continue
 		}
@@ -803,7 +858,7 @@ func (o *Observer) timeline(r *Report, cells []*cell, shown int) {
 	}
 	// A session that spans midnight counts once in a week.
 	seen := rules.NewKeys(false) // of a session and a week
-	for _, c := range cells {
+	for c := range cells.all() {
 		if w := weekOf(c.day); c.active && seen.Add(event.Join(c.session, uint64(w))) {
 			r.Weeks[w].Sessions++
 		}
@@ -813,114 +868,181 @@ func (o *Observer) timeline(r *Report, cells []*cell, shown int) {
 	}
 }
 
-func (o *Observer) activity(m int, cells []*cell) MemberActivity {
+// activity sums the cells of a member, which come next.
+func (o *Observer) activity(m int, at *cursor) MemberActivity {
 	a := MemberActivity{Member: m}
-	a.Metrics = metrics(cells, o.skillKind())
+	o.tally.begin(o.skillKind())
 	last := int32(-1)
-	for _, c := range cells {
-		a.CostMicros += c.cost
+	for ; at.ok && at.member == int32(m); at.next() {
+		c := &at.cell
+		o.tally.add(c)
+		a.CostMicros = plus(a.CostMicros, c.cost)
 		a.CostKnown = a.CostKnown || c.priced > 0
 		if c.active && c.day != last {
 			a.ActiveDays++
 			last = c.day
 		}
 	}
-	if last >= 0 {
+	if a.Metrics = o.tally.metrics(); last >= 0 {
 		a.LastActive = o.date(int(last)).Format(time.DateOnly)
 	}
 	return a
 }
 
-// metrics sums cells; what is distinct is counted over all of them.
-func metrics(cells []*cell, skill useKind) Metrics {
-	var m Metrics
-	type named struct {
-		kind useKind
-		name int32
+// tally sums cells; what is distinct is counted over all of them.
+type tally struct {
+	m                Metrics
+	skill            useKind
+	sessions, edited distinct
+	names            map[named]struct{}
+}
+
+// named is a name of its kind.
+type named struct {
+	kind useKind
+	name int32
+}
+
+// begin has the tally hold nothing.
+func (t *tally) begin(skill useKind) {
+	t.m, t.skill = Metrics{}, skill
+	t.sessions.reset()
+	t.edited.reset()
+	clear(t.names)
+}
+
+func (t *tally) add(c *cell) {
+	m := &t.m
+	if c.active {
+		t.sessions.add(c.session)
 	}
-	sessions, edited, names := map[uint64]bool{}, map[uint64]bool{}, map[named]bool{}
-	for _, c := range cells {
-		if c.active {
-			sessions[c.session] = true
-		}
-		m.Messages += int64(c.messages)
-		m.Actions += int64(c.actions)
-		m.WebSearches += int64(c.searches)
-		m.Edit += int64(c.edits[0])
-		m.MultiEdit += int64(c.edits[1])
-		m.Write += int64(c.edits[2])
-		m.NotebookEdit += int64(c.edits[3])
-		if c.edits != [4]int32{} {
-			edited[c.session] = true
-		}
-		for _, u := range c.uses {
-			total, distinct := &m.ConnectorCalls, &m.DistinctConnectors
-			switch u.kind {
-			case connector:
-			case plugin:
-				total, distinct = &m.PluginUses, &m.DistinctPlugins
-			case skill:
-				total, distinct = &m.SkillUses, &m.DistinctSkills
-			default:
-				continue
-			}
-			*total += int64(u.n)
-			if k := (named{u.kind, u.name}); !names[k] {
-				names[k] = true
-				*distinct++
-			}
-		}
+	m.Messages += int64(c.messages)
+	m.Actions += int64(c.actions)
+	m.WebSearches += int64(c.searches)
+	m.Edit += int64(c.edits[0])
+	m.MultiEdit += int64(c.edits[1])
+	m.Write += int64(c.edits[2])
+	m.NotebookEdit += int64(c.edits[3])
+	if c.edits != [4]int32{} {
+		t.edited.add(c.session)
 	}
+	for _, u := range c.uses {
+		total, distinct := &m.ConnectorCalls, &m.DistinctConnectors
+		switch u.kind {
+		case connector:
+		case plugin:
+			total, distinct = &m.PluginUses, &m.DistinctPlugins
+		case t.skill:
+			total, distinct = &m.SkillUses, &m.DistinctSkills
+		default:
+			continue
+		}
+		*total += int64(u.n)
+		if t.names == nil {
+			t.names = map[named]struct{}{}
+		}
+		n := len(t.names)
+		t.names[named{u.kind, u.name}] = struct{}{}
+		*distinct += int64(len(t.names) - n)
+	}
+}
+
+func (t *tally) metrics() Metrics {
+	m := t.m
 	m.FileEdits = m.Edit + m.MultiEdit + m.Write + m.NotebookEdit
-	m.Sessions, m.SessionsWithEdits = int64(len(sessions)), int64(len(edited))
+	m.Sessions, m.SessionsWithEdits = t.sessions.len(), t.edited.len()
 	return m
 }
 
-// uses ranks the names of a kind over the cells that belong, most used first.
-func (o *Observer) uses(cells []*cell, belongs func(*cell) bool, kinds ...useKind) []Use {
-	type key struct {
-		kind useKind
-		name int32
+// distinct counts keys that are spread evenly, as hashes are. The zero value has met
+// none.
+type distinct struct {
+	few  []uint64
+	many *rules.Keys // then few is empty
+}
+
+const fewKeys = 32
+
+func (d *distinct) add(key uint64) {
+	if d.many != nil {
+		d.many.Add(key)
+		return
 	}
-	type sum struct {
-		Use
-		members  map[int32]bool
-		sessions map[uint64]bool
+	if slices.Contains(d.few, key) {
+		return
 	}
-	sums := map[key]*sum{}
-	for _, c := range cells {
-		if !belongs(c) {
+	if len(d.few) < fewKeys {
+		d.few = append(d.few, key)
+		return
+	}
+	d.many = rules.NewKeys(false)
+	for _, k := range d.few {
+		d.many.Add(k)
+	}
+	d.many.Add(key)
+	d.few = d.few[:0]
+}
+
+func (d *distinct) len() int64 {
+	if d.many != nil {
+		return int64(d.many.Len())
+	}
+	return int64(len(d.few))
+}
+
+func (d *distinct) reset() { d.few, d.many = d.few[:0], nil }
+
+// ranking counts the uses of names of some kinds, over cells by member.
+type ranking struct {
+	o     *Observer
+	kinds []useKind
+	sums  map[named]*ranked
+}
+
+type ranked struct {
+	Use
+	last     int32 // member
+	sessions distinct
+}
+
+func (o *Observer) rank(kinds ...useKind) *ranking {
+	return &ranking{o: o, kinds: kinds, sums: map[named]*ranked{}}
+}
+
+func (r *ranking) add(c *cell) {
+	for _, u := range c.uses {
+		if !slices.Contains(r.kinds, u.kind) {
 			continue
 		}
-		for _, u := range c.uses {
-			if !slices.Contains(kinds, u.kind) {
-				continue
+		k := named{u.kind, u.name}
+		s := r.sums[k]
+		if s == nil {
+			s = &ranked{last: noMember}
+			s.Name = r.o.display(u.kind, u.name)
+			if len(r.kinds) > 1 {
+				s.Name = [...]string{"connector ", "skill ", "skill ", "plugin "}[u.kind] + s.Name
 			}
-			k := key{u.kind, u.name}
-			s := sums[k]
-			if s == nil {
-				s = &sum{members: map[int32]bool{}, sessions: map[uint64]bool{}}
-				s.Name = o.display(u.kind, u.name)
-				if len(kinds) > 1 {
-					s.Name = [...]string{"connector ", "skill ", "skill ", "plugin "}[u.kind] + s.Name
-				}
-				sums[k] = s
-			}
-			s.Uses += int64(u.n)
-			if u.kind == connector {
-				s.Reads += int64(u.reads)
-				s.Writes += int64(u.write)
-				s.Unclassified += int64(u.n - u.reads - u.write)
-			}
-			s.sessions[c.session] = true
-			if c.member != noMember {
-				s.members[c.member] = true
-			}
+			r.sums[k] = s
+		}
+		s.Uses += int64(u.n)
+		if u.kind == connector {
+			s.Reads += int64(u.reads)
+			s.Writes += int64(u.write)
+			s.Unclassified += int64(u.n - u.reads - u.write)
+		}
+		s.sessions.add(c.session)
+		if c.member != noMember && c.member != s.last {
+			s.Members++
+			s.last = c.member
 		}
 	}
+}
+
+// uses are the names, most used first.
+func (r *ranking) uses() []Use {
 	out := []Use{}
-	for _, s := range sums {
-		s.Members, s.Sessions = len(s.members), int64(len(s.sessions))
+	for _, s := range r.sums {
+		s.Sessions = s.sessions.len()
 		out = append(out, s.Use)
 	}
 	slices.SortFunc(out, func(a, b Use) int {
@@ -944,19 +1066,21 @@ func (o *Observer) inGroup(g, m, day int) bool {
 	return d.InGroup(g, m, o.date(day)) || d.InGroup(g, m, o.date(day+1).Add(-1))
 }
 
-func (o *Observer) groups(r *Report, cells []*cell) {
+func (o *Observer) groups(r *Report, cells *packed) {
 	if o.cfg.Directory == nil {
 		return
 	}
 	for g := range o.cfg.Directory.Config.Groups {
-		in := func(c *cell) bool { return c.member != noMember && o.inGroup(g, int(c.member), int(c.day)) }
-		var own []*cell
 		ga := GroupActivity{Group: o.cfg.Directory.Config.Groups[g].Name.Value}
+		var own tally
+		own.begin(o.skillKind())
+		names := o.rank(connector, o.skillKind())
 		last := noMember
-		for _, c := range cells {
-			if in(c) {
-				own = append(own, c)
-				ga.CostMicros += c.cost
+		for c := range cells.all() {
+			if c.member != noMember && o.inGroup(g, int(c.member), int(c.day)) {
+				own.add(c)
+				names.add(c)
+				ga.CostMicros = plus(ga.CostMicros, c.cost)
 				if c.active && c.member != last {
 					ga.Active++
 					last = c.member
@@ -971,26 +1095,26 @@ func (o *Observer) groups(r *Report, cells []*cell) {
 				}
 			}
 		}
-		ga.metrics = metrics(own, o.skillKind())
+		ga.metrics = own.metrics()
 		ga.Sessions, ga.Messages, ga.Actions = ga.metrics.Sessions, ga.metrics.Messages, ga.metrics.Actions
-		ga.Workflows = o.uses(own, func(*cell) bool { return true }, connector, o.skillKind())
+		ga.Workflows = names.uses()
 		r.Groups = append(r.Groups, ga)
 	}
 	slices.SortStableFunc(r.Groups, func(a, b GroupActivity) int { return strings.Compare(a.Group, b.Group) })
 }
 
-func (o *Observer) roi(r *Report, cells []*cell, active int) {
+func (o *Observer) roi(r *Report, cells *packed, active int) {
 	sessions := rules.NewKeys(false)
 	var cost, attributed, priced int64
-	for _, c := range cells {
+	for c := range cells.all() {
 		if c.active {
 			sessions.Add(c.session)
 		}
-		cost += c.cost
+		cost = plus(cost, c.cost)
 		priced += int64(c.priced)
 		r.ROI.RequestsWithoutCost += int64(c.unknown)
 		if c.member != noMember {
-			attributed += c.cost
+			attributed = plus(attributed, c.cost)
 		}
 	}
 	r.ROI.ActiveMembers, r.ROI.Sessions = active, int64(sessions.Len())
@@ -1008,8 +1132,11 @@ func (o *Observer) roi(r *Report, cells []*cell, active int) {
 	}
 }
 
+// plus stays at the largest amount once it is reached; neither is negative.
+func plus(a, b int64) int64 { return a + min(b, math.MaxInt64-a) }
+
 // nearest is a/b rounded, halves up; both are not negative.
-func nearest(a, b int64) int64 { return (a + b/2) / b }
+func nearest(a, b int64) int64 { return a/b + (a%b+b/2)/b }
 
 func (o *Observer) notes(r *Report, shown int) {
 	say := func(f string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(f, args...)) }

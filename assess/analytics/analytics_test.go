@@ -334,6 +334,14 @@ func TestExports(t *testing.T) {
 	}
 }
 
+func TestHugeCosts(t *testing.T) {
+	r := observe(period(roster(1), 3), rec(event.UserPrompt, 0, "a", 0, 9), rec(event.APIRequest, 0, "a", 0, 9, costing(math.MaxInt64)), rec(event.APIRequest, 0, "a", 0, 9, costing(math.MaxInt64)),
+		rec(event.APIRequest, 0, "b", 1, 9, costing(math.MaxInt64)))
+	if got := []int64{r.Members[0].CostMicros, *r.ROI.CostMicros, *r.ROI.CostPerActiveMember}; slices.Min(got) != math.MaxInt64 {
+		t.Errorf("a sum that is too large is %d", got)
+	}
+}
+
 // TestLines: rows are written one by one as the library writes all of them.
 func TestLines(t *testing.T) {
 	for _, rows := range [][]any{{}, {1}, {userDay{User: user{ID: "<a&b>"}}, []any{}, map[string]any{"x": map[string]any{}, "y": []int{1, 2}}}} {

@@ -23,7 +23,9 @@ type File struct {
 // What a stream of Cowork cannot give is left out or null, never zero: the
 // figures of other products (chat, Claude Code, ...), all-product adoption,
 // pending invitations, turns of background agents, authentication of connectors,
-// amounts after discount. Days that the surface would not show yet are left out.
+// amounts after discount. Days that the surface would not show yet are left out of
+// the lists of engagement by day; those of connectors, skills, plugins and groups sum the
+// period, and costs are shown within a day.
 // Members appear under the Key of their MemberActivity, which has to be filled in
 // before; one without a key is left out.
 func (r *Report) Exports() []File {

@@ -176,6 +176,7 @@ type Observer struct {
 	sessions *rules.Keys
 	prompts  promptMemory
 	live     map[uint64]*session
+	spare    spare
 	last     uint64 // key of cur
 	cur      *session
 	newest   int64
@@ -312,7 +313,7 @@ func (o *Observer) Observe(ev *event.Event) {
 		return
 	}
 	s := o.session(ev)
-	if s != nil && s.track(ev, &o.closed) {
+	if s != nil && s.track(ev, &o.closed, &o.spare) {
 		o.r.Duplicates++
 		return
 	}
@@ -342,6 +343,7 @@ func (o *Observer) Observe(ev *event.Event) {
 			if s.last < o.newest-idle {
 				s.close(&o.closed)
 				delete(o.live, k)
+				o.spare.drop(s)
 			}
 		}
 		o.cur = nil
@@ -585,7 +587,7 @@ func (o *Observer) session(ev *event.Event) *session {
 	s := o.live[k]
 	if s == nil {
 		o.sessions.Add(k)
-		s = &session{last: math.MinInt64}
+		s = o.spare.session()
 		o.live[k] = s
 	}
 	o.last, o.cur = k, s

@@ -2,6 +2,7 @@ package coverage
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/sandtable-dev/sandtable/rules/event"
 )
@@ -43,16 +44,64 @@ func (r *prints) has(print uint64) bool {
 	return false
 }
 
+// spare is memory of sessions that fell silent, to be used again.
+type spare struct {
+	sessions []*session
+	prints   [4][][]byte // by room: for 8, 16, 32 and 64 fingerprints
+}
+
+// session is a new one.
+func (m *spare) session() *session {
+	s := new(session)
+	if n := len(m.sessions); n > 0 {
+		s, m.sessions = m.sessions[n-1], m.sessions[:n-1]
+	}
+	s.last = math.MinInt64
+	return s
+}
+
+// room is room for more fingerprints than there are, of which it takes back the memory.
+func (m *spare) room(kept []byte) []byte {
+	i := 0
+	for len(kept) >= 8*printSize<<i {
+		i++
+	}
+	var more []byte
+	if n := len(m.prints[i]); n > 0 {
+		more, m.prints[i] = m.prints[i][n-1], m.prints[i][:n-1]
+	} else {
+		more = make([]byte, 0, 8*printSize<<i)
+	}
+	more = append(more, kept...)
+	m.give(kept)
+	return more
+}
+
+func (m *spare) give(kept []byte) {
+	for i := range m.prints {
+		if cap(kept) == 8*printSize<<i {
+			m.prints[i] = append(m.prints[i], kept[:0])
+		}
+	}
+}
+
+// drop takes back a session of which nobody holds anything.
+func (m *spare) drop(s *session) {
+	m.give(s.recent.kept)
+	*s = session{}
+	m.sessions = append(m.sessions, s)
+}
+
 // add keeps a fingerprint, in place of the oldest one where there are enough.
-func (r *prints) add(print uint64) {
+func (r *prints) add(print uint64, m *spare) {
 	n := len(r.kept)
 	at := n
 	switch {
 	case n == maxRecent*printSize:
 		at = int(r.next) * printSize
 		r.next = (r.next + 1) % maxRecent
-	case n == cap(r.kept): // 8, 16, 32, 64
-		r.kept = append(make([]byte, 0, max(8*printSize, 2*n)), r.kept...)
+	case n == cap(r.kept):
+		r.kept = m.room(r.kept)
 		fallthrough
 	default:
 		r.kept = r.kept[:n+printSize]
@@ -161,7 +210,7 @@ type gap struct{ from, to int64 } // inclusive
 // it; a hole is filled by a record no newer than the process; a higher number
 // continues the newest process with a gap; anything else, in particular a lower
 // number at a later time, starts a process. What is over of the session goes to t.
-func (s *session) track(ev *event.Event, t *tally) (duplicate bool) {
+func (s *session) track(ev *event.Event, t *tally, m *spare) (duplicate bool) {
 	if ev.Has&event.FTime != 0 {
 		s.last = max(s.last, ev.Time)
 	}
@@ -175,7 +224,7 @@ func (s *session) track(ev *event.Event, t *tally) (duplicate bool) {
 		return true
 	}
 	s.top = max(s.top, n)
-	s.recent.add(print)
+	s.recent.add(print, m)
 	newest := len(s.epochs) - 1
 	for i := newest; i >= 0; i-- {
 		if e := &s.epochs[i]; n == e.max+1 && ev.Time >= e.at && (i == newest || ev.Time-e.at <= sideBySide) {

@@ -23,7 +23,7 @@ const (
 // of the month may add, from what was seen in the period and without any limit.
 type Outlook struct {
 	Month  string       `json:"month"`
-	Trials int          `json:"trials"`
+	Trials int          `json:"trials"` // 0 when the month ended with the period
 	Days   []OutlookDay `json:"days"`
 	Notes  []string     `json:"notes"`
 }
@@ -62,13 +62,16 @@ func (r *run) outlook(ctx context.Context) (*Outlook, error) {
 	for i := range set {
 		set[i] = i
 	}
-	trials := max(fewestTrials, min(outlookTrials, outlookTrials*outlookPeople/max(len(set), 1)))
-	runs, err := m.Run(ctx, forecast.Options{Trials: trials, Seed: r.s.Seed, Workers: r.o.Workers, OnlyTotals: true}, set)
-	if err != nil {
-		return nil, err
-	}
-	o := &Outlook{Month: month.Format("2006-01"), Trials: trials, Days: []OutlookDay{}, Notes: append([]string{}, m.Notes...)}
+	o := &Outlook{Month: month.Format("2006-01"), Days: []OutlookDay{}, Notes: append([]string{}, m.Notes...)}
 	end := last.Day() - 1
+	var runs []*forecast.Spread
+	if end+1 < m.Days {
+		o.Trials = max(fewestTrials, min(outlookTrials, outlookTrials*outlookPeople/max(len(set), 1)))
+		runs, err = m.Run(ctx, forecast.Options{Trials: o.Trials, Seed: r.s.Seed, Workers: r.o.Workers, OnlyTotals: true, From: end + 1}, set)
+		if err != nil {
+			return nil, err
+		}
+	}
 	spent := int64(0)
 	for d := range m.Days {
 		day := OutlookDay{Date: month.AddDate(0, 0, d).Format(time.DateOnly), Spent: -1}

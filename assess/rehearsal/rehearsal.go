@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -147,8 +148,8 @@ type run struct {
 	coverage  *coverage.Report
 	analytics func() (*analytics.Report, error) // as beside gives it
 
-	held  []rollout.Held  // phases that their gates kept back
-	gates replay.Observer // nil, or what counts for the gates of phases
+	held  []rollout.Held         // phases that their gates kept back
+	gates func() replay.Observer // nil, or makes what counts for the gates of phases
 
 	calibration  *forecast.Calibrator
 	perDay       daily
@@ -457,62 +458,59 @@ const manyEvents = 500_000
 // replay passes the stream through engines and observers.
 func (r *run) replay(ctx context.Context, src *stream.Source) error {
 	defer r.discard()
-	r.access, r.ledger = r.rbac.Afresh(), r.newLedger()
 	if r.increases != nil {
 		r.increases.answer(r.end)
-		r.increases.carry(r.ledger)
 	}
-	var meter replay.Engine = &metered{r.ledger, r.factDays(), r.spendRules}
 	if r.elsewhere != nil {
 		r.elsewhere.upTo(r.end)
-		for _, x := range r.elsewhere.sums {
-			r.ledger.Besides(x.Product)
-		}
-		meter = &charged{meter.(*metered), r.elsewhere.made}
 	}
-	r.alerts = alert.New(r.rules, r.alertConfig())
-	seen := func(m int) bool { return m >= 0 && m < len(r.enabled) && r.enabled[m] }
-	cover := coverage.New(coverage.Config{Directory: r.dir, Enabled: seen, From: r.from, To: r.to})
 	fresh, _ := r.fact("analytics-freshness", "days")
 	freshness, _ := strconv.Atoi(fresh) // not stated reads as the shortest
-	usage := analytics.New(analytics.Config{
-		FreshnessDays: freshness,
-		Directory:     r.dir, From: r.from, To: r.to, AsOf: r.to, Plan: r.s.Organisation.Plan.Value, // figures as they stood when the period ended
-		// Noon: a membership that starts today has spread by then.
-		Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day.Add(12*time.Hour)) },
-	})
+	var cover *coverage.Observer
+	var usage *analytics.Observer
+	begin := func() []replay.Observer {
+		r.access, r.ledger = r.rbac.Afresh(), r.newLedger()
+		if r.increases != nil {
+			r.increases.carry(r.ledger)
+		}
+		var meter replay.Engine = &metered{r.ledger, r.factDays(), r.spendRules}
+		if r.elsewhere != nil {
+			for _, x := range r.elsewhere.sums {
+				r.ledger.Besides(x.Product)
+			}
+			meter = &charged{meter.(*metered), r.elsewhere.made}
+		}
+		r.alerts = alert.New(r.rules, r.alertConfig())
+		seen := func(m int) bool { return m >= 0 && m < len(r.enabled) && r.enabled[m] }
+		cover = coverage.New(coverage.Config{Directory: r.dir, Enabled: seen, From: r.from, To: r.to})
+		usage = analytics.New(analytics.Config{
+			FreshnessDays: freshness,
+			Directory:     r.dir, From: r.from, To: r.to, AsOf: r.to, Plan: r.s.Organisation.Plan.Value, // figures as they stood when the period ended
+			// Noon: a membership that starts today has spread by then.
+			Enabled: func(m int, day time.Time) bool { return may(r.access, m, rbac.Cowork, day.Add(12*time.Hour)) },
+		})
+		r.drivers = spend.NewDrivers(r.prices, r.prices.WebSearchPer1000/1000)
+		observers := []replay.Observer{r.access, meter, r.alerts, cover, usage, r.drivers}
+		if !r.o.Brief { // they are for the outlook
+			r.calibration, r.perDay = forecast.NewCalibrator(r.dir, nil), daily{}
+			observers = append(observers, r.calibration, r.perDay)
+		}
+		if r.gates != nil {
+			observers = append(observers, r.gates())
+		}
+		return observers
+	}
 	opts := replay.Options{From: r.from, Until: r.to, Prices: r.prices, Directory: r.dir, Beside: runtime.GOMAXPROCS(0) > 1, SideBySide: runtime.GOMAXPROCS(0) > 2}
 	if r.observed {
 		opts.AsOf = r.s.AsOf.Time.AddDate(0, 0, 1)
 	}
-	r.drivers = spend.NewDrivers(r.prices, r.prices.WebSearchPer1000/1000)
-	observers := []replay.Observer{r.access, meter, r.alerts, cover, usage, r.drivers}
-	if !r.o.Brief { // they are for the outlook
-		r.calibration, r.perDay = forecast.NewCalibrator(r.dir, nil), daily{}
-		observers = append(observers, r.calibration, r.perDay)
-	}
-	if r.gates != nil {
-		observers = append(observers, r.gates)
-	}
-	rp := replay.New(opts, observers...)
-	var n, total int64
-	if r.written != nil {
-		total = r.written.Events
-	}
-	err := src.EachBlock(ctx, func(b *otlp.Batch) error {
-		before := n
-		if n += int64(b.Len()); n/4096 > before/4096 {
-			r.o.Progress("replaying", n, total)
-		}
-		return rp.Take(b)
-	})
+	var err error
+	r.counts, r.findings, err = replay.Over(ctx, r.watched("replaying", src.EachBlock), r.watched("putting in order of time", src.Again()), opts, begin)
 	if err != nil {
-		rp.Stop()
 		return err
 	}
-	r.counts, r.findings = rp.Close()
-	if rp, observers = nil, nil; r.counts.Received > manyEvents {
-		runtime.GC() // what the passes held is let go of before the result takes its place
+	if r.counts.Received > manyEvents {
+		debug.FreeOSMemory() // what the passes held is let go of before the result takes its place
 	}
 	r.inputs = src.Report()
 	r.analytics = beside(func() (*analytics.Report, error) { return usage.Report(), nil }) // which takes longest
@@ -526,6 +524,26 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		return fmt.Errorf("%w in %s", ErrNoRecords, join("; ", strings.Join(r.o.Streams, ", "), or(strings.TrimSuffix(lossesOf(r.inputs), "."), "there is nothing in it")))
 	}
 	return nil
+}
+
+// watched says how far a reading of a stream is. nil stays nil.
+func (r *run) watched(what string, read replay.Read) replay.Read {
+	if read == nil {
+		return nil
+	}
+	return func(ctx context.Context, fn func(*otlp.Batch) error) error {
+		var n, total int64
+		if r.written != nil {
+			total = r.written.Events
+		}
+		return read(ctx, func(b *otlp.Batch) error {
+			before := n
+			if n += int64(b.Len()); n/4096 > before/4096 {
+				r.o.Progress(what, n, total)
+			}
+			return fn(b)
+		})
+	}
 }
 
 // checkNames refuses claims, needs, attestations, stories and packs nobody has

@@ -493,7 +493,7 @@ func (r *run) question() string {
 func (r *run) counters(res *Result) assess.Counters {
 	c := assess.Counters{
 		Records: r.counts.Received, Events: r.counts.Events, CoworkEvents: r.coverage.Records, OtherProducts: r.counts.Events - r.coverage.Records,
-		AfterAsOf: r.counts.AfterAsOf, OutsidePeriod: r.counts.OutsidePeriod, Duplicates: r.counts.Duplicates, BadRecords: r.counts.NoTime,
+		AfterAsOf: r.counts.AfterAsOf, OutsidePeriod: r.counts.OutsidePeriod, Duplicates: r.counts.Duplicates, OutOfTurn: r.counts.Late, BadRecords: r.counts.NoTime,
 		MembersHeard: int(r.coverage.SeatsHeard.N), MembersWithCowork: int(r.coverage.SeatsHeard.Of), Members: r.dir.Len(),
 		Sessions: r.coverage.Sessions, Prompts: r.coverage.Prompts, Findings: len(res.Findings), SpendMicros: res.Spend.Total,
 		InjectedStories: len(res.Truth),
@@ -551,7 +551,16 @@ func (r *run) note(res *Result) string {
 	if !r.rostered() {
 		who = "No roster was given, so nobody in it can be matched to a member."
 	}
-	return join(" ", fmt.Sprintf("%s from Cowork of %s.", counted(c.Records, "record"), counted(r.counts.Received, "record")), who, r.leftOut(), lost)
+	return join(" ", fmt.Sprintf("%s from Cowork of %s.", counted(c.Records, "record"), counted(r.counts.Received, "record")), who, r.leftOut(), r.outOfTurn(), lost)
+}
+
+// outOfTurn says what came too late to be put in order where a stream can be read only once.
+func (r *run) outOfTurn() string {
+	if r.counts.Late == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s came more than %d minutes behind the stream and out of turn, so that windows, sequences and limits may be judged wrongly: standard input is read once; a file is read as often as it takes to put it in order of time.",
+		counted(r.counts.Late, "record"), int(replay.DefaultWindow.Minutes()))
 }
 
 // leftOut says which records lay outside the time that is judged.

@@ -44,7 +44,10 @@ func observe(ctx context.Context, o Options) (*rollout.Observer, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.gates = obs
+	r.gates = func() replay.Observer {
+		obs, _ = rollout.New(r.s, r.rbac, r.dir, r.newLedger()) // as just before
+		return obs
+	}
 	src, err := r.stream(ctx)
 	if err != nil {
 		return nil, err
@@ -152,23 +155,22 @@ func (h *Holding) contradict(ctx context.Context, o Options, held *scenarios.Sce
 	if err != nil {
 		return err
 	}
-	who := map[int32]bool{}
-	rp := replay.New(replay.Options{From: a.from, Until: a.to, Directory: a.dir}, observerFunc(func(e *event.Event) {
-		m, _ := e.Who(a.dir)
-		if m < 0 || e.Product != event.Cowork {
-			return
-		}
-		if t := e.When(); a.rbac.Allowed(int(m), rbac.Cowork, t) == rbac.Allow && b.rbac.Allowed(int(m), rbac.Cowork, t) == rbac.Deny {
-			h.Against++
-			who[int32(m)] = true
-		}
-	}))
-	if err := src.EachBlock(ctx, rp.Take); err != nil {
-		return err
-	}
-	rp.Close()
+	var who map[int32]bool
+	_, _, err = replay.Over(ctx, src.EachBlock, src.Again(), replay.Options{From: a.from, Until: a.to, Directory: a.dir}, func() []replay.Observer {
+		h.Against, who = 0, map[int32]bool{}
+		return []replay.Observer{observerFunc(func(e *event.Event) {
+			m, _ := e.Who(a.dir)
+			if m < 0 || e.Product != event.Cowork {
+				return
+			}
+			if t := e.When(); a.rbac.Allowed(int(m), rbac.Cowork, t) == rbac.Allow && b.rbac.Allowed(int(m), rbac.Cowork, t) == rbac.Deny {
+				h.Against++
+				who[int32(m)] = true
+			}
+		})}
+	})
 	h.Members = len(who)
-	return nil
+	return err
 }
 
 type observerFunc func(*event.Event)

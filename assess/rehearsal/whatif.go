@@ -39,12 +39,13 @@ func WhatIf(ctx context.Context, o Options, proposed Options, streams []string) 
 	if err != nil {
 		return nil, err
 	}
-	w := rbac.NewWhatIf(a.rbac, b.rbac)
-	rp := replay.New(replay.Options{From: a.from, Until: a.to, Directory: a.dir}, w)
-	if err := src.EachBlock(ctx, rp.Take); err != nil {
+	var w *rbac.WhatIf
+	if _, _, err := replay.Over(ctx, src.EachBlock, src.Again(), replay.Options{From: a.from, Until: a.to, Directory: a.dir}, func() []replay.Observer {
+		w = rbac.NewWhatIf(a.rbac, b.rbac)
+		return []replay.Observer{w}
+	}); err != nil {
 		return nil, err
 	}
-	rp.Close()
 	res := w.Close(a.end)
 	for _, list := range [][]rbac.UseChange{res.Changes, res.Impossible} {
 		for i := range list {

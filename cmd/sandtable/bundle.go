@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -166,30 +164,17 @@ func (j job) write(c *cli.Context) (*rehearsal.Result, *reports.Bundle, error) {
 	}
 	in.Content, in.Paper, in.Logo = j.content, j.look.paper, j.look.logo
 	d := reports.Build(in)
-	files = append(files, reports.File{Name: "summary.md", Data: reports.Markdown(d)})
-	for _, f := range files {
-		if err := b.PutFile(f); err != nil {
-			return nil, nil, err
-		}
-	}
 	page := d
 	if j.look.board {
 		page = d.Board()
 	}
-	for _, f := range []struct {
-		name  string
-		write func(io.Writer) error
-	}{
-		{"report.pdf", func(w io.Writer) error { return pdf.Write(w, page) }},
-		{"report.html", func(w io.Writer) error { return html.Write(w, d) }},
-	} {
-		var buf bytes.Buffer
-		if err := f.write(&buf); err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", f.name, err)
-		}
-		if err := b.Put(f.name, buf.Bytes()); err != nil {
-			return nil, nil, err
-		}
+	files = append([]reports.File{ // the longest ones first
+		{Name: "report.pdf", Rows: func(w io.Writer) error { return pdf.Write(w, page) }},
+		{Name: "report.html", Rows: func(w io.Writer) error { return html.Write(w, d) }},
+		{Name: "summary.md", Data: reports.Markdown(d)},
+	}, files...)
+	if err := b.PutFiles(files); err != nil {
+		return nil, nil, err
 	}
 	m := reports.ResultManifest(res, Version, command)
 	m.IncludeContent, m.Options = j.content, j.options()

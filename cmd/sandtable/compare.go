@@ -346,18 +346,24 @@ func changeLog(c *cli.Context, names []string) error {
 			cmp := reports.Compare(before.result, now.result, &rbac.WhatIfResult{Reach: reach})
 			cmp.Gate = fmt.Sprintf("From %s to %s", cuts[i-1].phase, x.phase)
 			cmp.Changes = append(cmp.Changes, reports.Setting{B: fmt.Sprintf("%s begins on %s. Before is the state up to %s, after the state up to %s", x.phase, cuts[i-1].last.Add(1), cuts[i-1].last, x.last)})
-			for k := range s.Changes {
-				ch := &s.Changes[k]
-				if on := ch.On.Value; on > cuts[i-1].last.String() && on <= x.last.String() {
-					cmp.Changes = append(cmp.Changes, reports.Setting{B: on + ": " + ch.String()})
-				}
-			}
+			cmp.Changes = append(cmp.Changes, changesIn(s, cuts[i-1].last, x.last)...)
 			steps = append(steps, cmp)
 		}
 		before = now
 	}
 	bar.done()
 	return printDocument(c, reports.ChangeLog("Change log: "+s.Title, s.Organisation.Name, steps), steps)
+}
+
+// changesIn are the dated changes after a day and up to another, whole days in UTC.
+func changesIn(s *scenarios.Scenario, after, last source.Date) (out []reports.Setting) {
+	for i := range s.Changes {
+		ch := &s.Changes[i]
+		if !ch.When.Before(after.Add(1).Time) && ch.When.Before(last.Add(1).Time) {
+			out = append(out, reports.Setting{B: ch.On.Value + ": " + ch.String()})
+		}
+	}
+	return out
 }
 
 // until is the scenario with its period cut off after a day, and without what was

@@ -67,15 +67,14 @@ func doctor(c *cli.Context) error {
 			return failure{exitUsage, err}
 		}
 	}
-	d := assess.NewDoctor(o)
 	src, err := openStreams(c, stream.Options{Unhashed: true, Borrow: true, Prepare: replay.Prepare(o.Coverage.Directory, alert.Mark)})
 	if err != nil {
 		return err
 	}
-	if err := src.EachBlock(c.Context, d.Take); err != nil {
+	x, err := assess.Examine(c.Context, o, src.EachBlock, src.Again())
+	if err != nil {
 		return err
 	}
-	x := d.Close()
 	inputs := src.Report()
 	if x.Records == 0 {
 		return noRecords(inputs)

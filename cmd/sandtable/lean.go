@@ -12,6 +12,10 @@ import (
 // reads in at its start would otherwise be collected a dozen times.
 const roomy = 16 << 20
 
+// sparing is the same for those that read a long stream: it stands in memory for as long
+// as that takes.
+const sparing = 6 << 20
+
 // collect has the process collect its garbage by what it keeps, as often as usual
 // but for the room above. GOGC, where it is set, says otherwise.
 func collect() {
@@ -41,13 +45,15 @@ var habits atomic.Int32
 
 // percent is the share of the live heap that may be added to it before it is
 // collected again: as much as it holds, and to begin with more; when reading as much
-// as roomy, and a fifth of what lives beyond twice that.
+// as sparing, and a twelfth of what lives.
 func percent(live int, h habit) int {
 	live = max(live, roomy/4)
-	least := roomy + max(0, live-2*roomy)/5
+	least := roomy
 	switch h {
 	case usual:
 		least = max(live, least)
+	case lean:
+		least = sparing + live/12
 	case brisk:
 		least = max(live, 5*roomy)
 	}

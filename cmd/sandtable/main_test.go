@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +66,15 @@ func TestScripts(t *testing.T) {
 				if got != args[0] {
 					ts.Fatalf("exit %s, expected %s", got, args[0])
 				}
+			},
+			// reverse FROM TO: the lines of a file, the last one first.
+			"reverse": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 2 {
+					ts.Fatalf("usage: reverse FROM TO")
+				}
+				lines := strings.SplitAfter(ts.ReadFile(args[0]), "\n")
+				slices.Reverse(lines)
+				ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(strings.Join(lines, "")), 0o600))
 			},
 		},
 	})

@@ -18,7 +18,6 @@ import (
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
-	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
 
 func orgCommand() *cli.Command {
@@ -557,8 +556,11 @@ func suggest(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	use := rbac.NewUsage(e)
-	counts, err := replayInto(c, s, use)
+	var use *rbac.Usage
+	counts, _, err := replayed(c, c.Args().Slice(), replay.Options{From: s.Period.From.Time, Until: s.Period.To.Time.AddDate(0, 0, 1)}, func() []replay.Observer {
+		use = rbac.NewUsage(e)
+		return []replay.Observer{use}
+	})
 	if err != nil {
 		return err
 	}
@@ -587,20 +589,6 @@ func suggest(c *cli.Context) error {
 		return writeScenario(c, file, text)
 	}
 	return nil
-}
-
-// replayInto passes the captures on the command line through observers.
-func replayInto(c *cli.Context, s *scenarios.Scenario, observers ...replay.Observer) (replay.Counts, error) {
-	src, err := stream.Open(c.Args().Slice(), stream.Options{Unhashed: true, Stdin: c.App.Reader})
-	if err != nil {
-		return replay.Counts{}, failure{exitUsage, err}
-	}
-	rp := replay.New(replay.Options{From: s.Period.From.Time, Until: s.Period.To.Time.AddDate(0, 0, 1)}, observers...)
-	if err := src.EachBlock(c.Context, rp.Take); err != nil {
-		return replay.Counts{}, err
-	}
-	counts, _ := rp.Close()
-	return counts, nil
 }
 
 func printSuggestion(out io.Writer, sug rbac.Suggestion, all bool) {

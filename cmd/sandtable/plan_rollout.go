@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -20,7 +19,6 @@ import (
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
-	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
 
 func planRolloutCommand() *cli.Command {
@@ -107,12 +105,16 @@ func planRollout(c *cli.Context) error {
 	if err != nil {
 		return asUsage(err)
 	}
+	gates := func() []replay.Observer {
+		obs, _ = rollout.New(s, g.Access, g.Directory, g.NewLedger()) // as just before
+		return []replay.Observer{obs}
+	}
 	out := rolloutPlan{Scenario: s.Name.Value, Evidence: "none"}
 	var found []rules.Finding
 	switch {
 	case len(streams) > 0:
 		out.Evidence = "captured"
-		if found, err = observeRollout(c, s, streams, nil, obs, g.Access); err != nil {
+		if found, err = observeRollout(c, s, streams, nil, gates); err != nil {
 			return err
 		}
 	case !c.Bool("no-play"):
@@ -122,7 +124,7 @@ func planRollout(c *cli.Context) error {
 			return err
 		}
 		defer os.RemoveAll(dir)
-		if found, err = observeRollout(c, s, nil, &dir, obs, g.Access); err != nil {
+		if found, err = observeRollout(c, s, nil, &dir, gates); err != nil {
 			return err
 		}
 	}
@@ -162,8 +164,8 @@ func schedule(c *cli.Context, s *scenarios.Scenario) (*scenarios.Scenario, []rol
 }
 
 // observeRollout runs the rehearsal for its findings, and passes the same stream
-// through the gates.
-func observeRollout(c *cli.Context, s *scenarios.Scenario, streams []string, dir *string, obs *rollout.Observer, access *rbac.Engine) ([]rules.Finding, error) {
+// through the gates that begin makes.
+func observeRollout(c *cli.Context, s *scenarios.Scenario, streams []string, dir *string, begin func() []replay.Observer) ([]rules.Finding, error) {
 	bar := newProgress(c.App.ErrWriter)
 	defer bar.done()
 	o := rehearsal.Options{Scenario: s, Streams: streams, Settled: true, Progress: bar.show}
@@ -188,20 +190,8 @@ func observeRollout(c *cli.Context, s *scenarios.Scenario, streams []string, dir
 	if err != nil {
 		return nil, err
 	}
-	return res.Findings, pass(c.Context, s, streams, obs, access)
-}
-
-func pass(ctx context.Context, s *scenarios.Scenario, streams []string, observers ...replay.Observer) error {
-	src, err := stream.Open(streams, stream.Options{Unhashed: true})
-	if err != nil {
-		return err
-	}
-	rp := replay.New(replay.Options{From: s.Period.From.Time, Until: s.Period.To.Time.AddDate(0, 0, 1)}, observers...)
-	if err := src.EachBlock(ctx, rp.Take); err != nil {
-		return err
-	}
-	rp.Close()
-	return nil
+	_, _, err = replayed(c, streams, replay.Options{From: s.Period.From.Time, Until: s.Period.To.Time.AddDate(0, 0, 1)}, begin)
+	return res.Findings, err
 }
 
 // planMoves tells what a dated change of the plan brings, by the facts whose

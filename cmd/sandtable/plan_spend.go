@@ -21,7 +21,6 @@ import (
 	"github.com/sandtable-dev/sandtable/simulate"
 	"github.com/sandtable-dev/sandtable/simulate/forecast"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
-	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
 
 func planCommand() *cli.Command {
@@ -116,10 +115,13 @@ func planSpend(c *cli.Context) error {
 	}
 	var tried *spend.WhatIf
 	if from := c.StringSlice("from"); len(from) > 0 {
-		if len(changed.Limits)+len(changed.Prices) > 0 || list != nil {
+		o.Model, o.Others, err = calibrated(c, ground, from, month, func() []replay.Observer {
+			if len(changed.Limits)+len(changed.Prices) == 0 && list == nil {
+				return nil
+			}
 			tried = spend.NewWhatIf(ground.Directory, ground.Limits, changed)
-		}
-		o.Model, o.Others, err = calibrated(c, ground, from, month, tried)
+			return []replay.Observer{tried}
+		})
 	} else if c.String("ceiling") != "" || len(changed.Prices) > 0 {
 		return usage("--ceiling and --price replay a capture: name it with --from")
 	} else {
@@ -260,35 +262,29 @@ func cutLast(s string) (before, after string, ok bool) {
 	return s[:i], s[i+1:], true
 }
 
-// calibrated reads captures into a model, and tells what share of their spend is
-// other products'.
-func calibrated(c *cli.Context, g *rehearsal.Ground, paths []string, month time.Time, also *spend.WhatIf) (*forecast.Model, float64, error) {
-	cal := forecast.NewCalibrator(g.Directory, g.Prices)
-	observers := []replay.Observer{cal}
-	if also != nil {
-		observers = append(observers, also)
-	}
-	if _, err := replayed(c, g, paths, observers...); err != nil {
+// calibrated reads captures into a model, and what also makes, which may be nil, along
+// with it; it tells what share of their spend is other products'.
+func calibrated(c *cli.Context, g *rehearsal.Ground, paths []string, month time.Time, also func() []replay.Observer) (*forecast.Model, float64, error) {
+	var cal *forecast.Calibrator
+	if err := priced(c, g, paths, func() []replay.Observer {
+		cal = forecast.NewCalibrator(g.Directory, g.Prices)
+		made := []replay.Observer{cal}
+		if also != nil {
+			made = append(made, also()...)
+		}
+		return made
+	}); err != nil {
 		return nil, 0, err
 	}
 	m, err := cal.Model(month, func(member int, day time.Time) bool { return g.Gate.MayUse(member, "cowork", day) })
 	return m, cal.Others(), err
 }
 
-// replayed passes captures through observers, in order of time and each record
-// once.
-func replayed(c *cli.Context, g *rehearsal.Ground, paths []string, to ...replay.Observer) (replay.Counts, error) {
-	src, err := stream.Open(paths, stream.Options{Unhashed: true, Stdin: c.App.Reader})
-	if err != nil {
-		return replay.Counts{}, err
+// priced is replayed at the prices of an organisation; to read nothing is an error.
+func priced(c *cli.Context, g *rehearsal.Ground, paths []string, begin func() []replay.Observer) error {
+	counts, _, err := replayed(c, paths, replay.Options{Prices: g.Prices}, begin)
+	if err == nil && counts.Received == 0 {
+		err = fmt.Errorf("%w in %s", rehearsal.ErrNoRecords, strings.Join(paths, ", "))
 	}
-	rp := replay.New(replay.Options{Prices: g.Prices}, to...)
-	if err := src.EachBlock(c.Context, rp.Take); err != nil {
-		return replay.Counts{}, err
-	}
-	counts, _ := rp.Close()
-	if counts.Received == 0 {
-		return counts, fmt.Errorf("%w in %s", rehearsal.ErrNoRecords, strings.Join(paths, ", "))
-	}
-	return counts, nil
+	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/sandtable-dev/sandtable/rules"
 	"github.com/sandtable-dev/sandtable/rules/spend"
 	"github.com/sandtable-dev/sandtable/scenarios"
+	"github.com/sandtable-dev/sandtable/simulate/replay"
 )
 
 func reconcileCommand() *cli.Command {
@@ -57,8 +58,11 @@ func reconcile(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	estimates := spend.NewEstimates(ground.Directory)
-	if _, err := replayed(c, ground, c.Args().Slice(), estimates); err != nil {
+	var estimates *spend.Estimates
+	if err := priced(c, ground, c.Args().Slice(), func() []replay.Observer {
+		estimates = spend.NewEstimates(ground.Directory)
+		return []replay.Observer{estimates}
+	}); err != nil {
 		return err
 	}
 	r := estimates.Reconcile(export, ground.Limits)

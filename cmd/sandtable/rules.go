@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"encoding/xml"
@@ -26,7 +27,6 @@ import (
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 	"github.com/sandtable-dev/sandtable/simulate"
 	"github.com/sandtable-dev/sandtable/simulate/replay"
-	"github.com/sandtable-dev/sandtable/simulate/stream"
 )
 
 func rulesCommand() *cli.Command {
@@ -398,21 +398,13 @@ func declaredConfig(c *cli.Context) (alert.Config, error) {
 	return alert.ParseConfig(file, data)
 }
 
-// replayStreams passes streams through the observers in the order of event time.
-func replayStreams(c *cli.Context, paths []string, observers ...replay.Observer) (replay.Counts, []rules.Finding, error) {
-	src, err := stream.Open(paths, stream.Options{Unhashed: true, Stdin: c.App.Reader})
-	if err != nil {
-		return replay.Counts{}, nil, err
+// replayRules is replayed for rules; to read nothing is a failure.
+func replayRules(c *cli.Context, paths []string, begin func() []replay.Observer) ([]rules.Finding, error) {
+	counts, found, err := replayed(c, paths, replay.Options{}, begin)
+	if err == nil && counts.Received == 0 {
+		err = failure{exitFailure, fmt.Errorf("no usable record in %s", strings.Join(paths, ", "))}
 	}
-	rp := replay.New(replay.Options{}, observers...)
-	if err := src.EachBlock(c.Context, rp.Take); err != nil {
-		return replay.Counts{}, nil, err
-	}
-	counts, found := rp.Close()
-	if counts.Received == 0 {
-		return counts, nil, failure{exitFailure, fmt.Errorf("no usable record in %s", strings.Join(paths, ", "))}
-	}
-	return counts, found, nil
+	return found, err
 }
 
 // observe is an observer from a function.
@@ -443,20 +435,26 @@ func rulesExplain(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	e := alert.New([]*alert.Rule{r}, cfg)
-	w := c.App.Writer
-	found := false
-	_, alerts, err := replayStreams(c, c.Args().Slice()[1:], observe(func(ev *event.Event) {
-		if ev.Index == want {
-			found = true
-			explainEvent(w, r, ev, cfg, c.Bool("include-content"))
-		}
-	}), e)
+	var e *alert.Engine
+	var explained bytes.Buffer
+	alerts, err := replayRules(c, c.Args().Slice()[1:], func() []replay.Observer {
+		e = alert.New([]*alert.Rule{r}, cfg)
+		explained.Reset()
+		return []replay.Observer{observe(func(ev *event.Event) {
+			if ev.Index == want {
+				explainEvent(&explained, r, ev, cfg, c.Bool("include-content"))
+			}
+		}), e}
+	})
 	if err != nil {
 		return err
 	}
-	if !found {
+	if explained.Len() == 0 {
 		return failure{exitFailure, fmt.Errorf("there is no event e%d in the stream, or it repeats one that is", want)}
+	}
+	w := c.App.Writer
+	if _, err := explained.WriteTo(w); err != nil {
+		return err
 	}
 	cited := 0
 	for _, f := range alerts {
@@ -680,7 +678,10 @@ func rulesBacktest(c *cli.Context) error {
 	if err != nil {
 		return asUsage(err)
 	}
-	if _, _, err := replayStreams(c, c.Args().Slice(), b); err != nil {
+	if _, err := replayRules(c, c.Args().Slice(), func() []replay.Observer {
+		b, _ = quality.NewBacktest(rs, cfg, c.String("rule"), c.String("threshold"), c.String("except")) // as just before
+		return []replay.Observer{b}
+	}); err != nil {
 		return err
 	}
 	key := make([]byte, 32)

@@ -221,6 +221,9 @@ func announce(c *cli.Context, res *rehearsal.Result, dir string) error {
 	default:
 		fmt.Fprintf(out, "\nSimulated: the company and its incidents are fictional.")
 	}
+	if n.OutOfTurn > 0 {
+		fmt.Fprintf(out, "\n%s came out of turn, so that windows, sequences and limits may be judged wrongly: assess a file in place of standard input.", counted(n.OutOfTurn, "record"))
+	}
 	fmt.Fprintf(out, "\nReport:  %s\nBundle:  %s\nFollow a verdict: sandtable explain %s %s\n", shown(filepath.Join(dir, "report.pdf")), shown(dir), followed(res.Assessment), shown(dir))
 	return nil
 }

@@ -262,7 +262,7 @@ func (p *painter) frame(n int, pg page) {
 func (p *painter) band() {
 	g := p.geo
 	p.rect(0, 0, g.w, g.band, navy)
-	p.f.ClipRect(0, 0, g.w, g.band, false)
+	p.f.ClipRect(0, 0, g.w, g.band-0.3, false) // viewers smear a line that is cut right on the edge
 	p.stroke(colour{44, 78, 108})
 	p.f.SetLineWidth(0.25)
 	for i := 1; i <= 13; i++ {

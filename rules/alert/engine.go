@@ -3,6 +3,7 @@ package alert
 import (
 	"cmp"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,6 +49,7 @@ type Engine struct {
 	found     []found
 	silences  []silence
 	ended     bool // what is left is let go of at once
+	spare     spare
 
 	// Dead keys are let go of every now and then; which ones are dead is settled at
 	// fixed moments, so that no answer hangs on when that is.
@@ -174,7 +176,10 @@ type rated struct {
 
 // unload lets go of what the sliding window has left behind in a key that lives on
 // for the sake of its past. The next match would throw it away.
-func (r *rated) unload() { r.sliding, r.values = sliding{}, nil }
+func (r *rated) unload(s *spare) {
+	s.empty(&r.queue)
+	r.sliding, r.values = sliding{}, nil
+}
 
 // dormant is what stays of a rate then.
 type dormant struct{ past }
@@ -241,6 +246,9 @@ func folded(cfg Config) Config {
 	return cfg
 }
 
+// longStream leaves so much behind that collecting it is worth the time.
+const longStream = 500_000
+
 // sweepEvery is how many events pass at least between sweeps of dead keys. It bounds
 // memory only: a dead key that is met again starts afresh at any rate.
 const sweepEvery = 4096
@@ -289,7 +297,10 @@ func (e *Engine) Close(end time.Time) []rules.Finding {
 		// What is left of a stream that has ended is of no use.
 		g.blocks, g.free, g.cells, g.n, g.at, g.asked = nil, nil, nil, 0, nil, 0
 	}
-	e.froms, e.names, e.persons, e.from = [len(e.froms)]lastFrom{}, [len(e.names)]name{}, [len(e.persons)]name{}, nil
+	e.froms, e.names, e.persons, e.from, e.spare = [len(e.froms)]lastFrom{}, [len(e.names)]name{}, [len(e.persons)]name{}, nil, spare{}
+	if e.seen >= longStream {
+		runtime.GC() // what was found takes the room of what led to it
+	}
 	// Silences come by when they were noticed: in order, they come by what they follow.
 	quiet := make([]found, len(e.silences))
 	places := make([]int, len(e.silences))
@@ -483,6 +494,7 @@ func (s *state) window(e *Engine) *window {
 		if s.kind == absence { // the event ends the silence
 			s.silent(e, w)
 		}
+		e.letGo(w)
 		*w = window{member: e.person(b, ev)}
 	}
 	return w
@@ -535,10 +547,17 @@ func (s *state) busyDay(p *past, at int64) {
 	p.now.value = 1
 }
 
+// letGo uses the memory of what a window knew again, as long as the stream goes on.
+func (e *Engine) letGo(w *window) {
+	if !e.ended {
+		e.spare.drop(w.tail)
+	}
+}
+
 // tail is what a window knows beyond its beginning, made for the first match.
-func tail[T any](w *window) *T {
+func tail[T any](w *window, spare *[]*T) *T {
 	if w.tail == nil {
-		w.tail = new(T)
+		w.tail = one(spare)
 	}
 	return w.tail.(*T)
 }
@@ -547,7 +566,7 @@ func (s *state) correlate(e *Engine, w *window, l *looking, en entry, text strin
 	ev := e.subj.ev
 	late := en.time < w.last
 	if r, ok := w.tail.(*rated); ok && w.unloaded(e, s) {
-		r.unload()
+		r.unload(&e.spare)
 	}
 	w.last = max(w.last, en.time)
 	w.epoch = e.epoch
@@ -562,7 +581,7 @@ func (s *state) correlate(e *Engine, w *window, l *looking, en entry, text strin
 		en.from = e.fromOf(ev)
 		s.hit(e, w, en, "the condition holds")
 	case absence:
-		at := tail[absent](w)
+		at := tail[absent](w, &e.spare.absent)
 		at.time, at.index, at.seen, at.kind = en.time, en.index, e.seen, en.kind
 		at.matches++
 		if f := e.fromOf(ev); at.from != f {
@@ -586,12 +605,12 @@ func (s *state) correlate(e *Engine, w *window, l *looking, en entry, text strin
 
 // keep adds an entry and lets go of those that are older than the span, whose
 // ends belong to it, before the last match.
-func (k *sliding) keep(en entry, late bool, last, span int64, distinct bool) {
+func (k *sliding) keep(m *spare, en entry, late bool, last, span int64, distinct bool) {
 	if !late {
 		for k.n > 0 && last-k.firstTime() > span {
 			k.count(k.pop().value, -1, distinct)
 		}
-		k.push(en)
+		k.push(m, en)
 		k.count(en.value, 1, distinct)
 		return
 	}
@@ -602,7 +621,7 @@ func (k *sliding) keep(en entry, late bool, last, span int64, distinct bool) {
 		k.count(all[0].value, -1, distinct)
 		all = all[1:]
 	}
-	k.set(all)
+	k.set(m, all)
 }
 
 // count adds a value to the total, or takes it away again.
@@ -620,8 +639,8 @@ func (k *sliding) count(value, n int64, distinct bool) {
 // slide keeps the entries of the window, ends included, and fires on its total.
 func (s *state) slide(e *Engine, w *window, en entry, late bool) {
 	c := &s.r.Correlation
-	k := tail[sliding](w)
-	k.keep(en, late, w.last, s.span, s.kind == distinct)
+	k := tail(w, &e.spare.sliding)
+	k.keep(&e.spare, en, late, w.last, s.span, s.kind == distinct)
 	if w.open > 0 && en.time <= e.found[w.open-1].till {
 		s.extend(e, w, en)
 		return
@@ -666,6 +685,7 @@ func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text 
 		seen.set(key, en.time)
 	}
 	if k := seen.burst; k != nil && k.before(w.last-int64(c.within)) {
+		e.spare.empty(k)
 		seen.burst = nil // the next one would not find any of them
 	}
 	if ok && en.time-last <= span || en.time-seen.born < int64(c.warmup) {
@@ -680,7 +700,7 @@ func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text 
 		seen.burst = &queue{}
 	}
 	k := seen.burst
-	k.push(en)
+	k.push(&e.spare, en)
 	for k.n > 0 && w.last-k.firstTime() > int64(c.within) {
 		k.pop()
 	}
@@ -698,7 +718,7 @@ func (s *state) rate(e *Engine, w *window, en entry, late bool) {
 	span := int64(c.window)
 	p, ok := w.tail.(*rated)
 	if !ok {
-		p = &rated{}
+		p = one(&e.spare.rated)
 		if d, ok := w.tail.(*dormant); ok {
 			p.past = d.past
 		}
@@ -721,7 +741,7 @@ func (s *state) rate(e *Engine, w *window, en entry, late bool) {
 		p.now.value = int64(p.values.len())
 	}
 	k := &p.sliding
-	if k.keep(en, late, w.last, span, distinct); k.n == 1 {
+	if k.keep(&e.spare, en, late, w.last, span, distinct); k.n == 1 {
 		s.ring.at.due = min(s.ring.at.due, w.last+span)
 	}
 	if w.open > 0 && en.time <= e.found[w.open-1].till {
@@ -791,13 +811,13 @@ func (s *state) sequence(e *Engine, w *window, l *looking, en entry) {
 		if !match {
 			continue
 		}
-		p := tail[steps](w)
+		p := tail(w, &e.spare.steps)
 		if k < lead {
 			if p.lead.n == lead {
 				p.lead.pop()
 			}
 			en.from = e.fromOf(e.subj.ev)
-			p.lead.push(en)
+			p.lead.push(&e.spare, en)
 			return
 		}
 		// The attempt that this step belongs to has k steps.
@@ -824,6 +844,7 @@ func (s *state) sequence(e *Engine, w *window, l *looking, en entry) {
 		}
 		done := append(slices.Clip(sofar), en)
 		s.open(e, w, en.time, len(done), fmt.Sprintf("%d steps in order within %s", len(done), short(s.r.Correlation.window)), done)
+		e.spare.drop(p)
 		w.tail = nil
 		return
 	}

@@ -27,7 +27,10 @@ type mark struct{ time, index int64 }
 // milli is the unit in which most clocks of records count.
 const milli = 1_000_000
 
-func (q *queue) push(en entry) {
+// citedRooms are the sizes in which it is kept where the last entries stood.
+var citedRooms = [...]int{1, 4, rules.MaxEventRefs}
+
+func (q *queue) push(m *spare, en entry) {
 	if q.n == 0 {
 		q.packed, q.gone = q.packed[:0], 0
 		q.front = mark{en.time, en.index}
@@ -45,7 +48,9 @@ func (q *queue) push(en entry) {
 		q.gone = 0
 	}
 	if n := len(q.packed) + len(code); n > cap(q.packed) { // by little: there are many
-		q.packed = append(make([]byte, 0, n+n/4+8), q.packed...)
+		more := append(m.take(n), q.packed...)
+		m.give(q.packed)
+		q.packed = more
 	}
 	q.packed = append(q.packed, code...)
 	q.n++
@@ -53,8 +58,10 @@ func (q *queue) push(en entry) {
 	if len(q.last) == rules.MaxEventRefs {
 		q.shift()
 	}
-	if n := len(q.last); n == cap(q.last) { // one, four, all
-		q.last = append(make([]*from, 0, min(1+3*n, rules.MaxEventRefs)), q.last...)
+	if n := len(q.last); n == cap(q.last) {
+		more := append(m.takeFroms(n+1), q.last...)
+		m.giveFroms(q.last)
+		q.last = more
 	}
 	q.kinds[len(q.last)] = en.kind
 	q.last = append(q.last, en.from)
@@ -140,9 +147,9 @@ func (q *queue) cited() []entry {
 }
 
 // set puts entries in place of those there are.
-func (q *queue) set(all []entry) {
+func (q *queue) set(m *spare, all []entry) {
 	q.packed, q.gone, q.n, q.last = q.packed[:0], 0, 0, slices.Delete(q.last, 0, len(q.last))
 	for _, en := range all {
-		q.push(en)
+		q.push(m, en)
 	}
 }

@@ -19,6 +19,7 @@ func TestQueue(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		var q queue
+		var m spare
 		var plain []entry
 		steps := rapid.OneOf(rapid.Int64Range(-5*milli, 5*milli), rapid.Just(int64(milli)), rapid.Just(int64(3600*1000*milli)), rapid.Int64())
 		at := rapid.Int64().Draw(t, "start")
@@ -34,12 +35,12 @@ func TestQueue(t *testing.T) {
 				plain = append([]entry(nil), plain[len(plain)/2:]...)
 				// Those in front of the last ones have no from any more.
 				all := q.entries()
-				q.set(all[len(all)-len(plain):])
+				q.set(&m, all[len(all)-len(plain):])
 			default:
 				at += steps.Draw(t, "step")
 				en := entry{time: at, value: rapid.OneOf(rapid.Int64Range(-3, 3), rapid.Just(int64(math.MinInt64)), rapid.Int64()).Draw(t, "value"),
 					index: rapid.Int64Range(0, 1<<40).Draw(t, "index"), from: froms[rapid.IntRange(0, len(froms)-1).Draw(t, "from")], kind: event.Kind(rapid.IntRange(0, 5).Draw(t, "kind"))}
-				q.push(en)
+				q.push(&m, en)
 				plain = append(plain, en)
 			}
 			if q.n != len(plain) {
@@ -68,9 +69,10 @@ func TestQueue(t *testing.T) {
 // A window that slides on and on stays as large as it is.
 func TestQueueSlidesInPlace(t *testing.T) {
 	var q queue
+	var m spare
 	f := &from{}
 	for i := range int64(10_000) {
-		q.push(entry{time: i * 1000 * milli, value: 40_000 + i%100, index: i * 900, from: f})
+		q.push(&m, entry{time: i * 1000 * milli, value: 40_000 + i%100, index: i * 900, from: f})
 		if q.n > 100 {
 			q.pop()
 		}

@@ -190,6 +190,7 @@ func (g *ring) sweep(e *Engine, now int64) {
 				if s.kind == absence {
 					s.silent(e, w)
 				}
+				e.letGo(w)
 				continue
 			}
 			due = min(due, w.last+s.hold)
@@ -198,6 +199,7 @@ func (g *ring) sweep(e *Engine, now int64) {
 				case w.unloaded(e, s):
 					if r, ok := w.tail.(*rated); ok {
 						w.tail = &dormant{r.past}
+						e.spare.drop(r)
 					}
 					w.epoch = e.epoch // once is enough
 				case now-w.last <= s.span:

@@ -1,8 +1,10 @@
 package event
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -24,9 +26,19 @@ type Pack struct {
 	bytes  []byte
 	roster *org.Directory
 	filled uint64 // what is in bytes, as no other pack's; 0: nothing yet
+	since  int    // events added now share what stands from here on
 }
 
 var fillings atomic.Uint64
+
+// met remembers where common parts stand in packs. A member's process reports every few
+// seconds, so that the events of a pack are of few prompts, in turns.
+type met [1024]struct {
+	filled uint64
+	at, n  uint32
+}
+
+var mets = sync.Pool{New: func() any { return new(met) }}
 
 // Head is the part of a packed event that stands open. Index may be changed and
 // is what the opened event has.
@@ -135,7 +147,20 @@ func (p *Pack) Size() (used, room int) { return len(p.bytes), cap(p.bytes) }
 
 // Reset lets go of the events; their memory is used again.
 func (p *Pack) Reset() {
-	p.Heads, p.bytes, p.roster, p.filled = p.Heads[:0], p.bytes[:0], nil, 0
+	p.Heads, p.bytes, p.roster, p.filled, p.since = p.Heads[:0], p.bytes[:0], nil, 0, 0
+}
+
+// Grow makes room for that many events, which take so many bytes, if there are none yet.
+func (p *Pack) Grow(events, size int) {
+	if len(p.Heads) > 0 {
+		return
+	}
+	if cap(p.Heads) < events {
+		p.Heads = make([]Head, 0, events)
+	}
+	if cap(p.bytes) < size {
+		p.bytes = make([]byte, 0, size)
+	}
 }
 
 // Poison overwrites what is held, for tests that look for views that outlive it.
@@ -150,6 +175,8 @@ func (p *Pack) Add(events []Event) {
 	if p.filled == 0 {
 		p.filled = fillings.Add(1)
 	}
+	m := mets.Get().(*met)
+	defer mets.Put(m)
 	var last *Event
 	common, rostered := uint32(0), false
 	for i := range events {
@@ -160,19 +187,22 @@ func (p *Pack) Add(events []Event) {
 			p.bytes = append(make([]byte, 0, n+packedStep), p.bytes...)
 		}
 		if last == nil || !sameCommon(last, e) {
-			common = uint32(len(p.bytes))
-			rostered = p.common(e)
+			common, rostered = p.common(e, m)
 		}
 		last = e
 		p.own(e, common, rostered)
 	}
 }
 
-// Cut is a place in a pack between the events of two calls of Add.
+// Cut is a place in a pack between the events of two calls of Add. What stands on one
+// side of it shares nothing with what stands on the other.
 type Cut struct{ events, bytes int }
 
 // Cut is behind what was added so far.
-func (p *Pack) Cut() Cut { return Cut{len(p.Heads), len(p.bytes)} }
+func (p *Pack) Cut() Cut {
+	p.since = len(p.bytes)
+	return Cut{len(p.Heads), len(p.bytes)}
+}
 
 // Between are the heads of the events between two cuts.
 func (p *Pack) Between(from, to Cut) []Head { return p.Heads[from.events:to.events] }
@@ -208,8 +238,9 @@ func sameCommon(a, b *Event) bool {
 		a.Roster == b.Roster && a.Member == b.Member && a.Identity == b.Identity
 }
 
-// common writes what the events that follow have in common.
-func (p *Pack) common(e *Event) (rostered bool) {
+// common is where there stands what the events that follow have in common. It writes
+// that, unless it stands already where m says.
+func (p *Pack) common(e *Event, m *met) (common uint32, rostered bool) {
 	at := len(p.bytes)
 	flags := byte(0)
 	if e.Roster != nil && (p.roster == nil || p.roster == e.Roster) { // another one may be asked again
@@ -243,7 +274,14 @@ func (p *Pack) common(e *Event) (rostered bool) {
 	if p.bytes = to; flags&flagHosts != 0 {
 		p.list(e.HostPaths, nil, nil)
 	}
-	return rostered
+	wrote := p.bytes[at:]
+	x := &m[(e.SessionKey^e.PromptKey)%uint64(len(m))]
+	if x.filled == p.filled && int(x.at) >= p.since && bytes.Equal(p.bytes[x.at:x.at+x.n], wrote) {
+		p.bytes = p.bytes[:at]
+		return x.at, rostered
+	}
+	x.filled, x.at, x.n = p.filled, uint32(at), uint32(len(wrote))
+	return uint32(at), rostered
 }
 
 // own writes an event without its common part, which stands at a place.

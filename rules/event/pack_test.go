@@ -122,7 +122,7 @@ func packs(t interface{ Fatalf(string, ...any) }, r *rand.Rand, p *Pack, events 
 	for range events {
 		e := filled(r, func() bool { return r.IntN(8) < dense }, dir)
 		if len(want) > 0 && r.IntN(2) == 0 { // records of one session have much in common
-			last := want[len(want)-1]
+			last := want[len(want)-1-r.IntN(min(3, len(want)))]
 			last.ToolUse, last.Time = e.ToolUse, e.Time
 			e = &last
 		}
@@ -226,8 +226,8 @@ func TestHeadsOrderSessions(t *testing.T) {
 	})
 }
 
-// What the records of a session have in common stands once, and nothing is allocated
-// for one more event.
+// What the records of a session have in common stands once, also where those of others
+// come between, and nothing is allocated for one more event.
 func TestPackedEventsAreSmall(t *testing.T) {
 	e := filled(rand.New(rand.NewPCG(1, 1)), func() bool { return true }, nil)
 	one := slices.Repeat([]Event{*e}, 1)
@@ -239,6 +239,15 @@ func TestPackedEventsAreSmall(t *testing.T) {
 	p.Add(events)
 	if used, _ := p.Size(); used/100 > first-500 {
 		t.Errorf("%d bytes for one event, %d for each of a hundred", first, used/100)
+	}
+	other := filled(rand.New(rand.NewPCG(2, 1)), func() bool { return true }, nil)
+	two := slices.Repeat([]Event{*e, *other}, 1)
+	var turns Pack
+	for range 50 {
+		turns.Add(two)
+	}
+	if used, _ := turns.Size(); used/100 > first-500 {
+		t.Errorf("%d bytes for one event, %d for each of a hundred of two in turns", first, used/100)
 	}
 	var o Opened
 	sum := 0

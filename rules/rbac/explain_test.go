@@ -152,6 +152,18 @@ func TestReadSheet(t *testing.T) {
 	}
 }
 
+// The column of reasons may be left out, and then says nothing of them.
+func TestSheetWithoutReasons(t *testing.T) {
+	cfg := office(func(c *org.Config) { c.Roles[0].Grants[1].Because = "asked for by the works council" }).dir.Config
+	ed, err := ReadSheet(cfg, "s.csv", []byte("group,role,kind,name,grant\npilots,pilot,capability,memory,yes\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(ed.Lines) > 0 || ed.Roles[0].Grants[1].Because != "asked for by the works council" {
+		t.Errorf("%q, %+v", ed.Lines, ed.Roles[0].Grants[1])
+	}
+}
+
 func FuzzReadSheet(f *testing.F) {
 	e := office(nil)
 	f.Add(e.Sheet(day))

@@ -82,6 +82,7 @@ func first(ss ...string) string {
 // wanted is a row of a role as the sheet has it; an empty level means none.
 type wanted struct {
 	key, level, because string
+	reasoned            bool // the sheet has a column of reasons
 	at                  source.Pos
 }
 
@@ -252,7 +253,8 @@ func ReadSheet(cfg *org.Config, name string, data []byte) (*Edit, error) {
 			wants[role] = map[string]wanted{}
 			roleOrder = append(roleOrder, role)
 		}
-		w := wanted{g.String(), level, cell("because"), place("grant")}
+		_, reasoned := col["because"]
+		w := wanted{g.String(), level, cell("because"), reasoned, place("grant")}
 		if old, seen := wants[role][g.String()]; seen && (old.level != w.level || old.because != w.because) {
 			ps.Add(w.at, fmt.Sprintf("a role grants the same to all its groups; %s:%d says otherwise", name, old.at.Line), "role %q has %s once as %q and once as %q", role, g, words(old.level, old.because), words(w.level, w.because))
 			continue
@@ -281,7 +283,9 @@ func ReadSheet(cfg *org.Config, name string, data []byte) (*Edit, error) {
 				lines = append(lines, fmt.Sprintf("- %s", g))
 			default:
 				was := g
-				g.Because = x.because
+				if x.reasoned {
+					g.Because = x.because
+				}
 				if g.Connector.Value != "" {
 					g.Level = x.level
 				}

@@ -165,19 +165,23 @@ func twins(from, in *org.Directory) []int {
 // skill that was activated, or a plugin that was loaded. A decision that was
 // rejected is no attempt: its call did not run.
 type WhatIf struct {
-	a, b           *Engine
-	calls          [2]Calls
-	items          [2]map[itemUse]string
-	pairs          map[pairUse][2]string // answers of both, where both are settled
-	changes        map[changeKey]*tally
-	impossible     map[changeKey]*tally
-	attempts, same int64
-	results        int64 // skill results, which count only without activations
-	activated      bool
-	blind          Blind
-	twin           []int // member of b -> member of a; -1
-	back           []int
+	a, b       *Engine
+	calls      [2]Calls
+	items      [2]map[itemUse]string
+	pairs      map[pairUse][2]string // answers of both, where both are settled
+	changes    map[changeKey]*tally
+	impossible map[changeKey]*tally
+	uses       uses
+	results    uses // of skills, which count only without activations
+	activated  bool
+	blind      Blind
+	twin       []int // member of b -> member of a; -1
+	back       []int
 }
+
+// uses counts attempts, those answered alike and those inside a change that was
+// still spreading.
+type uses struct{ attempts, same, undecided int64 }
 
 type itemUse struct {
 	state int32
@@ -271,24 +275,22 @@ func (w *WhatIf) Observe(ev *event.Event) {
 		w.blind.Strangers++
 		return
 	}
+	u := &w.uses
 	if q.Kind == skillResult {
-		w.results++
-	} else {
-		w.attempts++
+		u = &w.results
 	}
+	u.attempts++
 	t := ev.When()
 	a, b := w.both(ma, mb, q, ev, t)
 	if a == InFlight.String() || b == InFlight.String() {
-		w.blind.Undecided++
+		u.undecided++
 		return
 	}
 	if a == Deny.String() || a == "not_available" {
 		w.count(w.impossible, changeKey{q, a, ""}, ma, ev, func() Decision { return w.a.decideUse(ma, q, ev, t) })
 	}
 	if a == b {
-		if q.Kind != skillResult {
-			w.same++
-		}
+		u.same++
 		return
 	}
 	w.count(w.changes, changeKey{q, a, b}, mb, ev, func() Decision { return w.b.decideUse(mb, q, ev, t) })
@@ -432,18 +434,15 @@ type WhatIfResult struct {
 // Close returns what was seen, largest first, and the reach of the two policies
 // at the end of the stream.
 func (w *WhatIf) Close(end time.Time) WhatIfResult {
-	res := WhatIfResult{Attempts: w.attempts, Unchanged: w.same, Blind: w.blind,
-		Changes: w.useChanges(w.changes, w.b.dir), Impossible: w.useChanges(w.impossible, w.a.dir), Reach: Reach(w.a, w.b, end)}
+	u := w.uses
 	if !w.activated {
-		changed := int64(0)
-		for k, c := range w.changes {
-			if k.q.Kind == skillResult {
-				changed += c.uses
-			}
-		}
-		res.Attempts += w.results
-		res.Unchanged += w.results - changed
+		u.attempts += w.results.attempts
+		u.same += w.results.same
+		u.undecided += w.results.undecided
 	}
+	res := WhatIfResult{Attempts: u.attempts, Unchanged: u.same, Blind: w.blind,
+		Changes: w.useChanges(w.changes, w.b.dir), Impossible: w.useChanges(w.impossible, w.a.dir), Reach: Reach(w.a, w.b, end)}
+	res.Blind.Undecided = u.undecided
 	return res
 }
 

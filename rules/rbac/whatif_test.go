@@ -137,6 +137,34 @@ func TestWhatIfSkillResults(t *testing.T) {
 	}
 }
 
+// A skill's result inside a change that still spreads is undecided, and so neither
+// changed nor unchanged; beside activations it is nothing at all.
+func TestWhatIfSkillResultsInFlight(t *testing.T) {
+	build := func() *Engine {
+		c := setup("enterprise", "custom", yes())
+		c.Skills = []org.Skill{{Name: txt("notes"), Level: "not_available"}}
+		c.Roles = []org.Role{{Name: txt("pilot"), Grants: []org.Grant{{Capability: txt(Cowork)}, {Skill: txt("notes")}}}}
+		c.Groups = []org.Group{group("g", []string{"in"}, "pilot")}
+		c.Changes = []org.Change{{When: day, Group: &org.GroupChange{Name: txt("g"), Remove: &org.Selector{All: true}}}}
+		return New(org.NewDirectory(c, []org.Member{{ID: "in", Account: "a-in", OrgRole: "custom"}}), laggy())
+	}
+	result := func(at time.Duration) *event.Event {
+		return record("a-in", at, func(ev *event.Event) {
+			ev.Kind, ev.Tool, ev.Parameters = event.ToolResult, "Skill", `{"skill_name":"notes"}`
+		})
+	}
+	w := NewWhatIf(build(), build())
+	w.Observe(result(-time.Hour))
+	w.Observe(result(time.Second))
+	if r := w.Close(day); r.Attempts != 2 || r.Unchanged != 1 || r.Blind.Undecided != 1 {
+		t.Errorf("%d attempts, %d unchanged, %d undecided; want 2, 1 and 1", r.Attempts, r.Unchanged, r.Blind.Undecided)
+	}
+	w.Observe(record("a-in", time.Minute, skill("notes")))
+	if r := w.Close(day); r.Attempts != 1 || r.Unchanged != 0 || r.Blind.Undecided != 1 {
+		t.Errorf("with an activation: %d attempts, %d unchanged, %d undecided; want 1, 0 and 1", r.Attempts, r.Unchanged, r.Blind.Undecided)
+	}
+}
+
 func TestSuggest(t *testing.T) {
 	e := office(nil)
 	u := NewUsage(e)

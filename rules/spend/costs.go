@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -150,13 +149,8 @@ func (e *CostExport) readJSON(data []byte, ps *source.Problems) {
 	fail := func(err error) {
 		offset := d.InputOffset()
 		var s *json.SyntaxError
-		var ty *json.UnmarshalTypeError
-		switch {
-		case errors.As(err, &s):
+		if errors.As(err, &s) {
 			offset = max(s.Offset-1, 0)
-		case errors.As(err, &ty):
-			ps.Add(at.pos(offset), "", "%s is a %s, expected %s", ty.Field, ty.Value, ty.Type)
-			return
 		}
 		ps.Add(at.pos(offset), "the file may be cut; export it again", "this is not JSON: %v", err)
 	}
@@ -169,11 +163,16 @@ func (e *CostExport) readJSON(data []byte, ps *source.Problems) {
 			}
 			pos := at.pos(from)
 			var row jsonCost
-			if err := d.Decode(&row); err != nil {
+			var wrong *json.UnmarshalTypeError
+			switch err := d.Decode(&row); {
+			case errors.As(err, &wrong): // the row has been read to its end
+				ps.Add(pos, "", "%s is a %s, expected %s", wrong.Field, wrong.Value, wrong.Type)
+			case err != nil:
 				fail(err)
 				return false
+			default:
+				e.row(&row, pos, ps)
 			}
-			e.row(&row, pos, ps)
 		}
 		_, err := d.Token() // the closing bracket
 		if err != nil {
@@ -272,6 +271,9 @@ func (e *CostExport) row(r *jsonCost, pos source.Pos, ps *source.Problems) {
 		if out.Day = dayOf(s); out.Day == "" {
 			ps.Add(pos, "expected RFC 3339 or YYYY-MM-DD", "%q is not a day", s)
 		}
+	}
+	if r.Requests < 0 {
+		ps.Add(pos, "", "%d is not a count of requests", r.Requests)
 	}
 	if r.Currency != "" && r.Currency != "USD" {
 		ps.Add(pos, "cost rows are in US dollars; convert nothing, export again", "the currency is %q, expected USD", r.Currency)
@@ -459,11 +461,10 @@ func decimal(s string, decimals int) (int64, error) {
 		if c < '0' || c > '9' {
 			return 0, fmt.Errorf("%q is not a plain decimal number", s)
 		}
-		hi, lo := bits.Mul64(n, 10)
-		n = lo + uint64(c-'0')
-		if hi != 0 || n > 1<<62 {
+		if n > 1<<62/10 {
 			return 0, fmt.Errorf("%q is too large", s)
 		}
+		n = n*10 + uint64(c-'0')
 	}
 	return int64(n), nil
 }

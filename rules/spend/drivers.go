@@ -21,11 +21,14 @@ type Pricer interface {
 // web searches, which the vendor bills on top of tokens and telemetry's cost does
 // not hold. Requests that share the limits count (see Observe of Ledger).
 //
-// Memory is bounded by the sessions: the last prompt of each.
+// Memory is bounded by the sessions of some days: the last prompt of each. One that goes
+// on after more than four days without a request, and perhaps after two, is a new one.
 type Drivers struct {
 	prices Pricer
 	search int64
-	prompt *rules.Keys // by session, 48 bits of the key of its last prompt
+	prompt *rules.Keys // by session, 48 bits of the key of its last prompt, of this turn
+	before *rules.Keys // and of the one before, which was no longer ago than a turn
+	turn   int64       // when prompt becomes before; 0: no request yet
 	models map[string]*DriverSpend
 	total  DriverSpend
 	rows   [driverCount]DriverSpend
@@ -39,6 +42,9 @@ type rate struct {
 	micro [4]int64
 	known bool
 }
+
+// promptTurn is how long a prompt is remembered without a request, at least.
+const promptTurn = int64(2 * 24 * time.Hour)
 
 // maxModels bounds the model names kept; a stream may invent them.
 const maxModels = 256
@@ -69,7 +75,7 @@ type DriverSpend struct {
 
 // NewDrivers makes an observer. SearchMicros is the price of one web search.
 func NewDrivers(p Pricer, searchMicros int64) *Drivers {
-	return &Drivers{prices: p, search: searchMicros, prompt: rules.NewKeys(true), models: map[string]*DriverSpend{}, rates: map[string]*rate{}}
+	return &Drivers{prices: p, search: searchMicros, prompt: rules.NewKeys(true), before: rules.NewKeys(true), models: map[string]*DriverSpend{}, rates: map[string]*rate{}}
 }
 
 // Observe takes records in order of time.
@@ -107,8 +113,22 @@ func (d *Drivers) Observe(ev *event.Event) {
 		book(&d.rows[subagents])
 	}
 	if ev.Prompt != "" {
+		if ev.Time >= d.turn {
+			if d.turn > 0 {
+				d.before = d.prompt
+				if ev.Time-d.turn >= promptTurn {
+					d.before = rules.NewKeys(true)
+				}
+				d.prompt = rules.NewKeys(true)
+			}
+			d.turn = ev.Time + promptTurn
+		}
 		p := ev.OfPrompt() & (1<<48 - 1)
-		if last, ok := d.prompt.Swap(ev.OfSession(), p); ok && last == p {
+		last, ok := d.prompt.Swap(ev.OfSession(), p)
+		if !ok {
+			last, ok = d.before.Value(ev.OfSession())
+		}
+		if ok && last == p {
 			book(&d.rows[toolLoops])
 		}
 	}

@@ -201,10 +201,10 @@ func New(dir *org.Directory, r Rules) *Ledger {
 	if o := l.cfg.Spend.Organisation; o.Given {
 		l.ceiling = []step{stepOf(math.MinInt64, o, false, false)}
 	}
-	if len(l.cfg.Spend.Groups) > 0 && !r.GroupLimits {
-		l.notes = append(l.notes, "limits on groups do not exist on this plan and are ignored")
-	} else {
+	if r.GroupLimits {
 		l.readGroups()
+	} else if len(l.cfg.Spend.Groups) > 0 || slices.ContainsFunc(l.cfg.Changes, func(ch org.Change) bool { return ch.Limit != nil && ch.Limit.Group.Value != "" }) {
+		l.notes = append(l.notes, "limits on groups do not exist on this plan and are ignored")
 	}
 	for _, u := range l.cfg.Spend.Users {
 		switch i, ok := l.member(u.Member.Value); {
@@ -416,6 +416,13 @@ func monthKey(t time.Time) int {
 
 func monthName(key int) string { return fmt.Sprintf("%04d-%02d", key/12, key%12+1) }
 
+// began and ended are the first and the last moment of a month.
+func began(key int) time.Time {
+	return time.Date(key/12, time.Month(key%12+1), 1, 0, 0, 0, 0, time.UTC)
+}
+
+func ended(key int) time.Time { return began(key + 1).Add(-1) }
+
 func (a *account) month(key int) *month {
 	for i := len(a.months) - 1; i >= 0; i-- {
 		if a.months[i].key == key {
@@ -432,8 +439,8 @@ func (l *Ledger) monthOf(t time.Time) (key int, p *pool) {
 	if s := t.Unix(); m.pool == nil || s < m.from || s >= m.until {
 		m.key = monthKey(t)
 		m.pool = l.poolOf(m.key)
-		m.from = time.Date(m.key/12, time.Month(m.key%12+1), 1, 0, 0, 0, 0, time.UTC).Unix()
-		m.until = time.Date(m.key/12, time.Month(m.key%12+2), 1, 0, 0, 0, 0, time.UTC).Unix()
+		m.from = began(m.key).Unix()
+		m.until = began(m.key + 1).Unix()
 	}
 	return m.key, m.pool
 }

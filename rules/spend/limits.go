@@ -118,6 +118,7 @@ func ReadLimits(name string, r io.Reader, o LimitOptions) ([]LimitRow, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // spreadsheets write it
 	if len(o.Periods) == 0 {
 		o.Periods = []string{"monthly"}
 	}
@@ -257,6 +258,9 @@ func readLimit(raw json.RawMessage, pos source.Pos, o LimitOptions, ps *source.P
 	}
 	if in.ToDate != nil {
 		u, err := decimal(*in.ToDate, 3)
+		if err == nil && u > (1<<63-1)/(Cent/1000) {
+			err = fmt.Errorf("%q is too large", *in.ToDate)
+		}
 		if err != nil {
 			ps.Add(pos, "", "period_to_date_spend: %v", err)
 		}

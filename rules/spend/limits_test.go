@@ -56,6 +56,16 @@ func TestReadLimits(t *testing.T) {
 	}
 }
 
+func TestLimitsAsProgramsSaveThem(t *testing.T) {
+	if rows, err := ReadLimits("c", strings.NewReader("\ufeff"+limitRow(orgScope, `"100"`, "")), LimitOptions{}); err != nil || len(rows) != 1 {
+		t.Errorf("with a byte order mark: %v", err)
+	}
+	_, err := ReadLimits("c", strings.NewReader(limitRow(orgScope, `"100"`, `,"period_to_date_spend":"4000000000000000"`)), LimitOptions{})
+	if err == nil || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("more than all the money there is: %v", err)
+	}
+}
+
 func TestLimitFaults(t *testing.T) {
 	text := "{\"data\":[\n" + strings.Join([]string{
 		limitRow(grpScope, `"2500"`, ""),
@@ -305,6 +315,29 @@ func TestDrivers(t *testing.T) {
 	}
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// A prompt goes on over two days without a request, and not over five.
+func TestDriversForgetPrompts(t *testing.T) {
+	for _, c := range []struct {
+		days  int
+		loops int64
+	}{{0, 30}, {1, 30}, {2, 30}, {5, 0}} {
+		d := NewDrivers(nil, 0)
+		for i := range 30 {
+			for k := range 2 {
+				ev := request("a0", day.AddDate(0, 0, 7*i+k*c.days).Add(time.Duration(i)*time.Hour), 1)
+				ev.Session, ev.Prompt = "s", fmt.Sprint("p", i)
+				d.Observe(ev)
+			}
+		}
+		if got := d.rows[toolLoops].Requests; got != c.loops {
+			t.Errorf("%d days between two requests of a prompt: %d loops, expected %d", c.days, got, c.loops)
+		}
+		if n := d.prompt.Len() + d.before.Len(); n > 2 {
+			t.Errorf("%d sessions remembered", n)
+		}
 	}
 }
 

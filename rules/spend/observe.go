@@ -1,9 +1,9 @@
 package spend
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -207,9 +207,9 @@ type MonthSpend struct {
 func (l *Ledger) Summary() Summary {
 	o := &l.obs
 	s := Summary{
-		Evaluable: o.requests == 0 || o.costs.Missing < o.requests,
+		Evaluable: l.evaluable(),
 		Requests:  o.requests, Costs: o.costs, Outside: []Outside{}, Unattributed: o.unattrib,
-		Members: []MemberSpend{}, Groups: []GroupSpend{}, Months: []MonthSpend{}, WouldBlock: []Blocked{},
+		Members: l.members(), Groups: l.groups(), Weeks: l.weeks(), WouldBlock: l.wouldBlock(),
 		Alerts: append([]Alert{}, l.alerts...), Warnings: append([]Warning{}, l.warnings...), Notes: append([]string{}, l.notes...),
 	}
 	for p, n := range o.others {
@@ -250,20 +250,35 @@ func (l *Ledger) Summary() Summary {
 	if l.rules.SeatBased && l.rules.Included == 0 {
 		s.Notes = append(s.Notes, "included usage of seats is not stated; blocks may be shown too early")
 	}
-	s.Weeks = l.weeks()
-	group := map[[2]int]*GroupSpend{}
+	s.Months, s.Total = l.months()
+	return s
+}
+
+// evaluable is false when there are requests and none of them has a cost.
+func (l *Ledger) evaluable() bool { return l.obs.requests == 0 || l.obs.costs.Missing < l.obs.requests }
+
+func (l *Ledger) members() []MemberSpend {
+	out := []MemberSpend{}
 	for i := range l.accounts {
 		for _, m := range l.held(i).months {
-			end := time.Date(m.key/12, time.Month(m.key%12+2), 1, 0, 0, 0, 0, time.UTC).Add(-1)
 			if m.spent > 0 {
 				ms := MemberSpend{Member: l.dir.Key(i), Month: monthName(m.key), Spent: m.spent}
-				ms.Limit, ms.Source, ms.Unlimited = l.resolve(i, end)
-				s.Members = append(s.Members, ms)
+				ms.Limit, ms.Source, ms.Unlimited = l.resolve(i, ended(m.key))
+				out = append(out, ms)
 			}
 		}
 	}
+	slices.SortFunc(out, func(a, b MemberSpend) int {
+		return cmp.Or(strings.Compare(a.Month, b.Month), strings.Compare(a.Member, b.Member))
+	})
+	return out
+}
+
+func (l *Ledger) groups() []GroupSpend {
+	out := []GroupSpend{}
 	for key := range l.pool {
-		end := time.Date(key/12, time.Month(key%12+2), 1, 0, 0, 0, 0, time.UTC).Add(-1)
+		group := make([]*GroupSpend, len(l.cfg.Groups))
+		begin, end := began(key), ended(key)
 		for i := range l.accounts {
 			spent := int64(0)
 			for _, m := range l.held(i).months {
@@ -271,15 +286,14 @@ func (l *Ledger) Summary() Summary {
 					spent = m.spent
 				}
 			}
-			begin := time.Date(key/12, time.Month(key%12+1), 1, 0, 0, 0, 0, time.UTC)
 			if left := l.dir.Left(i); spent == 0 && (l.dir.Joined(i).After(end) || !left.IsZero() && left.Before(begin)) {
 				continue
 			}
 			for _, g := range l.groupsOf(i, end) {
-				gs := group[[2]int{g, key}]
+				gs := group[g]
 				if gs == nil {
 					gs = &GroupSpend{Group: l.cfg.Groups[g].Name.Value, Month: monthName(key), Limit: -1, Exposure: -1}
-					group[[2]int{g, key}] = gs
+					group[g] = gs
 				}
 				gs.Members++
 				gs.Spent = add(gs.Spent, spent)
@@ -289,39 +303,41 @@ func (l *Ledger) Summary() Summary {
 				}
 			}
 		}
+		for _, gs := range group {
+			if gs != nil {
+				out = append(out, *gs)
+			}
+		}
 	}
+	slices.SortStableFunc(out, func(a, b GroupSpend) int { // groups of one name stay in their order
+		return cmp.Or(strings.Compare(a.Month, b.Month), strings.Compare(a.Group, b.Group))
+	})
+	return out
+}
+
+func (l *Ledger) months() (out []MonthSpend, total int64) {
+	out = []MonthSpend{}
 	for key, p := range l.pool {
 		ms := MonthSpend{Month: monthName(key), Spent: p.total, Credits: p.spent, Limit: -1}
-		end := time.Date(key/12, time.Month(key%12+2), 1, 0, 0, 0, 0, time.UTC).Add(-1)
-		if c := at(l.ceiling, end.UnixNano()); c.state == limited {
+		if c := at(l.ceiling, ended(key).UnixNano()); c.state == limited {
 			ms.Limit = c.micros
 		}
-		s.Months = append(s.Months, ms)
-		s.Total = add(s.Total, ms.Spent)
+		out = append(out, ms)
+		total = add(total, ms.Spent)
 	}
-	for _, g := range group {
-		s.Groups = append(s.Groups, *g)
+	slices.SortFunc(out, func(a, b MonthSpend) int { return strings.Compare(a.Month, b.Month) })
+	return out, total
+}
+
+func (l *Ledger) wouldBlock() []Blocked {
+	out := []Blocked{}
+	for _, b := range l.obs.blocked {
+		out = append(out, *b)
 	}
-	for _, b := range o.blocked {
-		s.WouldBlock = append(s.WouldBlock, *b)
-	}
-	sort.Slice(s.Members, func(i, j int) bool {
-		a, b := s.Members[i], s.Members[j]
-		return a.Month < b.Month || a.Month == b.Month && a.Member < b.Member
+	slices.SortFunc(out, func(a, b Blocked) int {
+		return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.Member, b.Member), strings.Compare(a.Month, b.Month))
 	})
-	sort.Slice(s.Groups, func(i, j int) bool {
-		a, b := s.Groups[i], s.Groups[j]
-		return a.Month < b.Month || a.Month == b.Month && a.Group < b.Group
-	})
-	sort.Slice(s.Months, func(i, j int) bool { return s.Months[i].Month < s.Months[j].Month })
-	sort.Slice(s.WouldBlock, func(i, j int) bool {
-		a, b := s.WouldBlock[i], s.WouldBlock[j]
-		if !a.Time.Equal(b.Time) {
-			return a.Time.Before(b.Time)
-		}
-		return a.Member < b.Member || a.Member == b.Member && a.Month < b.Month
-	})
-	return s
+	return out
 }
 
 // Close returns the findings of the replay, by time: members that would have
@@ -329,9 +345,8 @@ func (l *Ledger) Summary() Summary {
 // (example 16) and a stream without costs. end dates the findings that have no
 // moment of their own.
 func (l *Ledger) Close(end time.Time) []rules.Finding {
-	s := l.Summary()
 	var out []rules.Finding
-	for _, b := range s.WouldBlock {
+	for _, b := range l.wouldBlock() {
 		out = append(out, rules.Finding{
 			Rule: "spend-blocked", Title: "A spend limit would have blocked requests", Severity: rules.Medium,
 			Member: b.Member, Group: groupOf(b.BoundBy), Time: b.Time,
@@ -340,7 +355,7 @@ func (l *Ledger) Close(end time.Time) []rules.Finding {
 			Count: int(b.Later.Requests), Events: b.Events, Facts: []string{"spend-limit-precedence", "spend-limit-period"},
 		})
 	}
-	for _, a := range s.Alerts {
+	for _, a := range l.alerts {
 		sev := rules.Low
 		if a.Percent == 100 {
 			sev = rules.High
@@ -352,7 +367,7 @@ func (l *Ledger) Close(end time.Time) []rules.Finding {
 		})
 	}
 	noLimit := map[string]bool{}
-	for _, m := range s.Members {
+	for _, m := range l.members() {
 		if m.Source == SourceNone {
 			noLimit[m.Member] = true
 		}
@@ -364,9 +379,9 @@ func (l *Ledger) Close(end time.Time) []rules.Finding {
 			Facts:  []string{"spend-limit-precedence"},
 		})
 	}
-	if !s.Evaluable {
+	if !l.evaluable() {
 		out = append(out, rules.Finding{
-			Rule: "spend-not-evaluable", Title: "Limits cannot be replayed", Severity: rules.Medium, Time: end, Count: int(s.Costs.Missing),
+			Rule: "spend-not-evaluable", Title: "Limits cannot be replayed", Severity: rules.Medium, Time: end, Count: int(l.obs.costs.Missing),
 			Reason: "no request carries a cost on the wire or a price to recompute it from",
 		})
 	}

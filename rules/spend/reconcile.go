@@ -18,7 +18,7 @@ import (
 type Estimates struct {
 	dir      *org.Directory
 	sums     map[estimateKey]*Bucket
-	alias    map[string]string // other keys of members that are not on the roster
+	alias    map[string]string // keys of members that are not on the roster, in lower case
 	missing  int64
 	requests int64
 }
@@ -50,11 +50,11 @@ func (t *Estimates) Observe(ev *event.Event) {
 		switch {
 		case key == "":
 		case k.member == "":
-			k.member = t.known(key)
-		case !t.onRoster(k.member):
-			if low := strings.ToLower(key); t.alias[low] == "" && low != k.member {
-				t.alias[strings.Clone(low)] = strings.Clone(k.member)
+			if k.member = t.known(key); k.member == key && !t.onRoster(key) {
+				t.call(key, key)
 			}
+		case !t.onRoster(k.member):
+			t.call(key, k.member)
 		}
 	}
 	b := t.sums[k]
@@ -65,6 +65,13 @@ func (t *Estimates) Observe(ev *event.Event) {
 	}
 	b.Requests++
 	b.Micros = add(b.Micros, ev.CostMicros)
+}
+
+// call remembers the first name that goes with a key of somebody not on the roster.
+func (t *Estimates) call(key, member string) {
+	if low := strings.ToLower(key); t.alias[low] == "" {
+		t.alias[strings.Clone(low)] = strings.Clone(member)
+	}
 }
 
 // known is one name for a member, however the key spells them: the roster's, or
@@ -215,7 +222,7 @@ func (t *Estimates) Reconcile(e *CostExport, rules Rules) *Reconciliation {
 			if k.member == "" {
 				k.member = key
 			}
-			if n := t.known(key); n != key || t.onRoster(key) {
+			if n := t.known(key); n != key || t.onRoster(key) || t.alias[strings.ToLower(key)] != "" {
 				k.member = n
 				break
 			}
@@ -235,7 +242,7 @@ func (t *Estimates) Reconcile(e *CostExport, rules Rules) *Reconciliation {
 	for k, p := range pairs {
 		row := ReconRow{Member: k.member, Day: k.day, Product: k.product, Telemetry: p.telemetry, Export: p.export, State: Matched}
 		switch {
-		case e.PerDay && (k.day < first || k.day > last):
+		case e.PerDay && !p.hasE && (k.day < first || k.day > last):
 			row.State = OutsideExport
 		case e.PerMember && k.member == "" && p.hasT:
 			row.State = UnattributedRow
@@ -312,7 +319,7 @@ func mul(micros int64) Unit {
 
 // permille is a/b in thousandths, rounded half up, for b > 0.
 func permille(a, b Unit) int64 {
-	if a > (1<<63-1)/2001 { // scale down: a thousandth does not need the last digits
+	if max(a, b) > (1<<63-1)/2001 { // scale down: a thousandth does not need the last digits
 		a, b = a/4096, max(b/4096, 1)
 	}
 	return (2000*a + b) / (2 * b)

@@ -2,6 +2,7 @@ package spend
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -103,6 +104,43 @@ func TestReconcileOtherShapes(t *testing.T) {
 
 // A stream without any cost is not evaluable, and never agrees with an export of
 // nothing.
+// Somebody who is not on the roster is one person however an address is spelt.
+func TestReconcileStrangersInAnyCase(t *testing.T) {
+	stranger := func(mail string, at time.Time) *event.Event {
+		ev := request("", at, 1_000_000)
+		ev.Email = mail
+		return ev
+	}
+	x := spent(t, stranger("Gus@ex.example", day), stranger("gus@ex.example", day.Add(time.Hour)))
+	for _, mail := range []string{"GUS@EX.example", "Gus@ex.example", "gus@ex.example"} {
+		r := x.Reconcile(read(t, "date,account_uuid,email,product,list_amount\n2026-06-15,7f,"+mail+",cowork,200\n"), current())
+		if got, want := lines(r), "2026-06-15 Gus@ex.example cowork: matched $2.00000000 $2.00000000 1000\n"; got != want {
+			t.Errorf("%s: got\n%swant\n%s", mail, got, want)
+		}
+	}
+}
+
+// A row of the export without a day is money of the export, not telemetry of
+// other days.
+func TestReconcileRowWithoutDay(t *testing.T) {
+	r := spent(t, request("acc-a", day, 1_000_000)).Reconcile(read(t, "date,email,product,list_amount\n2026-06-15,ada@ex.example,cowork,100\n,ada@ex.example,cowork,7\n"), current())
+	if got, want := lines(r), " acc-a cowork: in the export only $0.00000000 $0.07000000 0\n2026-06-15 acc-a cowork: matched $1.00000000 $1.00000000 1000\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+func TestReconcileHugeAmounts(t *testing.T) {
+	r := spent(t, request("acc-a", day, math.MaxInt64)).Reconcile(read(t, "date,email,product,list_amount\n2026-06-15,ada@ex.example,cowork,100\n"), current())
+	if x := r.Rows[0]; x.Ratio != 0 {
+		t.Errorf("a dollar over all the money there is: %d thousandths", x.Ratio)
+	}
+	for _, test := range [][3]int64{{1, math.MaxInt64, 0}, {math.MaxInt64, math.MaxInt64, 1000}, {math.MaxInt64 / 2, math.MaxInt64, 500}, {3, 2000, 2}} {
+		if got := permille(test[0], test[1]); got != test[2] {
+			t.Errorf("%d over %d is %d thousandths, want %d", test[0], test[1], got, test[2])
+		}
+	}
+}
+
 func TestReconcileNotEvaluable(t *testing.T) {
 	ev := request("acc-a", day, 0)
 	ev.CostFrom = event.CostMissing
@@ -132,7 +170,11 @@ c:5:1: the row has 2 fields, the head 3`,
 		"email,amount,currency\na,1,GBP\n": `c:2:5: the currency is "GBP"`,
 		"[]":                               "no cost row was found",
 		"email,amount,amount_cents\n":      "says the same as an earlier one",
-		"{\"data\":[{\"amount\":\"99999999999999\"}]}": "is too large",
+		"{\"data\":[{\"amount\":\"99999999999999\"}]}":        "is too large",
+		"{\"data\":[{\"amount\":\"18446744073709.551616\"}]}": "is too large", // 2^64 in the last place
+		"[{\"amount\":\"1\",\"requests\":-1}]":                "c:1:2: -1 is not a count of requests",
+		"[{\"amount\":\"1\",\"requests\":\"2\"},\n{\"amount\":\"1\",\"model\":7}]": `c:1:2: requests is a string, expected int64
+c:2:1: model is a number, expected string`,
 	} {
 		_, err := ReadCosts("c", strings.NewReader(text))
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -447,3 +447,40 @@ func TestServicesOutsideTheLimits(t *testing.T) {
 		}
 	}
 }
+
+// A limit on a group that comes with a dated change is as void as any other where
+// the plan has none.
+func TestDatedGroupLimitNeedsThePlan(t *testing.T) {
+	dated := func(c *org.Config) {
+		c.Groups = []org.Group{{Name: txt("g"), Members: []org.Membership{{Select: org.Selector{All: true}}}}}
+		c.Changes = []org.Change{{When: day.AddDate(0, 0, -1), Limit: &org.LimitChange{Group: txt("g"), Limit: usd(5)}}}
+	}
+	l := ledger(1, Rules{}, dated)
+	if m, by, unlimited := l.Limit(0, day); !unlimited {
+		t.Errorf("limited to %s by %s", Dollars(m), by)
+	}
+	if s := l.Summary(); len(s.Notes) == 0 || !strings.Contains(s.Notes[0], "limits on groups do not exist") {
+		t.Errorf("%q", s.Notes)
+	}
+	l.Use(current())
+	if m, by, _ := l.Limit(0, day); m != 5*dollar || by != "group:g" {
+		t.Errorf("once the plan has them: %s by %s", Dollars(m), by)
+	}
+}
+
+// Names of groups are not unique; which of two comes first must not hang on a map.
+func TestGroupsOfOneNameKeepTheirOrder(t *testing.T) {
+	l := ledger(3, current(), func(c *org.Config) {
+		for i := range 3 {
+			c.Groups = append(c.Groups, org.Group{Name: txt("twin"), Members: []org.Membership{{Select: org.Selector{First: i + 1}}}})
+		}
+	})
+	l.Charge(0, day, dollar)
+	for range 20 {
+		for i, g := range l.Summary().Groups {
+			if g.Members != i+1 {
+				t.Fatalf("%+v", l.Summary().Groups)
+			}
+		}
+	}
+}

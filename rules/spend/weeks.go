@@ -110,7 +110,7 @@ func (l *Ledger) weeks() []GroupWeek {
 			w := GroupWeek{Group: l.cfg.Groups[g].Name.Value, From: date(from).Format(time.DateOnly), To: date(to).Format(time.DateOnly),
 				Spent: spent[g], ToDate: toDate[g], Members: members[g], Limit: -1, Most: -1}
 			if x := at(l.byGroup[g], end.UnixNano()); x.state == limited {
-				w.Limit, w.Most = x.micros, product(x.micros, members[g])
+				w.Limit, w.Most = x.micros, Exposure(x.micros, members[g])
 			}
 			out = append(out, w)
 		}
@@ -119,10 +119,11 @@ func (l *Ledger) weeks() []GroupWeek {
 	return out
 }
 
-// product is a saturating product; neither factor is negative.
-func product(micros int64, n int) int64 {
-	if n > 0 && micros > math.MaxInt64/int64(n) {
+// Exposure is what so many members may spend at a limit each, the largest amount
+// where that is more. Neither is negative.
+func Exposure(limit int64, members int) int64 {
+	if members > 0 && limit > math.MaxInt64/int64(members) {
 		return math.MaxInt64
 	}
-	return micros * int64(n)
+	return limit * int64(members)
 }

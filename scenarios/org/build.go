@@ -123,7 +123,7 @@ func Build(cfg *Config, seed uint64) (*Directory, error) {
 	}
 	d.index()
 	d.assign(nil)
-	return d, nil
+	return d, d.faults.Err()
 }
 
 // turnover draws who comes and goes, and when. Members are ranked by a draw of

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -238,7 +239,7 @@ func (c *Change) String() string {
 		case l.Unlimited:
 			return of + " may spend without limit"
 		}
-		return fmt.Sprintf("the limit of %s is set to %g dollars", of, float64(l.Limit.Micros)/1e6)
+		return fmt.Sprintf("the limit of %s is set to %s dollars", of, strconv.FormatFloat(float64(l.Limit.Micros)/1e6, 'f', -1, 64))
 	case c.Role != nil:
 		if c.Role.Delete {
 			return fmt.Sprintf("role %s is deleted", c.Role.Name.Value)
@@ -531,8 +532,15 @@ func (d *Directory) applyChanges() {
 	for _, ch := range d.Config.inOrder() {
 		switch {
 		case ch.Join != nil:
+			late := 0
 			for _, i := range d.Select(*ch.Join) {
 				d.people.date(i, func(t *tenure) { t.joined, t.opened, t.sent = ch.When, ch.Until, true })
+				left := d.Left(i)
+				late += count(!left.IsZero() && !ch.When.Before(left))
+			}
+			if late > 0 {
+				d.faults.Add(ch.At, "who comes back is another member, under another account: let others join, or leave this out",
+					"changes: %d of %s %s on %s, having left by then", late, ch.Join, map[bool]string{true: "joins", false: "join"}[late == 1], ch.On.Value)
 			}
 		case ch.Leave != nil:
 			for _, i := range d.Select(*ch.Leave) {

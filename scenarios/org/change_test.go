@@ -224,6 +224,54 @@ func TestFaultyRoster(t *testing.T) {
 	}
 }
 
+// A member whose id is the address is one member, not two.
+func TestOneKeyTwiceInARow(t *testing.T) {
+	c := roster("email,id,account\nada@ex.test,ada@ex.test,ada@ex.test\n")
+	if _, ps := CheckRoster(c); len(ps) > 0 {
+		t.Error(ps.Err())
+	}
+}
+
+// Nobody comes back, and nobody leaves before they came: such a member would never
+// be there at all.
+func TestBackwardsTenure(t *testing.T) {
+	const head = "organisation: {name: X, plan: enterprise, seats: 3}\nchanges:\n"
+	for _, tc := range []struct{ changes, want string }{
+		{"  - {on: 2026-05-10, leave: {first: 1}}\n  - {on: 2026-05-20, join: {first: 2}}\n", "f:4:5: changes: 1 of the first 2 members joins on 2026-05-20, having left by then"},
+		{"  - {on: 2026-05-20, join: {first: 2}}\n  - {on: 2026-05-10, leave: {all: true}}\n", "f:3:5: changes: 2 of the first 2 members join on 2026-05-20, having left by then"},
+		{"  - {on: 2026-05-10, join: {first: 1}}\n  - {on: 2026-05-10, leave: {first: 2}}\n", ""},
+		{"  - {on: 2026-05-10, join: {first: 1}}\n  - {on: 2026-05-20, leave: {first: 1}}\n", ""},
+	} {
+		_, err := Build(decode(t, head+tc.changes), 1)
+		if got := fmt.Sprint(err); tc.want == "" && err != nil || !strings.Contains(got, tc.want) {
+			t.Errorf("%s%v\nwant %s", tc.changes, err, tc.want)
+		}
+	}
+	c := roster("email,left\na@b,2026-05-20\n")
+	c.Changes = []Change{{On: source.Text{Value: "2026-05-10"}, When: time.Date(2026, 5, 10, 0, 0, 0, 0, time.UTC), Join: &Selector{All: true}}}
+	if _, err := Build(c, 1); err != nil {
+		t.Errorf("a member of ten days: %v", err)
+	}
+	for csv, want := range map[string]string{
+		"email,joined,left\na@b,2026-05-20,2026-05-10\n":                    "f:2:1: roster: the member leaves on 2026-05-10, before joining on 2026-05-20",
+		"email,joined,left,removed\na@b,2026-05-20,2026-05-20,2026-05-20\n": "",
+	} {
+		_, ps := CheckRoster(roster(csv))
+		if got := fmt.Sprint(ps.Err()); want == "" && len(ps) > 0 || !strings.Contains(got, want) {
+			t.Errorf("%q: %v\nwant %s", csv, got, want)
+		}
+	}
+}
+
+func TestLargeLimitInWords(t *testing.T) {
+	for micros, want := range map[int64]string{1_000_000_000_000: "1000000", 12_500_000: "12.5", 1_234_567_890_000: "1234567.89", 0: "0"} {
+		c := Change{Limit: &LimitChange{Organisation: true, Limit: source.Money{Micros: micros, Given: true}}}
+		if got := c.String(); got != "the limit of the organisation is set to "+want+" dollars" {
+			t.Error(got)
+		}
+	}
+}
+
 func FuzzRoster(f *testing.F) {
 	f.Add("email,manager,groups\na@b,c@d,g\nc@d,,h\n")
 	f.Add("id,joined\n\"x\ny\",2026-05-01\n")

@@ -387,6 +387,7 @@ type Directory struct {
 	moves       [][]move              // by group: changes that overrule the spells, in order of time
 	roles       []roleMove
 	mappings    []mapping // of groups to roles and seats, in order of time
+	faults      source.Problems
 }
 
 // Lookup finds a member by account, e-mail or id; ok is false when the key is

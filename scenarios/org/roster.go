@@ -123,6 +123,9 @@ func parseRoster(c *Config) ([]person, source.Problems) {
 		if p.Email == "" && p.ID == "" && p.Account == "" {
 			ps.Add(p.at, "give at least one of email, id and account", "roster: a member without any key")
 		}
+		if !p.Left.IsZero() && p.Left.Before(p.Joined) {
+			ps.Add(p.at, "who comes back is another row, under another account", "roster: the member leaves on %s, before joining on %s", p.Left.Format(time.DateOnly), p.Joined.Format(time.DateOnly))
+		}
 		if p.org != "" && c.Organisation.ID != "" && p.org != c.Organisation.ID {
 			ps.Add(p.at, "leave members of sibling organisations out; their roles count only there", "roster: the member belongs to organisation %q, this one is %q", p.org, c.Organisation.ID)
 		}
@@ -130,7 +133,7 @@ func parseRoster(c *Config) ([]person, source.Problems) {
 			if k == "" {
 				continue
 			}
-			if _, dup := byKey[k]; dup {
+			if i, dup := byKey[k]; dup && i != len(out) { // one member may have the same key twice
 				ps.Add(p.at, "keep one of the two", "roster: %q stands here again", k)
 			} else {
 				byKey[k] = len(out)
@@ -315,7 +318,7 @@ func fromRoster(cfg *Config, seed uint64) (*Directory, error) {
 		}
 	}
 	d.assign(fixed)
-	return d, nil
+	return d, d.faults.Err()
 }
 
 func first(ss ...string) string {

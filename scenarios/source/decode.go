@@ -192,7 +192,7 @@ var (
 // Decode fills v, a pointer to a struct, from the file's root mapping.
 //
 // Keys are the yaml tags, or the field name in lower case. A tag option
-// "required" makes a missing key a problem; "enum=a|b" limits a string or each
+// "required" makes a key that is missing, or null, a problem; "enum=a|b" limits a string or each
 // item of a list. A field of type Pos gets the place of the mapping. Unknown
 // keys, repeated keys and wrong types are problems; all are returned at once.
 func (f *File) Decode(v any) error {
@@ -224,7 +224,7 @@ func kindName(n *yaml.Node) string {
 
 func clip(s string) string {
 	if len(s) > 60 {
-		return s[:57] + "..."
+		return strings.ToValidUTF8(s[:57], "") + "..."
 	}
 	return s
 }
@@ -240,6 +240,8 @@ func (d decoder) bad(n *yaml.Node, key, expected, advice string) {
 func (d decoder) text(n *yaml.Node) Text {
 	t := Text{Value: n.Value, At: d.f.pos(n)}
 	switch {
+	case n.Tag == "!!null":
+		t.Value = ""
 	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
 		t.block = true
 		for i := 1; i <= 50; i++ {
@@ -362,7 +364,9 @@ func (d decoder) scalar(n *yaml.Node, v reflect.Value, key, enum string) {
 	switch v.Kind() {
 	case reflect.String:
 		d.enum(n, key, enum)
-		v.SetString(n.Value)
+		if n.Tag != "!!null" {
+			v.SetString(n.Value)
+		}
 	case reflect.Bool:
 		switch n.Value {
 		case "true", "yes", "on":

@@ -198,10 +198,11 @@ type Options struct {
 	// OnlyTotals leaves out Months and Needs of a Spread, which take 16 bytes for each
 	// member and trial.
 	OnlyTotals bool
+	// From is the first day that is played (0-based); those before it have no sessions.
+	From int
 }
 
-// trial draws one member's month and tells each request to spend: the day, the
-// session's number in the month and the request's cost, in order.
+// life is what all trials draw members' months from.
 type life struct {
 	m       *Model
 	o       *Options
@@ -232,29 +233,52 @@ type pick struct {
 	model   int32
 }
 
-// draw appends the sessions of a worker in a trial to picks, in order.
-func (l *life) draw(picks []pick, worker, trial int) []pick {
-	w := &l.m.Workers[worker]
-	r := org.Stream(l.o.Seed, "forecast", w.Name, strconv.Itoa(trial))
-	level, key := l.level(w, r), r.Uint64()
-	for d, rate := range w.Rates {
+// trial draws members' months, one after the other.
+type trial struct {
+	*life
+	name    string
+	stream  rand.PCG
+	r       *rand.Rand // of stream
+	picks   []pick
+	means   [7]float64 // of days with sessions to come, as weekdays come again
+	nothing [7]float64 // the chance that there is none, by means
+}
+
+func (l *life) trial(n int) *trial {
+	t := &trial{life: l, name: strconv.Itoa(n), nothing: [7]float64{1, 1, 1, 1, 1, 1, 1}}
+	t.r = rand.New(&t.stream)
+	return t
+}
+
+// draw gives the sessions of a worker, in order, until the next one is drawn.
+func (t *trial) draw(worker int) []pick {
+	w := &t.m.Workers[worker]
+	t.stream.Seed(org.Seeds(t.o.Seed, "forecast", w.Name, t.name))
+	level, key := t.level(w, t.r), t.r.Uint64()
+	picks := t.picks[:0]
+	for d := t.o.From; d < len(w.Rates); d++ {
+		rate := w.Rates[d]
 		if rate <= 0 {
 			continue
 		}
 		rate *= level
-		if l.o.Rate != nil {
-			rate *= l.o.Rate(d)
+		if t.o.Rate != nil {
+			rate *= t.o.Rate(d)
 		}
-		n := poisson(uniform(key, uint64(d)<<8), rate)
+		if t.means[d%7] != rate {
+			t.means[d%7], t.nothing[d%7] = rate, math.Exp(-rate)
+		}
+		n := poisson(uniform(key, uint64(d)<<8), rate, t.nothing[d%7])
 		for k := range min(n, simulate.MostSessions) {
 			at := uint64(d)<<8 + uint64(k)*2 + 1
 			model, u := 0, uniform(key, at)
-			for model < len(l.weights)-1 && u >= l.weights[model] {
+			for model < len(t.weights)-1 && u >= t.weights[model] {
 				model++
 			}
-			picks = append(picks, pick{int32(d), int32(uniform(key, at+1) * float64(len(l.m.Pool))), int32(model)})
+			picks = append(picks, pick{int32(d), int32(uniform(key, at+1) * float64(len(t.m.Pool))), int32(model)})
 		}
 	}
+	t.picks = picks
 	return picks
 }
 
@@ -281,9 +305,9 @@ func uniform(key, at uint64) float64 {
 }
 
 // poisson inverts the distribution, so that a higher mean never gives fewer for
-// the same u.
-func poisson(u, mean float64) int {
-	p := math.Exp(-mean)
+// the same u. Nothing is the chance of zero, the exponential of -mean.
+func poisson(u, mean, nothing float64) int {
+	p := nothing
 	n, sum := 0, p
 	for u >= sum && n < 4*simulate.MostSessions {
 		n++
@@ -498,16 +522,15 @@ func (m *Model) Run(ctx context.Context, o Options, sets ...[]int) ([]*Spread, e
 		if ctx.Err() != nil {
 			return
 		}
-		var picks []pick
+		draws := l.trial(t)
 		months, needs := make([][]int64, len(sets)), make([][]int64, len(sets))
-		sessions := make([]int64, len(sets))
-		days := make([]int64, m.Days)
+		sessions, totals := make([]int64, len(sets)), make([]int64, len(sets))
+		days := make([]int64, len(sets)*m.Days) // by set, then day
 		for w := range m.Workers {
 			if len(in[w]) == 0 {
 				continue
 			}
-			picks = l.draw(picks[:0], w, t)
-			clear(days)
+			picks := draws.draw(w)
 			total, need := int64(0), int64(-1)
 			for _, p := range picks {
 				line := m.Pool[p.session].Cumulative[p.model]
@@ -520,17 +543,22 @@ func (m *Model) Run(ctx context.Context, o Options, sets ...[]int) ([]*Spread, e
 				}
 				cost := l.price(line[len(line)-1])
 				total += cost
-				days[p.day] += cost
+				for _, s := range in[w] {
+					days[s*m.Days+int(p.day)] += cost
+				}
 			}
 			for _, s := range in[w] {
 				if !o.OnlyTotals {
 					months[s], needs[s] = append(months[s], total), append(needs[s], need)
 				}
 				sessions[s] += int64(len(picks))
-				out[s].Totals[t] += total // no other trial writes here
-				for d, v := range days {
-					out[s].ByDay[d][t] += v
-				}
+				totals[s] += total
+			}
+		}
+		for s := range sets { // no other trial writes here
+			out[s].Totals[t] = totals[s]
+			for d := range m.Days {
+				out[s].ByDay[d][t] = days[s*m.Days+d]
 			}
 		}
 		mu.Lock()
@@ -598,12 +626,12 @@ func (m *Model) Try(ctx context.Context, o Options, set []int, limits ...int64) 
 		if ctx.Err() != nil {
 			return
 		}
-		var picks []pick
+		draws := l.trial(t)
 		for i := range limits {
 			results[i][t].byDay = make([]int32, m.Days)
 		}
 		for _, w := range set {
-			picks = l.draw(picks[:0], w, t)
+			picks := draws.draw(w)
 			for i, limit := range limits {
 				r := &results[i][t]
 				spent, at := int64(0), -1 // at: day of the first refused request
@@ -652,7 +680,7 @@ func (m *Model) Try(ctx context.Context, o Options, set []int, limits ...int64) 
 	for i, limit := range limits {
 		e := Effect{Cap: limit, Exposure: -1}
 		if limit >= 0 {
-			e.Exposure = limit * int64(len(set))
+			e.Exposure = spend.Exposure(limit, len(set))
 		}
 		column := func(f func(*result) float64) []float64 {
 			v := make([]float64, o.Trials)

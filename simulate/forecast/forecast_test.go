@@ -182,7 +182,7 @@ func TestTryAgainstPlain(t *testing.T) {
 	m.Workers = m.Workers[:8]
 	o := Options{Trials: 40, Seed: 9}
 	const limit = 25_000_000
-	effects, err := m.Try(context.Background(), o, all(m), limit, -1, 0)
+	effects, err := m.Try(context.Background(), o, all(m), limit, -1, 0, math.MaxInt64/2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestTryAgainstPlain(t *testing.T) {
 	for trial := range o.Trials {
 		for w := range m.Workers {
 			spent, day := int64(0), -1
-			for _, p := range l.draw(nil, w, trial) {
+			for _, p := range l.trial(trial).draw(w) {
 				last := int64(0)
 				for _, c := range m.Pool[p.session].Cumulative[p.model] {
 					cost := c - last
@@ -241,6 +241,9 @@ func TestTryAgainstPlain(t *testing.T) {
 	}
 	if none := effects[2]; none.Spend.P99 != 0 || none.Exposure != 0 {
 		t.Errorf("a limit of zero lets nothing run: %+v", none)
+	}
+	if huge := effects[3]; huge.Exposure != math.MaxInt64 {
+		t.Errorf("eight times half of all the money there is: %d", huge.Exposure)
 	}
 }
 
@@ -348,7 +351,7 @@ func TestDraws(t *testing.T) {
 	var sum, square float64
 	const n = 40000
 	for i := range n {
-		k := float64(poisson(uniform(uint64(i)*7919, 3), 2.5))
+		k := float64(poisson(uniform(uint64(i)*7919, 3), 2.5, math.Exp(-2.5)))
 		sum += k
 		square += k * k
 	}

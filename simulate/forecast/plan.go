@@ -605,7 +605,7 @@ func (p *Plan) organisation(o *PlanOptions, sp *Spread) {
 		Recommended: (q.P99 + 10*dollar - 1) / (10 * dollar) * (10 * dollar)}
 	for _, g := range p.Groups {
 		if g.Recommended != nil {
-			p.Organisation.GroupCaps += g.Recommended.Exposure
+			p.Organisation.GroupCaps += min(g.Recommended.Exposure, math.MaxInt64-p.Organisation.GroupCaps)
 		}
 	}
 	if !c.Given {

@@ -39,6 +39,8 @@ type Batch struct {
 	scratch event.Scratch
 	attrs   []event.Attr // block that Extra slices are cut from
 	lists   []string     // block that lists of folders are cut from
+	folders []string     // likewise, of those of records of protobuf
+	folded  int          // texts of such lists since it was begun
 	boxes   map[string]any
 	guess   [nameSlots][keyCount]key // the key that followed a key last time, in events of such a name
 	kinds   [nameSlots]event.Kind    // the kind met last among the names that share a slot
@@ -109,6 +111,18 @@ func (b *Batch) Reset() {
 	if b.Borrow { // what was kept are views into bytes that may be gone
 		b.head = headRun{}
 		b.paths.raw, b.paths.list = "", nil
+	}
+}
+
+// Spent is Reset for whoever keeps nothing of the events: also the memory of their lists
+// is used again.
+func (b *Batch) Spent() {
+	b.Reset()
+	if b.Borrow {
+		if n := b.folded; n > cap(b.folders) && n < 1<<14 { // one that holds all of them next time
+			b.folders = make([]string, 0, n+n/4)
+		}
+		b.folders, b.folded = b.folders[:0], 0
 	}
 }
 

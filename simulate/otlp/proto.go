@@ -438,10 +438,11 @@ func (r *record) quickAttrs(s string, i int) int {
 				r.hostPaths(b.paths.list)
 				break
 			}
-			list, ok := shortTexts(s[at:end])
+			list, ok := shortTexts(s[at:end], &b.folders)
 			if !ok {
 				goto out
 			}
+			b.folded += len(list)
 			b.paths.raw, b.paths.list = b.stay(s[at:end]), b.texts(list)
 			r.attrs++
 			r.hostPaths(b.paths.list)
@@ -459,15 +460,14 @@ out:
 }
 
 // shortTexts reads a value that is an array of texts and nothing else, as every library
-// writes it.
-func shortTexts(s string) (list []string, ok bool) {
+// writes it, into a block.
+func shortTexts(s string, block *[]string) (list []string, ok bool) {
 	m := message{s: s}
 	if !m.next() || m.field != 5 || m.wire != 2 || m.i != len(s) || m.err != "" {
 		return nil, false
 	}
 	s = m.bytes
-	n := 0
-	for a := (message{s: s}); a.next(); n++ {
+	for a := (message{s: s}); a.next(); {
 		if a.err != "" || a.cut || a.field != 1 || a.wire != 2 {
 			return nil, false
 		}
@@ -481,11 +481,10 @@ func shortTexts(s string) (list []string, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	list = make([]string, 0, n)
 	for a := (message{s: s}); a.next(); {
 		v := message{s: a.bytes}
 		v.next()
-		list = append(list, v.bytes)
+		list = grow(block, list, v.bytes)
 	}
 	return list, true
 }

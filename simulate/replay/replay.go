@@ -192,6 +192,13 @@ type Replay struct {
 	batches  batches
 
 	recomputed int64 // costs, as the first group counts them
+
+	// For Over: what is known of a stream that may not be in order, and for one that is
+	// put in order by parts that nothing is handed on by the clock, and the batch that
+	// events are copied to.
+	surveyed  *survey
+	hold      bool
+	gathering *batch
 }
 
 // held is an event on its way: what orders it, and where it is packed.
@@ -441,17 +448,25 @@ func (r *Replay) add(e *event.Head, of *batch, at int) bool {
 		r.last = s
 	}
 	s.events = append(s.events, h)
-	r.recent[r.arrival%recentTimes] = e.Time
-	r.arrival++
-	if r.arrival < recentTimes || r.arrival%128 == 0 { // often enough, and never a cost
-		times := r.recent
-		known := times[:min(r.arrival, recentTimes)]
-		slices.Sort(known)
-		r.clock = max(r.clock, known[len(known)/2])
+	if r.tick(e.Time) && !r.hold {
 		for len(r.order) > 0 && (r.order[0]+1)<<slotBits <= r.clock-int64(r.o.Window) {
 			r.release()
 		}
 	}
+	return true
+}
+
+// tick notes an arrival, and now and then looks at the clock again.
+func (r *Replay) tick(at int64) bool {
+	r.recent[r.arrival%recentTimes] = at
+	r.arrival++
+	if r.arrival >= recentTimes && r.arrival%128 != 0 { // often enough, and never a cost
+		return false
+	}
+	times := r.recent
+	known := times[:min(r.arrival, recentTimes)]
+	slices.Sort(known)
+	r.clock = max(r.clock, known[len(known)/2])
 	return true
 }
 
@@ -464,6 +479,9 @@ func (r *Replay) release() {
 		r.last = nil
 	}
 	r.done, r.any = n, true
+	if r.surveyed != nil {
+		r.surveyed.buckets[n>>(bucketBits-slotBits)] += len(s.events)
+	}
 	slices.SortFunc(s.events, before)
 	groups := int32(len(r.groups))
 	for i := range s.events {
@@ -525,6 +543,9 @@ func (r *Replay) late(h held) bool {
 		return false
 	}
 	r.counts.Late++
+	if r.surveyed != nil {
+		r.surveyed.behind = max(r.surveyed.behind, r.clock-h.time)
+	}
 	return true
 }
 
@@ -664,6 +685,9 @@ func (b *batches) alone() {
 	b.Unlock()
 }
 
+// Counts is what became of the records so far; those that wait are not in all of it.
+func (r *Replay) Counts() Counts { return r.counts }
+
 // Stop ends a pass that nobody asks for its result: what is held goes nowhere. It may be
 // called again, also after Close.
 func (r *Replay) Stop() {
@@ -685,6 +709,7 @@ func (r *Replay) Close() (Counts, []rules.Finding) {
 	}
 	r.flush()
 	r.Stop()
+	r.batches.free, r.freeSlot, r.memory = nil, nil, memory{} // engines may take the room for what they found
 	r.counts.Recomputed = r.recomputed
 	end := r.o.Until
 	if end.IsZero() {

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/sandtable-dev/sandtable/rules/event"
 	"github.com/sandtable-dev/sandtable/scenarios"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
+	"github.com/sandtable-dev/sandtable/simulate/otlp"
 )
 
 var start = time.Date(2026, 4, 13, 9, 0, 0, 0, time.UTC)
@@ -266,6 +268,92 @@ func TestPreparerNamesWhomTheDirectoryDoes(t *testing.T) {
 			}
 			clear(memory)
 			memory = memory[:0]
+		}
+	})
+}
+
+// reading gives events some at a time, packed or not, as a source does.
+func reading(events []event.Event, times *int) Read {
+	prepare := Prepare(nil)()
+	return func(ctx context.Context, fn func(*otlp.Batch) error) error {
+		*times++
+		for i := 0; i < len(events); i += 7 {
+			b := &otlp.Batch{}
+			some := slices.Clone(events[i:min(i+7, len(events))])
+			for k := range some {
+				some[k].Index = int64(i + k)
+			}
+			if i%2 == 0 {
+				b.Events = some
+			} else {
+				for k := range some {
+					prepare(&some[k])
+				}
+				b.Packed.Add(some)
+			}
+			if err := fn(b); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// However a stream that can be read again arrives, observers see it in order of time
+// and each record once.
+func TestAnyOrderOfArrival(t *testing.T) {
+	defer func(n int) { mostHeld = n }(mostHeld)
+	rapid.Check(t, func(t *rapid.T) {
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		var events []event.Event
+		days := rapid.IntRange(1, 40).Draw(t, "days")
+		for d := range days {
+			for _, e := range life(r, 3, 12) {
+				e.Time += int64(d) * int64(24*time.Hour)
+				e.Session += fmt.Sprint("-", d)
+				events = append(events, e)
+			}
+		}
+		want, plain := pass(Options{}, events)
+		if plain.Late != 0 {
+			t.Fatal("the events themselves are late")
+		}
+		repeated := 0
+		for i := range r.IntN(20) {
+			events = append(events, events[(i*31)%len(events)])
+			repeated++
+		}
+		events = append(events, event.Event{Kind: event.UserPrompt, Session: "untimed"})
+		switch rapid.SampledFrom([]string{"mixed", "newest first", "by session", "a day late", "in order"}).Draw(t, "order") {
+		case "mixed":
+			r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+		case "newest first":
+			slices.Reverse(events)
+		case "by session":
+			slices.SortStableFunc(events, func(a, b event.Event) int { return strings.Compare(a.Session, b.Session) })
+		case "a day late":
+			late := slices.Clone(events[:5])
+			events = append(slices.Delete(events, 0, 5), late...)
+		}
+		mostHeld = rapid.SampledFrom([]int{1, 100, 1 << 18}).Draw(t, "held")
+		times, made := 0, 0
+		var got *witness
+		counts, found, err := Over(context.Background(), reading(events, &times), reading(events, &times), Options{}, func() []Observer {
+			got = &witness{}
+			made++
+			return []Observer{got}
+		})
+		if err != nil || len(found) != 1 {
+			t.Fatal(err, found)
+		}
+		if !slices.Equal(got.seen, want.seen) {
+			t.Fatalf("another order of arrival gave another stream, read %d times for %d observers", times, made)
+		}
+		if counts.Late != 0 || counts.Events != plain.Events || counts.Duplicates != int64(repeated) || counts.NoTime != 1 || counts.Received != int64(len(events)) {
+			t.Fatalf("%+v for %d events, %d of them twice", counts, len(events), repeated)
+		}
+		if times > 2+2*mostParts {
+			t.Fatalf("read %d times", times)
 		}
 	})
 }

@@ -142,7 +142,7 @@ type packedBlock struct {
 // mergedPacked is merged for events that are handed on packed: the same order, by
 // requests, but many of them at a time, and nothing is copied but what is packed.
 func (s *Source) mergedPacked(ctx context.Context, fn func(b *otlp.Batch) error) error {
-	lanes, done, err := beside(ctx, s, func(*Options) {}, func(ctx context.Context, l *lane[packedBlock]) error {
+	lanes, done, err := beside(ctx, s, func(o *Options) { o.cuts = true }, func(ctx context.Context, l *lane[packedBlock]) error {
 		return l.src.blocks(ctx, true, func(b *block) error { return send(ctx, l, b) })
 	})
 	if err != nil {

@@ -25,6 +25,7 @@ import (
 const (
 	blockBytes = 128 << 10
 	unpacked   = 12
+	mostKept   = 16 * blockBytes // of texts or packed events, to be used again
 )
 
 // kind is how a unit is read.
@@ -92,7 +93,10 @@ type worker struct {
 	// own is what events are decoded to that are handed on packed: the few of one
 	// request at a time, which then are in the cache.
 	packed, narrow bool
+	cuts           bool // those of one request can be told from others
 	own            otlp.Batch
+	text           []byte // what blocks are unpacked to whose events are handed on packed
+	usual          [2]int // events of a block, and bytes when packed
 }
 
 func (w *worker) close() {
@@ -106,11 +110,18 @@ func (w *worker) decode(b *block) {
 	x.Reset()
 	x.Packed.Reset()
 	x.Packed.Narrow = w.narrow
+	// Text is of no use any more when its events are packed: blocks that bring none
+	// share that of their worker.
+	shared := w.packed && len(x.Text) == 0
+	if shared {
+		x.Text, w.text = w.text[:0], x.Text
+	}
 	w.open(b)
+	x.Packed.Grow(w.usual[0], w.usual[1])
 	b.products = [len(b.products)]int64{}
 	if w.packed {
 		x = &w.own
-		x.Reset()
+		x.Spent()
 		x.Text = b.batch.Text
 	}
 	for i := range b.units {
@@ -128,14 +139,25 @@ func (w *worker) decode(b *block) {
 			b.products[e.Product]++
 		}
 		if w.packed {
-			u.packed[0] = b.batch.Packed.Cut()
+			if w.cuts {
+				u.packed[0] = b.batch.Packed.Cut()
+			}
 			b.batch.Packed.Add(x.Events)
-			u.packed[1] = b.batch.Packed.Cut()
+			if w.cuts {
+				u.packed[1] = b.batch.Packed.Cut()
+			}
 			x.Events = x.Events[:0]
 		}
 	}
 	if w.packed {
+		used, _ := b.batch.Packed.Size()
+		w.usual = [2]int{b.batch.Packed.Len(), used + used/32}
 		b.batch.Bad, x.Bad, x.Text = x.Bad, b.batch.Bad, nil
+	}
+	if x = &b.batch; shared {
+		if x.Text, w.text = w.text, x.Text; cap(w.text) > mostKept {
+			w.text = nil
+		}
 	}
 }
 
@@ -243,7 +265,7 @@ func newPipeline(ctx context.Context, o *Options, packed bool, wg *sync.WaitGrou
 	p := &pipeline{ctx: ctx, borrow: o.Borrow, jobs: make(chan *block, ahead/2), order: make(chan *block, ahead), free: make(chan *block, ahead*3/2+2)}
 	for range n {
 		wg.Add(1)
-		w := &worker{max: o.MaxLine, ratio: o.MaxRatio, packed: packed, narrow: o.Narrow}
+		w := &worker{max: o.MaxLine, ratio: o.MaxRatio, packed: packed, narrow: o.Narrow, cuts: o.cuts}
 		w.own.Borrow = o.Borrow
 		if o.Prepare != nil {
 			w.prepare = o.Prepare()
@@ -313,7 +335,7 @@ func (p *pipeline) flush() error {
 // recycle takes back a delivered block. One that grew far beyond its size is let
 // go, so that a single huge line does not stay in memory.
 func (p *pipeline) recycle(b *block) {
-	if _, room := b.batch.Packed.Size(); cap(b.batch.Text) > 16*blockBytes || cap(b.batch.Events) > 16*blockBytes/1024 || room > 16*blockBytes {
+	if _, room := b.batch.Packed.Size(); cap(b.batch.Text) > mostKept || cap(b.batch.Events) > mostKept/1024 || room > mostKept {
 		return
 	}
 	select {

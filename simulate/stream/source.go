@@ -65,6 +65,8 @@ type Options struct {
 	// Prepare is called once for each worker; what it gives is called for each event
 	// that the worker decoded.
 	Prepare func() func(*event.Event)
+
+	cuts bool // what is packed is taken apart again, by requests
 }
 
 func (o *Options) defaults() {
@@ -291,6 +293,30 @@ func (s *Source) EachBlock(ctx context.Context, fn func(b *otlp.Batch) error) er
 		}
 		return fn(&b.batch)
 	})
+}
+
+// Again is EachBlock once more, of the same bytes and without their hash; it fails
+// when an input has changed. Report stays that of the first reading. It is nil where
+// an input can be read only once: standard input, a pipe.
+func (s *Source) Again() func(ctx context.Context, fn func(b *otlp.Batch) error) error {
+	for _, name := range s.names {
+		if st, err := os.Stat(name); name == "-" || err != nil || !st.Mode().IsRegular() {
+			return nil
+		}
+	}
+	return func(ctx context.Context, fn func(b *otlp.Batch) error) error {
+		again := &Source{opts: s.opts, names: s.names}
+		again.opts.Unhashed = true
+		if err := again.EachBlock(ctx, fn); err != nil {
+			return err
+		}
+		for i := range again.report {
+			if now, was := &again.report[i], &s.report[i]; now.Size != was.Size || now.Records != was.Records {
+				return fmt.Errorf("%s: changed while it was read, which takes more than once as its records are not in order of time\n  read a copy that nobody writes to", now.Name)
+			}
+		}
+		return nil
+	}
 }
 
 func (s *Source) blocks(ctx context.Context, packed bool, fn func(b *block) error) error {

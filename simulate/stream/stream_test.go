@@ -616,3 +616,40 @@ func TestBlocks(t *testing.T) {
 		}
 	}
 }
+
+// What is read again has to be what was read: standard input and pipes cannot be, and a
+// file that somebody writes to is refused.
+func TestAgain(t *testing.T) {
+	ctx, none := context.Background(), func(*otlp.Batch) error { return nil }
+	name := filepath.Join(t.TempDir(), "a.jsonl")
+	if err := os.WriteFile(name, lines(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open([]string{name}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EachBlock(ctx, none); err != nil {
+		t.Fatal(err)
+	}
+	sum, n := s.Report()[0].SHA256, 0
+	if err := s.Again()(ctx, func(b *otlp.Batch) error { n += b.Len(); return nil }); err != nil || n != 6 {
+		t.Fatalf("%d events: %v", n, err)
+	}
+	if got := s.Report()[0].SHA256; got != sum || sum == "" {
+		t.Errorf("the report of the first reading is gone: %q, before %q", got, sum)
+	}
+	if err := os.WriteFile(name, append(lines(), lines()...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Again()(ctx, none); err == nil || !strings.Contains(err.Error(), "changed while it was read") {
+		t.Errorf("a file that grew: %v", err)
+	}
+	s, err = Open([]string{name, "-"}, Options{Stdin: strings.NewReader("")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Again() != nil {
+		t.Error("standard input can be read twice")
+	}
+}

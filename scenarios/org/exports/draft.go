@@ -646,6 +646,10 @@ func (d *Draft) roster(s *Sketch) {
 			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: a member without id and address is left out", u.at))
 			continue
 		}
+		if !u.left.IsZero() && u.left.Before(u.joined) { // a row of the roster has one stay
+			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: %s is on a list again since %s after leaving on %s; the draft keeps the later stay only", u.at, u.key(), stamp(u.joined), stamp(u.left)))
+			u.left = time.Time{}
+		}
 		r := rosterRow{u: u, role: u.role, left: u.left, joined: u.joined, groups: groupsOf[u.key()]}
 		if b := bosses[u]; b != nil && !b.inactive {
 			r.boss = b.key()

@@ -176,6 +176,31 @@ func TestNewAddressSplitsHistory(t *testing.T) {
 	}
 }
 
+func TestPatchWithoutValue(t *testing.T) {
+	for _, op := range []string{"add", "remove", "replace"} {
+		for _, path := range []string{"displayName", "members", "active", "userName", "emails", "title"} {
+			for _, kind := range []string{"Users", "Groups"} {
+				for _, value := range []string{"", `,"value":null`} {
+					add(exports.New(known), "log.json", fmt.Sprintf(`{"method":"PATCH","path":"/%s/00x","body":{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":%q,"path":%q%s}]}}`, kind, op, path, value)).Sketch()
+				}
+			}
+		}
+	}
+}
+
+// A list that has somebody again after a message of leaving: the draft has to be a
+// scenario all the same.
+func TestBackOnTheList(t *testing.T) {
+	d := add(exports.New(known), "scim.json", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"00u1","userName":"ada@ex.test"}`,
+		"log.json", `{"method":"DELETE","path":"/Users/00u1","time":"2026-05-10T08:00:00Z"}`,
+		"users.csv", "email,role,added_at\nada@ex.test,user,2026-05-20T08:00:00Z\n")
+	s := d.Sketch()
+	load(t, s)
+	if text := string(s.YAML()); strings.Contains(text, "2026-05-20T08:00:00Z,2026") || !strings.Contains(strings.Join(d.Warnings, "\n"), "ada@ex.test is on a list again") {
+		t.Errorf("%s\n%q", text, d.Warnings)
+	}
+}
+
 func TestBadInput(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
 		{"two groups, one id", `{"data":[{"type":"rbac_group","id":"g","name":"a"},` + "\n" + `{"type":"rbac_group","id":"g","name":"b"}]}`, `f:2:1: group "b" has the id g of group "a" at f:1:10`},
@@ -193,6 +218,15 @@ func TestBadInput(t *testing.T) {
 		d := add(exports.New(known), "f", tc.text)
 		if err := d.Problems().Err(); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", tc.name, err, tc.want)
+		}
+	}
+}
+
+func TestHugeAmounts(t *testing.T) {
+	d := add(exports.New(known), "costs", `{"data":[{"starting_at":"2026-05-01T00:00:00Z","results":[{"product":"cowork","amount":"999999999999998"}]}]}`)
+	for _, n := range d.Sketch().Notes {
+		if strings.Contains(n, "-") && strings.Contains(n, "cost of") {
+			t.Error(n)
 		}
 	}
 }

@@ -311,7 +311,7 @@ func (d *Draft) attribute(p patch, op, name string, v *value) {
 			return
 		}
 		p.op, p.on = "active", on
-	case name == "displayname" && p.group:
+	case name == "displayname" && p.group && v != nil:
 		p.op, p.text = "rename", v.text
 	case name == "members":
 		p.op, p.keys = op, memberKeys(v)

@@ -3,6 +3,7 @@ package exports
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,8 +143,8 @@ func (d *Draft) analytics(v *value) string {
 			if m := r.str("model"); m != "" {
 				d.models[m]++
 			}
-			if c, err := strconv.ParseFloat(r.str("amount"), 64); err == nil && c >= 0 && c < 1e15 {
-				d.costs[product] += int64(c*10_000 + 0.5)
+			if c, err := strconv.ParseFloat(r.str("amount"), 64); err == nil && c >= 0 && c < 1e12 {
+				d.costs[product] += min(int64(c*10_000+0.5), math.MaxInt64-d.costs[product])
 			}
 			whole(r)
 		}
