@@ -25,7 +25,7 @@ func (w *worked) set(t testing.TB, m *Model, from string, changes ...string) Inp
 		if !ok {
 			t.Fatalf("%q is not a variable", name)
 		}
-		v, err := ParseValue(m.vars[i].Type, text)
+		v, err := parseValue(m.vars[i].Type, text)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,6 +34,14 @@ func NewKeys(values bool) *Keys {
 	return k
 }
 
+// Reset takes all keys out; their memory is used again.
+func (k *Keys) Reset() {
+	for i := range k.leaves {
+		k.leaves[i] = k.leaves[i][:0]
+	}
+	k.n = 0
+}
+
 // Len is the number of keys.
 func (k *Keys) Len() int { return k.n }
 

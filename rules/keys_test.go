@@ -34,6 +34,9 @@ func TestKeys(t *testing.T) {
 				}
 			}
 			switch {
+			case r.IntN(40_000) == 0:
+				k.Reset()
+				clear(plain)
 			case r.IntN(10) == 0:
 				if k.Delete(key) != had {
 					t.Fatalf("%x was there to be deleted: %v, expected %v", key, !had, had)

@@ -237,7 +237,9 @@ func (m *promptMemory) note(k uint64, asked bool, newest int64) {
 	if newest >= m.turn && newest != math.MinInt64 {
 		if m.turn > 0 {
 			m.before.count(&m.past)
-			m.before, m.now = m.now, newPrompts()
+			m.before, m.now = m.now, m.before
+			m.now.asked.Reset()
+			m.now.other.Reset()
 		}
 		m.turn = newest + promptTurn
 	}

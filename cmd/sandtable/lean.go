@@ -14,7 +14,7 @@ const roomy = 16 << 20
 
 // sparing is the same for those that read a long stream: it stands in memory for as long
 // as that takes.
-const sparing = 6 << 20
+const sparing = 4 << 20
 
 // collect has the process collect its garbage by what it keeps, as often as usual
 // but for the room above. GOGC, where it is set, says otherwise.
@@ -45,7 +45,7 @@ var habits atomic.Int32
 
 // percent is the share of the live heap that may be added to it before it is
 // collected again: as much as it holds, and to begin with more; when reading as much
-// as sparing, and a twelfth of what lives.
+// as sparing, and a sixteenth of what lives.
 func percent(live int, h habit) int {
 	live = max(live, roomy/4)
 	least := roomy
@@ -53,7 +53,7 @@ func percent(live int, h habit) int {
 	case usual:
 		least = max(live, least)
 	case lean:
-		least = sparing + live/12
+		least = sparing + live/16
 	case brisk:
 		least = max(live, 5*roomy)
 	}

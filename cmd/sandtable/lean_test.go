@@ -11,7 +11,7 @@ func TestPercent(t *testing.T) {
 		if usual < roomy*99/100 || live > roomy && (usual < live*99/100 || usual > live) {
 			t.Errorf("%d MiB live: room for %d", live>>20, usual)
 		}
-		if lean < sparing*98/100 || lean > sparing+live/12 || lean > usual {
+		if lean < sparing*98/100 || lean > sparing+live/16 || lean > usual {
 			t.Errorf("%d MiB live in a reading command: room for %d, usually %d", live>>20, lean, usual)
 		}
 		if brisk < usual || live > 5*roomy && brisk > usual || brisk > max(5*roomy, live) {

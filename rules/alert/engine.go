@@ -163,8 +163,31 @@ type familiar struct {
 
 // steps is how far a sequence got.
 type steps struct {
-	lead    queue     // the last matches of the first step, as many as it needs
+	first   entry     // the last match of the first step, where it needs one
+	begun   bool      // there is one
+	lead    *queue    // the last ones, as many as it needs, where it needs more
 	partial [][]entry // by number of steps done after those, the attempt that started last
+}
+
+// led reports that the first step was met as often as it needs, which is n times.
+func (p *steps) led(n int) bool {
+	return p.begun || p.lead != nil && p.lead.n >= n
+}
+
+// leadTime is when it was for the first time of these; it must have been led.
+func (p *steps) leadTime() int64 {
+	if p.begun {
+		return p.first.time
+	}
+	return p.lead.firstTime()
+}
+
+// leading are these matches.
+func (p *steps) leading() []entry {
+	if p.begun {
+		return []entry{p.first}
+	}
+	return p.lead.entries()
 }
 
 // rated is a sliding window and the windows before it.
@@ -685,7 +708,7 @@ func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text 
 		seen.set(key, en.time)
 	}
 	if k := seen.burst; k != nil && k.before(w.last-int64(c.within)) {
-		e.spare.empty(k)
+		e.spare.dropQueue(k)
 		seen.burst = nil // the next one would not find any of them
 	}
 	if ok && en.time-last <= span || en.time-seen.born < int64(c.warmup) {
@@ -697,7 +720,7 @@ func (s *state) firstSeen(e *Engine, w *window, en entry, ev *event.Event, text 
 		return
 	}
 	if seen.burst == nil {
-		seen.burst = &queue{}
+		seen.burst = one(&e.spare.queues)
 	}
 	k := seen.burst
 	k.push(&e.spare, en)
@@ -813,16 +836,21 @@ func (s *state) sequence(e *Engine, w *window, l *looking, en entry) {
 		}
 		p := tail(w, &e.spare.steps)
 		if k < lead {
-			if p.lead.n == lead {
+			if en.from = e.fromOf(e.subj.ev); lead == 1 {
+				p.first, p.begun = en, true
+				return
+			}
+			if p.lead == nil {
+				p.lead = one(&e.spare.queues)
+			} else if p.lead.n == lead {
 				p.lead.pop()
 			}
-			en.from = e.fromOf(e.subj.ev)
 			p.lead.push(&e.spare, en)
 			return
 		}
 		// The attempt that this step belongs to has k steps.
 		if k == lead {
-			if p.lead.n < k || en.time-p.lead.firstTime() > span {
+			if !p.led(k) || en.time-p.leadTime() > span {
 				continue
 			}
 		} else if len(p.partial) < k-lead || len(p.partial[k-lead-1]) < k || en.time-p.partial[k-lead-1][0].time > span {
@@ -830,7 +858,7 @@ func (s *state) sequence(e *Engine, w *window, l *looking, en entry) {
 		}
 		var sofar []entry
 		if k == lead {
-			sofar = p.lead.entries()
+			sofar = p.leading()
 		} else {
 			sofar = p.partial[k-lead-1]
 		}

@@ -1,14 +1,17 @@
 package alert
 
+import "unsafe"
+
 // spare is memory of windows that were let go of, to be used again: each member's fill
 // up and are let go of every day, and most of the garbage of a pass would be theirs.
 // The zero value has none.
 type spare struct {
-	bytes   [len(rooms)][][]byte
-	froms   [len(citedRooms)][][]*from
+	bytes   [len(rooms)][]*byte // where room begins, as its size is known: there is much of it
+	froms   [len(citedRooms)][]**from
 	sliding []*sliding
 	rated   []*rated
 	steps   []*steps
+	queues  []*queue
 	absent  []*absent
 }
 
@@ -25,7 +28,7 @@ func (s *spare) take(n int) []byte {
 		if k := len(s.bytes[i]); k > 0 {
 			b := s.bytes[i][k-1]
 			s.bytes[i] = s.bytes[i][:k-1]
-			return b
+			return unsafe.Slice(b, size)[:0]
 		}
 		return make([]byte, 0, size)
 	}
@@ -36,7 +39,7 @@ func (s *spare) take(n int) []byte {
 func (s *spare) give(b []byte) {
 	for i, size := range rooms {
 		if cap(b) == size {
-			s.bytes[i] = append(s.bytes[i], b[:0])
+			s.bytes[i] = append(s.bytes[i], unsafe.SliceData(b))
 			return
 		}
 	}
@@ -51,7 +54,7 @@ func (s *spare) takeFroms(n int) []*from {
 	if k := len(s.froms[i]); k > 0 {
 		f := s.froms[i][k-1]
 		s.froms[i] = s.froms[i][:k-1]
-		return f
+		return unsafe.Slice(f, citedRooms[i])[:0]
 	}
 	return make([]*from, 0, citedRooms[i])
 }
@@ -61,7 +64,7 @@ func (s *spare) giveFroms(f []*from) {
 	for i, size := range citedRooms {
 		if cap(f) == size {
 			clear(f)
-			s.froms[i] = append(s.froms[i], f[:0])
+			s.froms[i] = append(s.froms[i], unsafe.SliceData(f))
 			return
 		}
 	}
@@ -90,16 +93,22 @@ func (s *spare) drop(tail any) {
 		*t = rated{}
 		s.rated = append(s.rated, t)
 	case *steps:
-		s.empty(&t.lead)
+		s.dropQueue(t.lead)
 		*t = steps{}
 		s.steps = append(s.steps, t)
 	case *absent:
 		*t = absent{}
 		s.absent = append(s.absent, t)
 	case *familiar:
-		if t.burst != nil {
-			s.empty(t.burst)
-		}
+		s.dropQueue(t.burst)
+	}
+}
+
+// dropQueue takes back a queue, if it is one, and what it holds.
+func (s *spare) dropQueue(q *queue) {
+	if q != nil {
+		s.empty(q)
+		s.queues = append(s.queues, q)
 	}
 }
 

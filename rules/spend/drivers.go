@@ -115,11 +115,10 @@ func (d *Drivers) Observe(ev *event.Event) {
 	if ev.Prompt != "" {
 		if ev.Time >= d.turn {
 			if d.turn > 0 {
-				d.before = d.prompt
-				if ev.Time-d.turn >= promptTurn {
-					d.before = rules.NewKeys(true)
+				d.prompt, d.before = d.before, d.prompt
+				if d.prompt.Reset(); ev.Time-d.turn >= promptTurn {
+					d.before.Reset()
 				}
-				d.prompt = rules.NewKeys(true)
 			}
 			d.turn = ev.Time + promptTurn
 		}

@@ -155,8 +155,8 @@ type Money struct {
 	Given  bool
 }
 
-// ParseMoney reads dollars with at most six decimals into micro-dollars.
-func ParseMoney(s string) (int64, error) {
+// parseMoney reads dollars with at most six decimals into micro-dollars.
+func parseMoney(s string) (int64, error) {
 	s = strings.ReplaceAll(strings.TrimPrefix(s, "$"), "_", "")
 	whole, frac, _ := strings.Cut(s, ".")
 	if len(frac) > 6 || whole == "" {
@@ -284,7 +284,7 @@ func (d decoder) value(n *yaml.Node, v reflect.Value, key, enum string) {
 		v.Set(reflect.ValueOf(dt))
 		return
 	case moneyType:
-		m, err := ParseMoney(n.Value)
+		m, err := parseMoney(n.Value)
 		if n.Kind != yaml.ScalarNode || err != nil {
 			if strings.HasPrefix(n.Value, "-") {
 				d.bad(n, key, "an amount of 0 or more", "limits and prices are dollars, for example 53.75; leave the key out for no limit")

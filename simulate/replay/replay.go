@@ -204,11 +204,12 @@ type Replay struct {
 // held is an event on its way: what orders it, and where it is packed.
 type held struct {
 	time, arrival int64
-	key, session  uint64
-	sequence      int64
+	key           uint64
 	of            *batch
-	at            int // its place in the batch
+	at            int32 // its place in the batch
 }
+
+func (h *held) head() *event.Head { return &h.of.Heads[h.at] }
 
 // batch is the memory of events that arrived together; it is used again when the
 // last observer has seen the last of them.
@@ -338,7 +339,7 @@ func (r *Replay) pass(g *group, h *handful) {
 			of, n = hs[i].of, 0
 		}
 		n++
-		e := of.Open(hs[i].at, &g.opened)
+		e := of.Open(int(hs[i].at), &g.opened)
 		if r.price(e) && g == r.groups[0] {
 			r.recomputed++
 		}
@@ -428,7 +429,7 @@ func (r *Replay) add(e *event.Head, of *batch, at int) bool {
 		r.counts.NoTime++
 		return false
 	}
-	h := held{time: e.Time, arrival: r.arrival, key: e.Key, session: e.Session, sequence: e.Sequence, of: of, at: at}
+	h := held{time: e.Time, arrival: r.arrival, key: e.Key, of: of, at: int32(at)}
 	n := e.Time >> slotBits
 	if r.any && n <= r.done {
 		return r.late(h)
@@ -446,6 +447,9 @@ func (r *Replay) add(e *event.Head, of *batch, at int) bool {
 			heap.Push(&r.order, n)
 		}
 		r.last = s
+	}
+	if n := len(s.events); n == cap(s.events) { // by little: there are many slots
+		s.events = append(make([]held, 0, n+n/4+16), s.events...)
 	}
 	s.events = append(s.events, h)
 	if r.tick(e.Time) && !r.hold {
@@ -498,7 +502,7 @@ func (r *Replay) release() {
 	}
 	clear(s.events)
 	s.events = s.events[:0]
-	if len(r.freeSlot) < 1024 && cap(s.events) <= 1024 {
+	if len(r.freeSlot) < 16 && cap(s.events) <= 1024 {
 		r.freeSlot = append(r.freeSlot, s)
 	}
 }
@@ -509,22 +513,23 @@ func before(x, y held) int {
 	if x.time != y.time {
 		return cmp.Compare(x.time, y.time)
 	}
-	if x.session != y.session { // their beginnings
-		return cmp.Compare(x.session, y.session)
+	v, w := x.head(), y.head()
+	if v.Session != w.Session { // their beginnings
+		return cmp.Compare(v.Session, w.Session)
 	}
-	a, b := &x.of.Pack, &y.of.Pack
-	if c := strings.Compare(a.SessionOf(x.at), b.SessionOf(y.at)); c != 0 {
+	a, b, i, j := &x.of.Pack, &y.of.Pack, int(x.at), int(y.at)
+	if c := strings.Compare(a.SessionOf(i), b.SessionOf(j)); c != 0 {
 		return c
 	}
-	if x.sequence != y.sequence {
-		return cmp.Compare(x.sequence, y.sequence)
+	if v.Sequence != w.Sequence {
+		return cmp.Compare(v.Sequence, w.Sequence)
 	}
 	// Old releases send no numbers; their records still need an order that does not
 	// hang on arrival. By name a decision stands before its result.
-	if c := strings.Compare(a.NameOf(x.at), b.NameOf(y.at)); c != 0 {
+	if c := strings.Compare(a.NameOf(i), b.NameOf(j)); c != 0 {
 		return c
 	}
-	return cmp.Or(strings.Compare(a.ToolUseOf(x.at)+a.RequestOf(x.at), b.ToolUseOf(y.at)+b.RequestOf(y.at)), cmp.Compare(x.key, y.key), cmp.Compare(x.arrival, y.arrival))
+	return cmp.Or(strings.Compare(a.ToolUseOf(i)+a.RequestOf(i), b.ToolUseOf(j)+b.RequestOf(j)), cmp.Compare(x.key, y.key), cmp.Compare(x.arrival, y.arrival))
 }
 
 // repeated reports that one of the events before i is the same record. Equal

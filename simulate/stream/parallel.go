@@ -151,7 +151,8 @@ func (w *worker) decode(b *block) {
 	}
 	if w.packed {
 		used, _ := b.batch.Packed.Size()
-		w.usual = [2]int{b.batch.Packed.Len(), used + used/32}
+		n := b.batch.Packed.Len()
+		w.usual = [2]int{n + n/32, used + used/32}
 		b.batch.Bad, x.Bad, x.Text = x.Bad, b.batch.Bad, nil
 	}
 	if x = &b.batch; shared {
