@@ -136,16 +136,17 @@ func captureKey(c *cli.Context, dir string) (key []byte, made string, err error)
 	name := c.String("key")
 	if name == "" {
 		name = filepath.Clean(dir) + ".key"
-		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(name); err != nil {
 			key, err := reports.NewPseudonymKey()
 			if err != nil {
 				return nil, "", err
 			}
-			if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-				return nil, "", err
+			err = os.MkdirAll(filepath.Dir(name), 0o777)
+			if err == nil {
+				err = reports.WriteKey(name, key, true)
 			}
-			if err := reports.WriteKey(name, key, true); err != nil {
-				return nil, "", err
+			if err != nil {
+				return nil, "", failure{exitUsage, fmt.Errorf("cannot keep the new key of the pseudonyms in %s: %w\n  choose a directory that you may write to with -o, or name a key you have with --key; nothing was changed", name, err)}
 			}
 			made = name
 		}
