@@ -732,7 +732,7 @@ func (r *Replay) Close() (Counts, []rules.Finding) {
 	}
 	var out []rules.Finding
 	for _, g := range r.groups {
-		for _, o := range g.observers {
+		for _, o := range slices.Backward(g.observers) { // rules, which hold most, come last: what they let go of is room for others
 			if e, ok := o.(Engine); ok {
 				out = append(out, e.Close(end)...)
 			}
