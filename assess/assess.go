@@ -554,6 +554,9 @@ func (m *Model) answer(s *state, rq Request, posture string, fes []frameworkEval
 			an.Because = append(an.Because, fe.fw.Title+": "+lowerFirst(PostureName(fe.posture))+".")
 		}
 	}
+	if posture == Verify {
+		an.Because = append(an.Because, s.doubts(fes)...)
+	}
 	if len(an.Because) == 0 {
 		an.Because = append(an.Because, "No framework of this report binds the declared organisation and data.")
 	}
@@ -571,6 +574,52 @@ func (m *Model) answer(s *state, rq Request, posture string, fes []frameworkEval
 		}
 	}
 	return an
+}
+
+// doubts names what an answer of "verify first" waits for: each predicate that is
+// not settled and that an essential element of a required obligation rests on,
+// with what leaves it open.
+func (s *state) doubts(fes []frameworkEval) []string {
+	open := map[int]bool{}
+	for i := range fes {
+		for j := range fes[i].obs {
+			ob := &fes[i].obs[j]
+			if !ob.verify || ob.o.Weight != "req" || ob.verdict == NotApplicable {
+				continue
+			}
+			for k, p := range ob.o.parts {
+				e := ob.els[k]
+				if !p.essential || !e.predicate || e.state != stateUnknown && e.state != stateAbsentFixable {
+					continue
+				}
+				for _, n := range p.el.reads {
+					if x, ok := s.m.predIndex[n]; ok && s.m.preds[x].Type == "bool" && strings.HasPrefix(n, "p_") && s.pred(x) == condition.Unknown {
+						open[x] = true
+					}
+				}
+			}
+		}
+	}
+	var out []string
+	for i := range s.m.preds { // in the order of the file
+		if !open[i] {
+			continue
+		}
+		p, why := &s.m.preds[i], []string{}
+		for _, f := range p.Facts {
+			switch a := s.answer(f.Value, s.soleMode()); {
+			case a.Value == platform.Unknown, a.Value == platform.Verify, a.Conflict && a.Value == platform.Conditional,
+				a.Value == platform.NotStated && a.Fact != nil && !a.Fact.Recorded(s.asOf):
+				why = append(why, f.Value+": "+strings.TrimSuffix(lowerFirst(a.Reason()), "."))
+			}
+		}
+		text := "In doubt, so verify it first: whether " + strings.TrimPrefix(p.Means, "whether ")
+		if len(why) > 0 {
+			text += " (" + strings.Join(why, "; ") + ")"
+		}
+		out = append(out, text+".")
+	}
+	return out
 }
 
 // changes compares the facts in force at as_of with those of the last day any
@@ -687,9 +736,16 @@ func (m *Model) concerns(c platform.Change, plan string) bool {
 // factsUsed lists every fact the verdicts read or the document cites, so that
 // no id in it leads nowhere.
 func (m *Model) factsUsed(s *state, a *Assessment) []FactUse {
+	// What is cited and was not read is looked up as it holds here: in the one mode
+	// in use, or where there are several in the first that a record speaks for.
+	modes := append([]string{s.soleMode()}, s.get("exec_modes").Set...)
 	cite := func(ids []string) {
 		for _, id := range ids {
-			s.answer(id, "")
+			for _, mode := range modes {
+				if s.answer(id, mode).Record != nil {
+					break
+				}
+			}
 		}
 	}
 	for _, o := range a.Obligations {

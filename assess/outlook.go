@@ -120,7 +120,7 @@ func (m *Model) compileEdit(set, add, remove map[string]source.Text, attest []so
 			e.copied[n] = from
 			continue
 		}
-		v, err := ParseValue(kind, t.Value)
+		v, err := parseValue(kind, t.Value)
 		if err != nil {
 			ps.Add(t.At, "", "%s: %v", n, err)
 		}

@@ -370,3 +370,17 @@ func TestWaysOutOfAPlatformGapExist(t *testing.T) {
 		}
 	}
 }
+
+// A fact that is cited and read by no predicate is printed as it holds in the mode
+// in use: a local organisation must not be told that no record speaks for it.
+func TestCitedFactsAreReadInTheModeInUse(t *testing.T) {
+	m := model(t)
+	w := workedCases(t)
+	for _, modes := range []string{"local", "cloud", "cloud, local"} {
+		a := assessInputs(t, m, w.set(t, m, "S 08-22", "exec_modes="+modes))
+		i := slices.IndexFunc(a.FactsUsed, func(f FactUse) bool { return f.ID == "compliance-api-cowork-excluded" })
+		if i < 0 || a.FactsUsed[i].Value != "conditional" {
+			t.Errorf("%s: %+v, want the record of that mode", modes, a.FactsUsed[max(i, 0)])
+		}
+	}
+}

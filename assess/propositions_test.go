@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/sandtable-dev/sandtable/rules/rbac"
 	"github.com/sandtable-dev/sandtable/scenarios/org"
 	"github.com/sandtable-dev/sandtable/scenarios/platform"
@@ -23,7 +25,7 @@ func (w *worked) set(t testing.TB, m *Model, from string, changes ...string) Inp
 		if !ok {
 			t.Fatalf("%q is not a variable", name)
 		}
-		v, err := ParseValue(m.vars[i].Type, text)
+		v, err := parseValue(m.vars[i].Type, text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -476,4 +478,38 @@ func TestAPlainYesNeedsToHaveHeard(t *testing.T) {
 			t.Errorf("%s: %s with %q, want one condition that says %q", c.set, an.Posture, an.Conditions, c.says)
 		}
 	}
+}
+
+// An answer of "verify first" names what has to be verified, and why it is open.
+func TestTheDoubtIsNamed(t *testing.T) {
+	m := model(t)
+	w := workedCases(t)
+	for _, c := range []struct{ from, set, says string }{
+		{"O 10-08 HC", "", "session content is recorded centrally, outside the monitored client, in every execution mode in use (compliance-api-hipaa-capture: two sources disagree"},
+		{"SaaS 06-30", "as_of=2026-12-31", "was available on"},
+	} {
+		var set []string
+		if c.set != "" {
+			set = append(set, c.set)
+		}
+		an := assessInputs(t, m, w.set(t, m, c.from, set...)).Answer
+		doubts := strings.Join(slices.DeleteFunc(slices.Clone(an.Because), func(s string) bool { return !strings.HasPrefix(s, "In doubt") }), "\n")
+		if an.Posture != Verify || doubts == "" {
+			t.Errorf("%s: %s, because %q", c.from, an.Posture, an.Because)
+		}
+		if !strings.Contains(doubts, c.says) {
+			t.Errorf("%s: the doubts %q do not say %q", c.from, doubts, c.says)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawInputs(t, m)
+		a, err := m.Assess(Request{Inputs: in})
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := slices.ContainsFunc(a.Answer.Because, func(s string) bool { return strings.HasPrefix(s, "In doubt") })
+		if named != (a.Answer.Posture == Verify) {
+			t.Fatalf("%s, because %q", a.Answer.Posture, a.Answer.Because)
+		}
+	})
 }

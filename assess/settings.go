@@ -168,7 +168,7 @@ func (r *intakeRun) setFrom(s *snapshot, set func(string, Value, string, ...any)
 			if !known {
 				continue
 			}
-			if v, err := ParseValue(m.vars[m.varIndex[rule.Variable]].Type, ours); err == nil && v.Known {
+			if v, err := parseValue(m.vars[m.varIndex[rule.Variable]].Type, ours); err == nil && v.Known {
 				set(rule.Variable, v, "%s", origin)
 			}
 		}

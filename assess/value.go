@@ -47,10 +47,10 @@ func (v Vars) Clone() Vars {
 	return c
 }
 
-// ParseValue reads text as a value of the vocabulary type typ (bool, int,
+// parseValue reads text as a value of the vocabulary type typ (bool, int,
 // number, string, set). Items of a set are separated by commas; an empty text is
 // the empty set, and unknown for every other type.
-func ParseValue(typ, text string) (Value, error) {
+func parseValue(typ, text string) (Value, error) {
 	if text == "" && typ != "set" {
 		return Value{}, nil
 	}

@@ -85,7 +85,7 @@ func (w *worked) inputs(t testing.TB, m *Model, id string) Inputs {
 			if !ok {
 				t.Fatalf("case %s: %q is not a variable", id, name)
 			}
-			v, err := ParseValue(m.vars[i].Type, text)
+			v, err := parseValue(m.vars[i].Type, text)
 			if err != nil {
 				t.Fatalf("case %s: %s: %v", id, name, err)
 			}

@@ -314,10 +314,10 @@ func (b *Bundle) Create(name string) (io.WriteCloser, error) {
 }
 
 // Put writes a file of the bundle in one go.
-func (b *Bundle) Put(name string, data []byte) error { return b.PutFile(File{Name: name, Data: data}) }
+func (b *Bundle) Put(name string, data []byte) error { return b.putFile(File{Name: name, Data: data}) }
 
-// PutFile is Put for a file that may write itself.
-func (b *Bundle) PutFile(file File) error {
+// putFile is Put for a file that may write itself.
+func (b *Bundle) putFile(file File) error {
 	f, err := b.Create(file.Name)
 	if err != nil {
 		return err
@@ -336,7 +336,7 @@ func (b *Bundle) PutFile(file File) error {
 // as each waits for its disk at the end, and few, as some stand in memory whole.
 const sideBySide = 2
 
-// PutFiles is PutFile for several, which are written side by side. Once one could not
+// PutFiles is putFile for several, which are written side by side. Once one could not
 // be written no other is begun.
 func (b *Bundle) PutFiles(files []File) error {
 	errs := make([]error, len(files))
@@ -346,7 +346,7 @@ func (b *Bundle) PutFiles(files []File) error {
 	for range sideBySide {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(files)) && !failed.Load(); i = next.Add(1) - 1 {
-				if errs[i] = b.PutFile(files[i]); errs[i] != nil {
+				if errs[i] = b.putFile(files[i]); errs[i] != nil {
 					failed.Store(true)
 				}
 			}

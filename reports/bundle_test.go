@@ -28,7 +28,7 @@ func fill(t *testing.T, b *Bundle, which string) {
 	t.Helper()
 	for _, f := range []File{{Name: "report.pdf", Data: []byte("pdf " + which)}, {Name: "inputs/rules/pack.yaml"},
 		{Name: "inputs/scenario.yaml", Rows: func(w io.Writer) error { _, err := io.WriteString(w, "name: "+which); return err }}} {
-		if err := b.PutFile(f); err != nil {
+		if err := b.putFile(f); err != nil {
 			t.Fatal(err)
 		}
 	}

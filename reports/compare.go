@@ -125,7 +125,7 @@ type VerdictDelta struct {
 
 // Compare holds run b against run a. access may be nil.
 func Compare(a, b *rehearsal.Result, access *rbac.WhatIfResult) *Comparison {
-	c := CompareAssessments(a.Assessment, b.Assessment)
+	c := compareAssessments(a.Assessment, b.Assessment)
 	c.Access = access
 	if n, m := a.Assessment.Counters.AfterAsOf, b.Assessment.Counters.AfterAsOf; n+m > 0 {
 		c.LeftOut = fmt.Sprintf("Of the stream, %s lie after the as-of date %s", count64(n, "record"), a.Assessment.AsOf)
@@ -170,9 +170,9 @@ func Compare(a, b *rehearsal.Result, access *rbac.WhatIfResult) *Comparison {
 	return c
 }
 
-// CompareAssessments is the part of a comparison that two assessments suffice
+// compareAssessments is the part of a comparison that two assessments suffice
 // for, as when one comes from a bundle.
-func CompareAssessments(a, b *assess.Assessment) *Comparison {
+func compareAssessments(a, b *assess.Assessment) *Comparison {
 	c := &Comparison{Changes: []Setting{}, A: sideOf(a), B: sideOf(b), Spend: SpendDelta{SpentA: a.Counters.SpendMicros, SpentB: b.Counters.SpendMicros, Stopped: []StoppedDelta{}},
 		Alerts: []AlertDelta{}, Verdicts: []VerdictDelta{}}
 	values := func(x *assess.Assessment) map[string]string {

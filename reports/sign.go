@@ -128,7 +128,7 @@ func CheckSignature(dir, trusted string) (Signature, error) {
 			return s, nil
 		}
 	}
-	s.Key = Fingerprint(key)
+	s.Key = fingerprint(key)
 	manifest, err := readLimited(filepath.Join(dir, ManifestName), maxManifest)
 	if err != nil {
 		s.Problem = err.Error()
@@ -138,7 +138,7 @@ func CheckSignature(dir, trusted string) (Signature, error) {
 		s.Trusted = false
 		s.Problem = "the signature does not fit this manifest and key " + s.Key
 		if other, err := parsePublic(enclosed); err == nil && !bytes.Equal(other, key) {
-			s.Problem += "; the bundle names another signer, " + Fingerprint(other)
+			s.Problem += "; the bundle names another signer, " + fingerprint(other)
 		}
 	}
 	return s, nil
@@ -163,8 +163,8 @@ func parsePublic(data []byte) (ed25519.PublicKey, error) {
 	return pub, nil
 }
 
-// Fingerprint names a public key, short enough to be read out.
-func Fingerprint(pub ed25519.PublicKey) string {
+// fingerprint names a public key, short enough to be read out.
+func fingerprint(pub ed25519.PublicKey) string {
 	sum := sha256.Sum256(pub)
 	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
 }

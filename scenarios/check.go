@@ -53,7 +53,24 @@ func (s *Scenario) check(ps *source.Problems) {
 	c.access()
 	c.changes()
 	c.spend()
+	c.telemetry()
 	c.play()
+}
+
+// telemetry looks at the endpoint: what no exporter can reach is no stream, and a
+// pipe cannot be plain by its address and encrypted by its setting.
+func (c *checker) telemetry() {
+	t := &c.Telemetry
+	scheme, rest, ok := strings.Cut(t.Endpoint, "://")
+	switch at := c.Place("telemetry", "endpoint"); {
+	case t.Endpoint == "":
+	case ok && scheme != "http" && scheme != "https", ok && rest == "", strings.ContainsAny(t.Endpoint, " \t"):
+		c.ps.Add(at, "write the collector's address, for example https://collector.example:4318, or collector.example:4317 for grpc", "telemetry.endpoint: found %q, expected an http or https address", t.Endpoint)
+	case scheme == "http" && t.TLS != nil && *t.TLS:
+		c.ps.Add(at, "write https://, or tls: false", "telemetry: the endpoint is plain http and tls is true")
+	case ok && scheme == "https" && t.TLS != nil && !*t.TLS:
+		c.ps.Add(at, "write http://, or leave tls out", "telemetry: the endpoint is https and tls is false")
+	}
 }
 
 // collect gathers the names that may be referred to, each only once.

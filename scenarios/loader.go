@@ -20,10 +20,10 @@ const MaxExtends = 4
 
 // Info is what a list of shipped scenarios shows.
 type Info struct {
-	Name    string
-	Title   string
-	Summary string
-	AsOf    source.Date
+	Name    string      `json:"name"`
+	AsOf    source.Date `json:"as_of"`
+	Title   string      `json:"title"`
+	Summary string      `json:"summary"`
 }
 
 // List is the shipped scenarios in name order.
@@ -115,6 +115,24 @@ func (s *Scenario) Place(keys ...string) source.Pos { return s.merged.At(keys...
 // Explain turns problems that only a later package can see into the error of a
 // load: sorted, each with its line. No problem gives nil.
 func (s *Scenario) Explain(ps source.Problems) error { return s.merged.Explain(ps).Err() }
+
+// Together is the mistakes of several passes over a scenario as one error, so that
+// they show at once. An error that is no mistake in a file stands alone, the first
+// of them.
+func (s *Scenario) Together(errs ...error) error {
+	var all source.Problems
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		ps, ok := source.AsProblems(err)
+		if !ok {
+			return err
+		}
+		all = append(all, ps...)
+	}
+	return s.Explain(all)
+}
 
 func shippedFile(name string) (*source.File, error) {
 	if strings.ContainsAny(name, `/\`) {

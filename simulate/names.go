@@ -2,15 +2,6 @@ package simulate
 
 import "github.com/sandtable-dev/sandtable/scenarios/org"
 
-// StoryNames lists the incidents a scenario may ask for, in a fixed order.
-func StoryNames() []string {
-	var out []string
-	for i := range tales() {
-		out = append(out, tales()[i].ID.Value)
-	}
-	return out
-}
-
 // PluginHash names a plugin of the organisation on the wire of a scenario with
 // the seed: an approved list holds hashes, as names may be held back.
 func PluginHash(seed uint64, name string) string {

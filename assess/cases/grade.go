@@ -312,8 +312,8 @@ type OptionResult struct {
 	Findings []Finding `json:"findings"`
 }
 
-// Refuted is the first check the model does not meet; nil for a right option.
-func (o *OptionResult) Refuted() *Finding {
+// refuted is the first check the model does not meet; nil for a right option.
+func (o *OptionResult) refuted() *Finding {
 	for i := range o.Findings {
 		if !o.Findings[i].Met {
 			return &o.Findings[i]
@@ -471,7 +471,7 @@ func (b *Bench) Check(ctx context.Context, c *Case) (source.Problems, error) {
 				ps.Add(o.Option.Holds[i].Path.At, "look at assessment.json of a run for the right path", "%s: %s leads nowhere", c.Id, f.Path)
 			}
 		}
-		switch f := o.Refuted(); {
+		switch f := o.refuted(); {
 		case o.Option.Right && f != nil:
 			ps.Add(o.Option.At, "correct the option, or the case's settings", "%s: the option marked right does not hold: %s is %q, expected %s", c.Id, f.Path, f.Got, f.Want)
 		case !o.Option.Right && f == nil:

@@ -181,7 +181,7 @@ func (g *Grading) Answered(given string, later []Later, st Style) string {
 		if o.Option.Tempts != "" {
 			s.WriteString(hang("   tempts  ", o.Option.Tempts))
 		}
-		s.WriteString(g.cited(o, o.Refuted(), strings.EqualFold(o.Letter, given), stated))
+		s.WriteString(g.cited(o, o.refuted(), strings.EqualFold(o.Letter, given), stated))
 	}
 	if g.Case.Next != "" {
 		s.WriteString("\n" + hang("And then: ", g.Case.Next))
@@ -408,7 +408,7 @@ func (t *Term) Text(asOf source.Date, plan string, st Style) (string, error) {
 		if i == 0 {
 			fmt.Fprintf(&s, "\nThe facts, as of %s on %s:\n", asOf, strings.ToUpper(plan[:1])+plan[1:])
 		}
-		s.WriteString(FactLine(facts, id, asOf, plan))
+		s.WriteString(factLine(facts, id, asOf, plan))
 	}
 	if len(t.See) > 0 {
 		s.WriteString("\nSee also: " + strings.Join(t.See, ", ") + "\n")
@@ -416,8 +416,8 @@ func (t *Term) Text(asOf source.Date, plan string, st Style) (string, error) {
 	return s.String(), nil
 }
 
-// FactLine is one fact as of a day in a paragraph.
-func FactLine(facts *platform.Catalogue, id string, asOf source.Date, plan string) string {
+// factLine is one fact as of a day in a paragraph.
+func factLine(facts *platform.Catalogue, id string, asOf source.Date, plan string) string {
 	a := facts.At(id, platform.Query{AsOf: asOf, Plan: plan, Mode: "local", Exam: true})
 	if a.Record == nil {
 		return hang("  ", id+": "+a.Reason())

@@ -42,8 +42,8 @@ type Index struct {
 	events map[moment][]labelled
 }
 
-// NewIndex prepares the labels of one play.
-func NewIndex(truth []simulate.TruthLabel) *Index {
+// newIndex prepares the labels of one play.
+func newIndex(truth []simulate.TruthLabel) *Index {
 	x := &Index{truth: truth, events: map[moment][]labelled{}}
 	for i := range truth {
 		for _, e := range truth[i].Events {

@@ -72,9 +72,6 @@ var topicNumbers = map[string]string{
 	"exfiltration": "T18", "spend-baseline": "T19", "errors": "T20", "unattributed": "T21", "plugins": "T22", "remote-session": "T23", "off-hours": "T24",
 }
 
-// TopicNumber is the number under which storylines know a rule's topic.
-func TopicNumber(topic string) string { return topicNumbers[topic] }
-
 // rare are the stories on which a topic rests alone: their instances are tripled,
 // or their intervals would say nothing.
 var rare = []string{"after-last-day", "rejection-wear-down", "version-rollback", "anonymous-cloud-hideout", "skill-side-door"}
@@ -320,9 +317,9 @@ type Share struct {
 	High int `json:"high"`
 }
 
-// NewShare works out rate and interval. Without anything to count all is zero,
+// newShare works out rate and interval. Without anything to count all is zero,
 // and Of says so.
-func NewShare(hits, of int) Share {
+func newShare(hits, of int) Share {
 	s := Share{Of: of, Hits: hits}
 	if of == 0 {
 		return s

@@ -1,12 +1,10 @@
 package quality
 
 import (
-	"bytes"
 	"embed"
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 	"sort"
 	"time"
@@ -153,7 +151,7 @@ func tabulate(rs []*alert.Rule, digest string, o Options, worlds []*played) *Tab
 				t.Stories++
 			}
 		}
-		x := NewIndex(p.truth)
+		x := newIndex(p.truth)
 		for i := range p.found {
 			f := &p.found[i]
 			row := &rows[at[f.Rule]]
@@ -259,12 +257,12 @@ func tabulate(rs []*alert.Rule, digest string, o Options, worlds []*played) *Tab
 			row.Stories = append(row.Stories, *stories[n])
 		}
 		row.FalseOffWire = falseOff
-		row.Recall = NewShare(hits, of)
+		row.Recall = newShare(hits, of)
 		for q := range row.Quarters {
-			row.Quarters[q] = NewShare(quarterHits[q], quarterOf[q])
+			row.Quarters[q] = newShare(quarterHits[q], quarterOf[q])
 		}
-		row.Precision = NewShare(hits, hits+row.FalseTwins+row.FalseOrdinary)
-		row.OnWire = NewShare(hits, hits+row.FalseTwins-falseOff+row.FalseOrdinary)
+		row.Precision = newShare(hits, hits+row.FalseTwins+row.FalseOrdinary)
+		row.OnWire = newShare(hits, hits+row.FalseTwins-falseOff+row.FalseOrdinary)
 		slices.Sort(delays)
 		if n := len(delays); n > 0 {
 			row.DetectHalf, row.DetectNine = delays[(n-1)/2], delays[(n-1)*9/10]
@@ -319,7 +317,7 @@ func tabulate(rs []*alert.Rule, digest string, o Options, worlds []*played) *Tab
 				}
 			}
 		}
-		topic.Recall = NewShare(hits, of)
+		topic.Recall = newShare(hits, of)
 		t.Topics = append(t.Topics, topic)
 	}
 	t.OutOfReach = unseen(append(simulate.Tales(), o.Stories.Tales()...), worlds, luck)
@@ -415,43 +413,6 @@ func Shipped(digest string) (*Table, bool) {
 		return nil, false
 	}
 	return &t, true
-}
-
-// ShippedPack gives the measured rows of one shipped rule file by its bytes; nil
-// where the file is not as measured. Rules do not touch each other, so a run with
-// some of the packs may quote their rows.
-func ShippedPack(data []byte) []Row {
-	packs := alert.Packs()
-	digest, err := alert.Digest(packs)
-	if err != nil {
-		return nil
-	}
-	table, ok := Shipped(digest)
-	if !ok {
-		return nil
-	}
-	names, err := fs.Glob(packs, "*.yaml")
-	if err != nil {
-		return nil
-	}
-	for _, name := range names {
-		have, err := fs.ReadFile(packs, name)
-		if err != nil || !bytes.Equal(have, data) {
-			continue
-		}
-		rs, err := alert.Parse(name, have)
-		if err != nil {
-			return nil
-		}
-		var rows []Row
-		for _, r := range rs {
-			if row, ok := table.Row(r.ID.Value); ok {
-				rows = append(rows, *row)
-			}
-		}
-		return rows
-	}
-	return nil
 }
 
 // Sentence is a row in words.

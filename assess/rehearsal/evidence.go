@@ -47,7 +47,7 @@ func (r *run) useEvidence(v *values, in *assess.Inputs) error {
 		}
 		for d := range usage.Daily() {
 			m := r.dir.Member(d.Member)
-			heard[assess.MemberDay{Member: strings.ToLower(or(m.Email, m.ID)), Day: d.Date}] += d.Sessions
+			heard[assess.MemberDay{Member: or(strings.ToLower(m.Email), m.ID), Day: d.Date}] += d.Sessions
 		}
 		if x := ev.Reconcile(heard); x.Known {
 			in.Vars["recon_ratio"] = x

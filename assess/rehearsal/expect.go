@@ -13,12 +13,12 @@ import (
 
 // Expectation is one assertion of a scenario with what the run gave.
 type Expectation struct {
-	Path string
-	At   source.Pos
-	Want string // in words
-	Got  string
-	Why  string
-	Met  bool
+	Path string     `json:"path"`
+	At   source.Pos `json:"-"`
+	Want string     `json:"expected"` // in words
+	Got  string     `json:"got"`
+	Why  string     `json:"why,omitempty"`
+	Met  bool       `json:"met"`
 }
 
 // Expectations evaluates the expect block of the scenario over the assessment.

@@ -35,7 +35,7 @@ func PrepareWith(s *scenarios.Scenario, data fs.FS) (*Ground, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Ground{Directory: r.dir, Prices: r.prices, Limits: spend.DefaultRules(r.fact), Gate: r.newGate(), NewLedger: r.newLedger, Access: r.rbac}
+	g := &Ground{Directory: r.dir, Prices: r.prices, Limits: r.spendRules(r.end), Gate: r.newGate(), NewLedger: r.newLedger, Access: r.rbac}
 	if p, ok := r.fact("spend-limit-period", "period"); ok {
 		g.Periods = strings.Split(p, ",")
 	}

@@ -1,8 +1,10 @@
 package rehearsal_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sandtable-dev/sandtable/assess/rehearsal"
 )
@@ -72,5 +74,44 @@ func TestIncreaseRequests(t *testing.T) {
 	}
 	if a, b := flat(t, all), flat(t, run("spend.increase_requests={within_hours: 4, to: 500}")); a != b {
 		t.Error("the same requests give other bytes")
+	}
+}
+
+// A Team that moves to Enterprise inside the period has limits of groups from that
+// day on, in the play and in the replay alike.
+func TestGroupLimitsComeWithThePlan(t *testing.T) {
+	team := strings.NewReplacer("plan: enterprise", "plan: team", "directory: scim", "directory: invite", "role: custom", "role: user", "source: scim, ", "",
+		"limit: 8,", "limit: 1,", "incidents: [{story: shadow-connector-spread, count: 1}]", "").Replace(small) +
+		"changes:\n  - {on: 2026-04-20, plan: enterprise}\n  - {on: 2026-04-20, members: {select: {all: true}, role: custom}}\n"
+	move := time.Date(2026, 4, 20, 0, 0, 0, 0, time.UTC)
+	r, _ := play(t, load(t, team, "behaviour.intensity=1"), 2)
+	if r.Spend.Stopped.Members < 2 {
+		t.Fatalf("a limit of one dollar stops %d members", r.Spend.Stopped.Members)
+	}
+	for _, w := range r.Spend.Stopped.Who {
+		if w.First.Before(move) {
+			t.Errorf("%s is stopped on %s, when the plan had no limits of groups", w.Member, w.First)
+		}
+	}
+	_, b := play(t, load(t, strings.Replace(team, "limit: 1,", "limit: 1000,", 1), "behaviour.intensity=1"), 2)
+	r, err := rehearsal.Run(context.Background(), rehearsal.Options{Scenario: load(t, team, "as_of=2026-05-01"), Streams: []string{b.name}, Key: []byte("a key of the organisation")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Spend.WouldBlock) < 2 {
+		t.Errorf("over a capture %d members would be stopped", len(r.Spend.WouldBlock))
+	}
+	for _, b := range r.Spend.WouldBlock {
+		if b.Time.Before(move) || b.BoundBy != "group:finance" {
+			t.Errorf("%+v", b)
+		}
+	}
+	// A budget is planned for the months after.
+	g, err := rehearsal.Prepare(load(t, team))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !g.Limits.GroupLimits {
+		t.Error("a plan of the months after the move knows no limits of groups")
 	}
 }

@@ -174,11 +174,8 @@ func prepare(o Options) (*run, error) {
 		r.prices = r.shipped.With(o.Prices)
 	}
 	packs, err := rulesRead()
-	if err != nil {
-		return nil, err
-	}
 	r.rules, r.packs = packs.rules, packs.files
-	if err := r.checkNames(); err != nil {
+	if err := s.Together(err, r.checkNames()); err != nil {
 		return nil, err
 	}
 	overlay := s.Overlay
@@ -310,27 +307,42 @@ func (r *run) engine() *rbac.Engine {
 }
 
 func (r *run) spendRules(t time.Time) spend.Rules {
-	day := r.judgedBy(t)
-	return spend.DefaultRules(func(id, param string) (string, bool) {
-		return r.factAt(day, r.s.Organisation.Plan.Value, id, param)
-	})
+	day, plan := r.judgedBy(t), r.s.Config.At(t).Organisation.Plan.Value
+	return spend.DefaultRules(func(id, param string) (string, bool) { return r.factAt(day, plan, id, param) })
 }
 
 // newLedger is a ledger under the rules of the first day.
 func (r *run) newLedger() *spend.Ledger { return spend.New(r.dir, r.spendRules(r.from)) }
 
-// metered replays a capture through the ledger under the rule in force at each
-// event.
+// metered is a ledger under the rules in force at each moment.
 type metered struct {
 	*spend.Ledger
-	days  []time.Time
+	days  []time.Time // on which they may change
 	rules func(time.Time) spend.Rules
 }
 
-func (m *metered) Observe(e *event.Event) {
-	for len(m.days) > 0 && !e.When().Before(m.days[0]) {
+func (r *run) metered(l *spend.Ledger) *metered {
+	days := r.factDays()
+	for _, ch := range r.s.Changes {
+		if ch.Plan.Value != "" && ch.When.After(r.from) {
+			days = append(days, ch.When)
+		}
+	}
+	slices.SortFunc(days, time.Time.Compare)
+	return &metered{l, days, r.spendRules}
+}
+
+func (m *metered) until(t time.Time) {
+	for len(m.days) > 0 && !t.Before(m.days[0]) {
 		m.Use(m.rules(m.days[0]))
 		m.days = m.days[1:]
+	}
+}
+
+// Observe is the ledger's.
+func (m *metered) Observe(e *event.Event) {
+	if len(m.days) > 0 {
+		m.until(e.When())
 	}
 	m.Ledger.Observe(e)
 }
@@ -343,7 +355,7 @@ func may(e *rbac.Engine, member int, capability string, t time.Time) bool {
 type gate struct {
 	rbac   *rbac.Engine
 	calls  rbac.Calls
-	ledger *spend.Ledger
+	ledger *metered
 	more   *increases // nil: nobody asks for more
 	other  *elsewhere // nil: nobody spends in other products
 }
@@ -351,7 +363,7 @@ type gate struct {
 // newGate is the gate of one play, under the rules of the first day.
 func (r *run) newGate() gate {
 	l := r.newLedger()
-	return gate{r.rbac, rbac.Calls{}, l, newIncreases(r.s.Config.Spend.Increases, l), newElsewhere(l, r.outlays())}
+	return gate{r.rbac, rbac.Calls{}, r.metered(l), newIncreases(r.s.Config.Spend.Increases, l), newElsewhere(l, r.outlays())}
 }
 
 func (g gate) MayUse(m int, capability string, t time.Time) bool {
@@ -390,6 +402,7 @@ func (g gate) Charge(m int, t time.Time, micros int64) {
 
 // passes does what is due by t besides what the members do in Cowork.
 func (g gate) passes(t time.Time) {
+	g.ledger.until(t)
 	if g.more != nil {
 		g.more.answer(t)
 	}
@@ -476,7 +489,7 @@ func (r *run) replay(ctx context.Context, src *stream.Source) error {
 		if r.increases != nil {
 			r.increases.carry(r.ledger)
 		}
-		var meter replay.Engine = &metered{r.ledger, r.factDays(), r.spendRules}
+		var meter replay.Engine = r.metered(r.ledger)
 		if r.elsewhere != nil {
 			for _, x := range r.elsewhere.sums {
 				r.ledger.Besides(x.Product)

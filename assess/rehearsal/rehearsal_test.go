@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -282,6 +284,35 @@ func TestShippedScenarios(t *testing.T) {
 }
 
 // The organisation's own retention period takes the place of the vendor's.
+// Where the roster has ids and no addresses, telemetry is reconciled by the ids, in
+// the case in which both write them.
+func TestReconciledById(t *testing.T) {
+	listed := strings.Replace(small, "    - {name: Finance, members: 12,", "    - {name: Finance, members: 0,", 1) +
+		"roster: |\n  id,account,department\n  user_01AbC,5f0d0c3e-0000-4000-8000-000000000001,Finance\n  user_01XyZ,5f0d0c3e-0000-4000-8000-000000000002,Finance\n"
+	played, b := play(t, load(t, listed, "incidents=[]"), 0)
+	ids := []string{"user_01AbC", "user_01XyZ"}
+	var rows []string
+	for d := range played.Analytics.Daily() {
+		if d.Sessions > 0 {
+			rows = append(rows, fmt.Sprintf(`{"date":%q,"user":{"id":%q},"cowork_metrics":{"distinct_session_count":%d}}`, d.Date, ids[d.Member], d.Sessions))
+		}
+	}
+	export := filepath.Join(t.TempDir(), "analytics.json")
+	if err := os.WriteFile(export, []byte(`{"data":[`+strings.Join(rows, ",")+`]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	captured, err := rehearsal.Run(context.Background(), rehearsal.Options{
+		Scenario: load(t, listed, "as_of=2026-05-01", "incidents=[]"), Streams: []string{b.name}, Key: []byte("a key of the organisation"), Evidence: []string{export},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(captured.Assessment.Variables, func(v assess.VariableUse) bool { return v.Name == "recon_ratio" })
+	if i < 0 || captured.Assessment.Variables[i].Value != "1" || len(rows) == 0 {
+		t.Errorf("of %d member-days on both sides: %+v", len(rows), captured.Assessment.Variables[max(i, 0)])
+	}
+}
+
 func TestOwnRetentionIsRead(t *testing.T) {
 	for days, want := range map[string]string{"0": "2190", "90": "90"} {
 		r, _ := play(t, load(t, small, "organisation.transcript_retention_days="+days, "as_of=2026-08-22", "period={from: 2026-07-01, to: 2026-07-03}", "incidents=[]"), 1)

@@ -73,8 +73,8 @@ type Holding struct {
 	Unread  bool // gates hold, but standard input cannot be read twice
 }
 
-// Followed reports that the held state is the one to look at.
-func (h *Holding) Followed() bool { return len(h.Held) > 0 && h.Against == 0 }
+// followed reports that the held state is the one to look at.
+func (h *Holding) followed() bool { return len(h.Held) > 0 && h.Against == 0 }
 
 // Lines says in words what is looked at, nothing where no gate holds.
 func (h *Holding) Lines(words func(*rollout.Held) string) []string {
@@ -86,7 +86,7 @@ func (h *Holding) Lines(words func(*rollout.Held) string) []string {
 		out = append(out, fmt.Sprintf("Phase %s, by its gates over this stream. %s", h.Held[i].Phase, words(&h.Held[i])))
 	}
 	switch {
-	case h.Followed():
+	case h.followed():
 		out = append(out, "Its members are looked at as kept out until then.")
 	case len(h.Held) > 0:
 		out = append(out, fmt.Sprintf("The stream holds %d records of %d members whom that would have kept out: it was not held in fact, so the scenario is looked at as written.", h.Against, h.Members))

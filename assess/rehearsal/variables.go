@@ -2,6 +2,7 @@ package rehearsal
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 	"strconv"
@@ -313,8 +314,8 @@ func (r *run) settingValues(v *values) {
 	}
 }
 
-// shareFrom is the share of devices at or above a version, as a whole number of
-// ten-thousandths.
+// shareFrom is the share of devices at or above a version, cut to ten-thousandths
+// but for what adding fractions leaves.
 func shareFrom(desktops map[string]float64, floor string) float64 {
 	names := make([]string, 0, len(desktops))
 	for n := range desktops {
@@ -331,7 +332,7 @@ func shareFrom(desktops map[string]float64, floor string) float64 {
 	if sum == 0 {
 		return 0
 	}
-	return float64(int64(ok/sum*10000+0.5)) / 10000
+	return math.Floor(ok/sum*10000+1e-6) / 10000
 }
 
 func olderVersion(a, b string) bool {
@@ -438,7 +439,7 @@ func (r *run) roleValues(v *values) {
 		}
 	}
 	if grants > 0 {
-		v.set("role_reason_ratio", assess.Number(ratio(int64(reasoned), int64(grants))), computed)
+		v.set("role_reason_ratio", assess.Number(ratio(int64(reasoned), int64(grants), down)), computed)
 		v.set("escalation_grants", assess.Int(int64(escalating)), computed)
 	}
 	if tested, failures := r.access.DenyTest(r.end); tested > 0 {
@@ -446,11 +447,24 @@ func (r *run) roleValues(v *values) {
 	}
 }
 
-func ratio(n, of int64) float64 {
-	if of == 0 {
+// direction is that in which a ratio gets worse.
+type direction bool
+
+const (
+	down direction = false
+	up   direction = true
+)
+
+// ratio is n of of to four decimals, rounded in the direction in which it is worse,
+// so that no rounding reaches a threshold. What there is stays above zero.
+func ratio(n, of int64, worse direction) float64 {
+	if of == 0 || n == 0 {
 		return 0
 	}
-	return float64((n*10000+of/2)/of) / 10000
+	if worse == up {
+		return float64((n*10000+of-1)/of) / 10000
+	}
+	return float64(max(n*10000/of, 1)) / 10000
 }
 
 func (r *run) telemetrySettings(v *values) {
@@ -519,22 +533,22 @@ func onOff(b bool) string {
 func (r *run) streamValues(v *values) {
 	c := r.coverage
 	v.set("cowork_records", assess.Int(c.Records), inStream)
-	measured := func(name string, x coverage.Ratio) {
+	measured := func(name string, x coverage.Ratio, worse direction) {
 		if x.Known() {
-			v.set(name, assess.Number(ratio(x.N, x.Of)), fmt.Sprintf("%s: %d of %d", inStream, x.N, x.Of))
+			v.set(name, assess.Number(ratio(x.N, x.Of, worse)), fmt.Sprintf("%s: %d of %d", inStream, x.N, x.Of))
 		}
 	}
 	if r.rostered() {
-		measured("seats_heard_ratio", c.SeatsHeard)
-		measured("identity_ratio", c.Identity)
+		measured("seats_heard_ratio", c.SeatsHeard, down)
+		measured("identity_ratio", c.Identity, down)
 	} else if c.Records > 0 {
 		v.assume("The scenario has no roster, so nobody in the capture can be matched: who was heard, and whether every record names one known person, is not assessed.")
 	}
-	measured("seq_hole_ratio", c.SequenceHoles)
-	measured("orphan_prompt_ratio", c.OrphanPrompts)
-	measured("path_known_ratio", c.Paths)
-	measured("mcp_known_ratio", c.MCP)
-	measured("auto_accept_ratio", c.AutoAccept)
+	measured("seq_hole_ratio", c.SequenceHoles, up)
+	measured("orphan_prompt_ratio", c.OrphanPrompts, up)
+	measured("path_known_ratio", c.Paths, down)
+	measured("mcp_known_ratio", c.MCP, down)
+	measured("auto_accept_ratio", c.AutoAccept, up)
 	if c.SkewKnown {
 		v.set("skew_p99_s", assess.Int(c.SkewP99Seconds), inStream)
 	}

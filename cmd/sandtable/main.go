@@ -264,6 +264,9 @@ func reorder(app *cli.App, args []string) ([]string, error) {
 			if len(begun) == 1 {
 				g = begun[0]
 			}
+			if name == "as-of" && flagNamed(flags, "set") != nil {
+				return nil, usage("%s is not a flag of %q; write --set as_of=DATE", a, where)
+			}
 			if g != "" {
 				return nil, usage("%s is not a flag of %q; did you mean --%s?", a, where, g)
 			}

@@ -40,7 +40,7 @@ func rulesCommand() *cli.Command {
 			{Name: "show", Usage: "one rule in words", ArgsUsage: "RULE", Flags: []cli.Flag{path, &cli.BoolFlag{Name: "yaml", Usage: "print it as written, to start a rule of your own from"}}, Action: rulesShow},
 			{Name: "env", Usage: "the words that conditions may use", Flags: []cli.Flag{asJSON}, Action: rulesEnv},
 			{Name: "test", Usage: "run the tests inside rule files", ArgsUsage: "[PATH]",
-				Flags:  []cli.Flag{&cli.StringFlag{Name: "junit", Usage: "write the results as JUnit XML to `FILE`"}, &cli.BoolFlag{Name: "v", Usage: "name every test"}},
+				Flags:  []cli.Flag{&cli.StringFlag{Name: "junit", Usage: "write the results as JUnit XML to `FILE`"}, &cli.BoolFlag{Name: "v", Usage: "name every test"}, &cli.BoolFlag{Name: "json", Usage: "print every test as JSON; the exit code is the same"}},
 				Action: rulesTest},
 			{Name: "explain", Usage: "the values that decided what a rule made of one event", ArgsUsage: "RULE STREAM...",
 				Flags: []cli.Flag{path, declared, &cli.StringFlag{Name: "event", Usage: "event `ID` as printed in reports, e.g. e42"},
@@ -293,27 +293,27 @@ func kindNames() []string {
 
 // junit is the part of the JUnit format that test reporters read.
 type junit struct {
-	XMLName  xml.Name     `xml:"testsuites"`
-	Tests    int          `xml:"tests,attr"`
-	Failures int          `xml:"failures,attr"`
-	Suites   []junitSuite `xml:"testsuite"`
+	XMLName  xml.Name     `xml:"testsuites" json:"-"`
+	Tests    int          `xml:"tests,attr" json:"tests"`
+	Failures int          `xml:"failures,attr" json:"failures"`
+	Suites   []junitSuite `xml:"testsuite" json:"rules"`
 }
 type junitSuite struct {
-	Name     string      `xml:"name,attr"`
-	Tests    int         `xml:"tests,attr"`
-	Failures int         `xml:"failures,attr"`
-	Cases    []junitCase `xml:"testcase"`
+	Name     string      `xml:"name,attr" json:"rule"`
+	Tests    int         `xml:"tests,attr" json:"tests"`
+	Failures int         `xml:"failures,attr" json:"failures"`
+	Cases    []junitCase `xml:"testcase" json:"cases"`
 }
 type junitCase struct {
-	Class   string        `xml:"classname,attr"`
-	Name    string        `xml:"name,attr"`
-	File    string        `xml:"file,attr"`
-	Line    int           `xml:"line,attr"`
-	Failure *junitFailure `xml:"failure"`
+	Class   string        `xml:"classname,attr" json:"-"`
+	Name    string        `xml:"name,attr" json:"name"`
+	File    string        `xml:"file,attr" json:"file"`
+	Line    int           `xml:"line,attr" json:"line"`
+	Failure *junitFailure `xml:"failure" json:"failure,omitempty"`
 }
 type junitFailure struct {
-	Message string `xml:"message,attr"`
-	Text    string `xml:",chardata"`
+	Message string `xml:"message,attr" json:"message"`
+	Text    string `xml:",chardata" json:"text"`
 }
 
 func rulesTest(c *cli.Context) error {
@@ -326,10 +326,13 @@ func rulesTest(c *cli.Context) error {
 		return err
 	}
 	w := c.App.Writer
+	if c.Bool("json") {
+		w = io.Discard
+	}
 	var doc junit
 	var untested []string
 	for _, r := range rs {
-		suite := junitSuite{Name: r.ID.Value}
+		suite := junitSuite{Name: r.ID.Value, Cases: []junitCase{}}
 		failures := alert.RunTests(r)
 		if len(r.Tests) == 0 {
 			untested = append(untested, r.ID.Value)
@@ -368,6 +371,11 @@ func rulesTest(c *cli.Context) error {
 	for _, r := range rs {
 		if c := r.Unstated(); len(c) > 0 {
 			fmt.Fprintf(w, "%s reads captured content and does not say so: add needs: {categories: [%s]}\n", r.ID, strings.Join(c, ", "))
+		}
+	}
+	if c.Bool("json") {
+		if err := encodeJSON(c.App.Writer, doc); err != nil {
+			return err
 		}
 	}
 	fmt.Fprintf(w, "%d %s, %d %s, %d failed\n", len(rs), plural(len(rs), "rule", "rules"), doc.Tests, plural(doc.Tests, "test", "tests"), doc.Failures)

@@ -15,10 +15,14 @@ import (
 )
 
 func scenariosCommand() *cli.Command {
+	asJSON := &cli.BoolFlag{Name: "json", Usage: "print JSON"}
 	return &cli.Command{
 		Name: "scenarios", Usage: "list, show, describe and check scenarios",
 		Subcommands: []*cli.Command{
-			{Name: "list", Usage: "the shipped scenarios", Action: func(c *cli.Context) error {
+			{Name: "list", Usage: "the shipped scenarios", Flags: []cli.Flag{asJSON}, Action: func(c *cli.Context) error {
+				if c.Bool("json") {
+					return encodeJSON(c.App.Writer, scenarios.List())
+				}
 				for _, s := range scenarios.List() {
 					fmt.Fprintf(c.App.Writer, "%-20s %s  %s\n", s.Name, s.AsOf, s.Title)
 				}
@@ -53,7 +57,8 @@ func scenariosCommand() *cli.Command {
 				Description: "Without an argument every shipped scenario is checked. Exit 1 when an expectation is not met.\n" +
 					"Learning cases and labs beside a file (my.cases.yaml beside my.yaml, or named themselves) are held against the model, too.",
 				Flags: []cli.Flag{setFlag(), &cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show the expectations that are met, too"},
-					&cli.BoolFlag{Name: "cases", Usage: "check the shipped learning cases and labs, too"}},
+					&cli.BoolFlag{Name: "cases", Usage: "check the shipped learning cases and labs, too"},
+					&cli.BoolFlag{Name: "json", Usage: "print every expectation as JSON; the exit code is the same"}},
 				Action: checkScenarios,
 			},
 		},
@@ -107,6 +112,23 @@ func checkScenarios(c *cli.Context) error {
 	bar := newProgress(c.App.ErrWriter)
 	defer bar.done()
 	failed := 0
+	type placed struct {
+		At string `json:"at"`
+		rehearsal.Expectation
+	}
+	type checked struct {
+		Scenario     string   `json:"scenario"`
+		Expectations []placed `json:"expectations"`
+	}
+	type cased struct {
+		File     string   `json:"file"`
+		Cases    int      `json:"cases_and_labs"`
+		Problems []string `json:"problems"`
+	}
+	out := struct {
+		Scenarios []checked `json:"scenarios"`
+		Cases     []cased   `json:"cases,omitempty"`
+	}{Scenarios: []checked{}}
 	for _, s := range loaded {
 		res, err := rehearsal.Run(c.Context, rehearsal.Options{Scenario: s, Progress: bar.show})
 		bar.done()
@@ -117,10 +139,16 @@ func checkScenarios(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		bad := 0
+		bad, list := 0, make([]placed, 0, len(all))
 		for _, e := range all {
+			list = append(list, placed{e.At.String(), e})
 			if !e.Met {
 				bad++
+			}
+			if c.Bool("json") {
+				continue
+			}
+			if !e.Met {
 				fmt.Fprintf(c.App.Writer, "%s: %s: expected %s, got %s\n", e.At, e.Path, e.Want, e.Got)
 				if e.Why != "" {
 					fmt.Fprintf(c.App.Writer, "    why it should hold: %s\n", e.Why)
@@ -130,14 +158,35 @@ func checkScenarios(c *cli.Context) error {
 			}
 		}
 		failed += bad
-		fmt.Fprintf(c.App.Writer, "%-20s %d of %d expectations met\n", s.Name.Value, len(all)-bad, len(all))
+		out.Scenarios = append(out.Scenarios, checked{s.Name.Value, list})
+		switch {
+		case c.Bool("json"):
+		case len(all) == 0:
+			fmt.Fprintf(c.App.Writer, "%-20s reads and plays; it has no expectations (expect:) to hold it against\n", s.Name.Value)
+		default:
+			fmt.Fprintf(c.App.Writer, "%-20s %d of %d expectations met\n", s.Name.Value, len(all)-bad, len(all))
+		}
 	}
 	for _, b := range books {
-		bad, err := checkCases(c, b)
+		problems, err := checkCases(c, b)
 		if err != nil {
 			return err
 		}
-		failed += bad
+		n := len(b.Cases) + len(b.Labs)
+		if c.Bool("json") {
+			out.Cases = append(out.Cases, cased{b.name, n, problems})
+		} else {
+			for _, p := range problems {
+				fmt.Fprintln(c.App.Writer, p)
+			}
+			fmt.Fprintf(c.App.Writer, "%s: %d of %d cases and labs agree with the model\n", b.name, n-len(problems), n)
+		}
+		failed += len(problems)
+	}
+	if c.Bool("json") {
+		if err := encodeJSON(c.App.Writer, out); err != nil {
+			return err
+		}
 	}
 	if failed > 0 {
 		return quiet(exitFailure)
@@ -151,29 +200,27 @@ type caseBook struct {
 	*cases.Book
 }
 
-// checkCases holds cases and labs against the model and prints every
-// disagreement; it returns how many cases and labs have one.
-func checkCases(c *cli.Context, b caseBook) (bad int, err error) {
+// checkCases holds cases and labs against the model and gives what each that
+// disagrees has to say.
+func checkCases(c *cli.Context, b caseBook) (problems []string, err error) {
+	problems = []string{}
 	bench := cases.NewBench(studied)
 	bench.Foresee = foreseen
 	show := func(ps source.Problems, err error) error {
 		if len(ps) > 0 {
-			bad++
-			fmt.Fprintln(c.App.Writer, ps)
+			problems = append(problems, ps.Error())
 		}
 		return err
 	}
 	for _, k := range b.Cases {
 		if err := show(bench.Check(c.Context, k)); err != nil {
-			return bad, err
+			return problems, err
 		}
 	}
 	for _, l := range b.Labs {
 		if err := show(bench.CheckLab(c.Context, l, captured)); err != nil {
-			return bad, err
+			return problems, err
 		}
 	}
-	n := len(b.Cases) + len(b.Labs)
-	fmt.Fprintf(c.App.Writer, "%s: %d of %d cases and labs agree with the model\n", b.name, n-bad, n)
-	return bad, nil
+	return problems, nil
 }

@@ -158,9 +158,6 @@ type Exception struct {
 	prog *condition.Program[subject]
 }
 
-// RuleSeverity is the severity of the rule's findings.
-func (r *Rule) RuleSeverity() rules.Severity { return r.severity }
-
 // Uses lists the words the condition reads, sorted.
 func (r *Rule) Uses() []string { return r.prog.Uses() }
 

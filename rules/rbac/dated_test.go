@@ -21,7 +21,7 @@ func TestWindows(t *testing.T) {
 		c.Groups = []org.Group{group("g", []string{"m"}, "pilot")}
 		edit(c)
 		r := current()
-		r.Lags = EveryLag(lag)
+		r.Lags = everyLag(lag)
 		return engine(c, r)
 	}
 	remove := func(until time.Time) func(*org.Config) {
@@ -127,8 +127,8 @@ func TestMoveToEnterprise(t *testing.T) {
 	if !slices.Equal(plans, []string{"team", "enterprise"}) {
 		t.Errorf("asked for %v", plans)
 	}
-	if len(e.ConfigErrors()) != 0 {
-		t.Errorf("%v", e.ConfigErrors())
+	if len(e.configErrors()) != 0 {
+		t.Errorf("%v", e.configErrors())
 	}
 	for _, tc := range []struct {
 		at   time.Duration

@@ -173,7 +173,7 @@ func (e *Engine) Flags(t time.Time) []Flag {
 		out = append(out, Flag{ID: id, Severity: sev, Subject: subject, Count: n, Text: fmt.Sprintf(format, args...)})
 	}
 	ep := e.epochAt(t)
-	for _, p := range e.ConfigErrors() {
+	for _, p := range e.configErrors() {
 		add("plan", rules.High, ep.cfg.Organisation.Plan.Value, 0, "%s", p)
 	}
 	for i := range ep.cfg.Roles {
@@ -348,11 +348,11 @@ func (e *Engine) EffectiveScope(t time.Time) string {
 	return "off"
 }
 
-// ExpectedDenials lists the members whom the configuration means to keep from
+// expectedDenials lists the members whom the configuration means to keep from
 // Cowork at t: everybody when it is off; else, once a group carries a role that
 // grants it, all members outside such groups but owners and admins. Without such
 // a group nobody is meant to be kept out.
-func (e *Engine) ExpectedDenials(t time.Time) []int {
+func (e *Engine) expectedDenials(t time.Time) []int {
 	ep := e.epochAt(t)
 	on, _, _ := ep.toggle(Cowork)
 	forced := ep.rules.Inputs.Platform[Cowork]
@@ -382,7 +382,7 @@ func (e *Engine) ExpectedDenials(t time.Time) []int {
 // should be kept out and is not certainly denied, most often one left on the
 // plain User role (row 4).
 func (e *Engine) DenyTest(t time.Time) (tested, failures int) {
-	for _, i := range e.ExpectedDenials(t) {
+	for _, i := range e.expectedDenials(t) {
 		tested++
 		if e.Allowed(i, Cowork, t) != Deny {
 			failures++

@@ -135,10 +135,16 @@ func (e *Engine) member(ev *event.Event) (int, bool) {
 func (e *Engine) incident(member int, rule, what string, ev *event.Event, why func() Decision) {
 	k := incidentKey{member, rule, what}
 	in := e.obs.open[k]
+	if in == nil && what != "" && len(e.obs.open) >= maxChanges {
+		k.what = allOthers
+		in = e.obs.open[k]
+	}
 	if in == nil {
-		k.what = strings.Clone(what) // the record's strings may be views
+		k.what = strings.Clone(k.what) // the record's strings may be views
 		in = &incident{first: ev.Time, last: ev.Time}
-		if why != nil {
+		if k.what == allOthers {
+			in.reason = fmt.Sprintf("beyond %d findings, servers are not told apart", maxChanges)
+		} else if why != nil {
 			var texts []string
 			for _, r := range why().Reasons {
 				texts = append(texts, r.Text)

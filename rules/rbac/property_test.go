@@ -498,6 +498,6 @@ func large() (*Engine, time.Time) {
 		members[i] = org.Member{ID: fmt.Sprint("m", i), OrgRole: "custom", Department: fmt.Sprint("d", i%200)}
 	}
 	r := current()
-	r.Lags = EveryLag(15 * time.Minute)
+	r.Lags = everyLag(15 * time.Minute)
 	return New(org.NewDirectory(c, members), r), day
 }

@@ -1,6 +1,7 @@
 package rbac
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +52,14 @@ func conn(name string, rows ...[3]string) org.Role {
 func group(name string, members []string, roles ...string) org.Group {
 	return org.Group{Name: txt(name), Roles: texts(roles...),
 		Members: []org.Membership{{Select: org.Selector{Ids: members}}}}
+}
+
+// everyLag is the same lag for every channel.
+func everyLag(longest time.Duration) (out [org.Channels]Lag) {
+	for i := range out {
+		out[i].Longest = longest
+	}
+	return out
 }
 
 // setup has one member "m" with the organisation role given.
@@ -189,7 +198,7 @@ func TestTruthTable(t *testing.T) {
 			c.Groups = []org.Group{group("g", m, "pilot")}
 			c.Groups[0].Source = "scim"
 			c.Changes = []org.Change{{When: day.Add(-5 * time.Minute), Group: &org.GroupChange{Name: txt("g"), Rename: "Cowork volunteers"}}}
-			r.Lags = EveryLag(15 * time.Minute)
+			r.Lags = everyLag(15 * time.Minute)
 		}, capability(Cowork), InFlight, "propagation", ""},
 		{27, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) { c.Organisation.Directory = "jit" }, capability(Chat), Deny, "role", ""},
 		{28, "enterprise", "custom", yes(), func(c *org.Config, _ *Rules) {
@@ -236,8 +245,8 @@ func TestTeamWithRoles(t *testing.T) {
 	c.Roles = []org.Role{caps("a", Chat)}
 	c.Groups = []org.Group{group("g", []string{"m"}, "a")}
 	e := engine(c, current())
-	if n := len(e.ConfigErrors()); n != 3 {
-		t.Fatalf("%d errors: %v", n, e.ConfigErrors())
+	if n := len(e.configErrors()); n != 3 {
+		t.Fatalf("%d errors: %v", n, e.configErrors())
 	}
 	if d := e.Capability(0, Cowork, day); d.Outcome != Allow {
 		t.Errorf("Team is all or nothing: %+v", d)
@@ -338,6 +347,30 @@ func TestObserve(t *testing.T) {
 	}
 	if n := e.Counters(); n.Unattributed != 1 || n.Strangers != 1 || n.OtherProduct != 1 || n.MCPCalls != 3 || n.MCPUnnamed != 1 {
 		t.Errorf("%+v", n)
+	}
+}
+
+// A stream that names servers without end must not fill memory: what is beyond the
+// bound is one incident for each member and rule.
+func TestServersWithoutEnd(t *testing.T) {
+	c := setup("enterprise", "custom", yes())
+	c.Roles = []org.Role{caps("pilot", Cowork)}
+	c.Groups = []org.Group{group("g", []string{"m"}, "pilot")}
+	e := New(org.NewDirectory(c, []org.Member{{ID: "m", Account: "m", OrgRole: "custom"}}), current())
+	const n = maxChanges + 500
+	for i := range n {
+		e.Observe(record("m", time.Duration(i)*time.Second, func(ev *event.Event) {
+			ev.Kind, ev.Tool = event.ToolResult, "mcp_tool"
+			ev.Parameters = fmt.Sprintf(`{"mcp_server_name":"srv%d","mcp_tool_name":"x"}`, i)
+		}))
+	}
+	out := e.Close(day)
+	count := 0
+	for _, f := range out {
+		count += f.Count
+	}
+	if len(out) != maxChanges+1 || count != n || out[len(out)-1].Count != 500 || !strings.HasSuffix(out[len(out)-1].Title, ": (all others)") {
+		t.Errorf("%d findings of %d calls; the last: %+v", len(out), count, out[len(out)-1].Title)
 	}
 }
 

@@ -145,14 +145,6 @@ type Lag struct {
 	Source         string
 }
 
-// EveryLag is the same lag for every channel.
-func EveryLag(longest time.Duration) (out [org.Channels]Lag) {
-	for i := range out {
-		out[i].Longest = longest
-	}
-	return out
-}
-
 // generallyAvailable says whether the blanket row for generally available
 // capabilities covers one.
 func (r *Rules) generallyAvailable(cap string) Switch {

@@ -132,10 +132,9 @@ func named(s string) source.Text { return source.Text{Value: s} }
 // Edit is what an edited sheet changes: roles with other rows, new roles, and
 // groups that carry a role they did not.
 type Edit struct {
-	Roles    []org.Role  // every role after the edit, in configuration order
-	Groups   []org.Group // every group after the edit
-	Lines    []string    // the difference in words, in a fixed order
-	Warnings []string    // what was ignored, and groups touched by way of a shared role
+	Roles  []org.Role  // every role after the edit, in configuration order
+	Groups []org.Group // every group after the edit
+	Lines  []string    // the difference in words, in a fixed order
 }
 
 // ReadSheet reads an edited sheet back over the configuration it was made from.
@@ -144,6 +143,22 @@ type Edit struct {
 // made and attached to the group of its line. A role or group that the sheet does
 // not mention stays as it is.
 func ReadSheet(cfg *org.Config, name string, data []byte) (*Edit, error) {
+	s, ps := readSheet(cfg, name, data)
+	if err := ps.Err(); err != nil {
+		return nil, err
+	}
+	return s.over(cfg), nil
+}
+
+// sheet is an edited sheet as it was read.
+type sheet struct {
+	wants  map[string]map[string]wanted // role -> row
+	roles  []string                     // in order of appearance
+	rows   map[string]org.Grant         // by Grant.String
+	attach map[string][]string          // group -> roles named on its lines
+}
+
+func readSheet(cfg *org.Config, name string, data []byte) (*sheet, source.Problems) {
 	var ps source.Problems
 	at := func(line, col int) source.Pos { return source.Pos{File: name, Line: line, Col: col} }
 	rd := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
@@ -154,7 +169,7 @@ func ReadSheet(cfg *org.Config, name string, data []byte) (*Edit, error) {
 	head, err := rd.Read()
 	if err != nil {
 		ps.Add(at(1, 1), "start from sandtable org matrix SCENARIO --csv", "the header cannot be read: %v", err)
-		return nil, ps.Err()
+		return nil, ps
 	}
 	col := map[string]int{}
 	for i, h := range head {
@@ -171,12 +186,9 @@ func ReadSheet(cfg *org.Config, name string, data []byte) (*Edit, error) {
 		}
 	}
 	if len(ps) > 0 {
-		return nil, ps.Err()
+		return nil, ps
 	}
-	wants := map[string]map[string]wanted{} // role -> row
-	rows := map[string]org.Grant{}          // by Grant.String
-	var roleOrder []string
-	attach := map[string][]string{} // group -> roles named on its lines
+	s := &sheet{wants: map[string]map[string]wanted{}, rows: map[string]org.Grant{}, attach: map[string][]string{}}
 	var groups []string
 	for _, g := range cfg.Groups {
 		groups = append(groups, g.Name.Value)
@@ -246,26 +258,27 @@ func ReadSheet(cfg *org.Config, name string, data []byte) (*Edit, error) {
 			}
 			continue
 		}
-		if !slices.Contains(attach[group], role) {
-			attach[group] = append(attach[group], role)
+		if !slices.Contains(s.attach[group], role) {
+			s.attach[group] = append(s.attach[group], role)
 		}
-		if wants[role] == nil {
-			wants[role] = map[string]wanted{}
-			roleOrder = append(roleOrder, role)
+		if s.wants[role] == nil {
+			s.wants[role] = map[string]wanted{}
+			s.roles = append(s.roles, role)
 		}
 		_, reasoned := col["because"]
 		w := wanted{g.String(), level, cell("because"), reasoned, place("grant")}
-		if old, seen := wants[role][g.String()]; seen && (old.level != w.level || old.because != w.because) {
+		if old, seen := s.wants[role][g.String()]; seen && (old.level != w.level || old.because != w.because) {
 			ps.Add(w.at, fmt.Sprintf("a role grants the same to all its groups; %s:%d says otherwise", name, old.at.Line), "role %q has %s once as %q and once as %q", role, g, words(old.level, old.because), words(w.level, w.because))
 			continue
 		}
-		wants[role][g.String()] = w
-		rows[g.String()] = g
+		s.wants[role][g.String()] = w
+		s.rows[g.String()] = g
 	}
-	if err := ps.Err(); err != nil {
-		return nil, err
-	}
+	return s, ps
+}
 
+// over lays a sheet over the configuration it was made from.
+func (s *sheet) over(cfg *org.Config) *Edit {
 	ed := &Edit{}
 	known := map[string]bool{}
 	for _, r := range cfg.Roles {
@@ -273,7 +286,7 @@ func ReadSheet(cfg *org.Config, name string, data []byte) (*Edit, error) {
 		n := r
 		n.Grants = nil
 		var lines []string
-		w := wants[r.Name.Value]
+		w := s.wants[r.Name.Value]
 		for _, g := range r.Grants {
 			x, mentioned := w[g.String()]
 			switch {
@@ -300,17 +313,17 @@ func ReadSheet(cfg *org.Config, name string, data []byte) (*Edit, error) {
 				n.Grants = append(n.Grants, g)
 			}
 		}
-		lines = append(lines, addRows(&n, inOrder(w), rows)...)
+		lines = append(lines, addRows(&n, inOrder(w), s.rows)...)
 		ed.Roles = append(ed.Roles, n)
 		ed.note(cfg, r.Name.Value, lines)
 	}
-	for _, name := range roleOrder {
+	for _, name := range s.roles {
 		if known[name] {
 			continue
 		}
 		n := org.Role{Name: named(name)}
-		w := wants[name]
-		lines := addRows(&n, inOrder(w), rows)
+		w := s.wants[name]
+		lines := addRows(&n, inOrder(w), s.rows)
 		ed.Roles = append(ed.Roles, n)
 		ed.Lines = append(ed.Lines, fmt.Sprintf("role %s (new)", name))
 		for _, l := range lines {
@@ -320,7 +333,7 @@ func ReadSheet(cfg *org.Config, name string, data []byte) (*Edit, error) {
 	for _, g := range cfg.Groups {
 		n := g
 		n.Roles = slices.Clone(g.Roles)
-		for _, role := range attach[g.Name.Value] {
+		for _, role := range s.attach[g.Name.Value] {
 			if !slices.ContainsFunc(n.Roles, func(t source.Text) bool { return t.Value == role }) {
 				n.Roles = append(n.Roles, named(role))
 				ed.Lines = append(ed.Lines, fmt.Sprintf("group %s\n  + role %s", g.Name.Value, role))
@@ -328,7 +341,7 @@ func ReadSheet(cfg *org.Config, name string, data []byte) (*Edit, error) {
 		}
 		ed.Groups = append(ed.Groups, n)
 	}
-	return ed, nil
+	return ed
 }
 
 func (ed *Edit) note(cfg *org.Config, role string, lines []string) {

@@ -384,15 +384,18 @@ func (w *WhatIf) ask(side, member int, q Question, ev *event.Event, t time.Time)
 	return word
 }
 
-// maxChanges bounds the differences kept apart; a stream that names servers
-// without end must not fill memory. What is beyond it is counted on one line.
+// maxChanges bounds the differences, and the findings, kept apart; a stream that
+// names servers without end must not fill memory. What is beyond it is counted on
+// one line.
 const maxChanges = 10_000
+
+const allOthers = "(all others)"
 
 func (w *WhatIf) count(in map[changeKey]*tally, k changeKey, member int, ev *event.Event, reason func() Decision) {
 	c := in[k]
 	if c == nil {
 		if len(in) >= maxChanges {
-			k.q = Question{Kind: k.q.Kind, Name: "(all others)"}
+			k.q = Question{Kind: k.q.Kind, Name: allOthers}
 			c = in[k]
 		}
 		if c == nil {

@@ -581,6 +581,3 @@ func (l *Ledger) Spent(member int, t time.Time) int64 {
 	}
 	return 0
 }
-
-// PoolSpent is the organisation's spend against its ceiling in t's month.
-func (l *Ledger) PoolSpent(t time.Time) int64 { return l.poolOf(monthKey(t)).spent }

@@ -17,11 +17,11 @@ import (
 // Scopes of a limit. The set is open: a row of another scope is kept, and binds
 // nobody here.
 const (
-	ScopeUser         = "user"
-	ScopeSeat         = "seat_tier"
-	ScopeGroup        = "rbac_group"
-	ScopeService      = "organization_service"
-	ScopeOrganisation = "organization"
+	scopeUser         = "user"
+	scopeSeat         = "seat_tier"
+	scopeGroup        = "rbac_group"
+	scopeService      = "organization_service"
+	scopeOrganisation = "organization"
 )
 
 // LimitRow is one row of the Spend Limits API: a configured limit
@@ -106,7 +106,7 @@ func (s *jsonScope) subject() string {
 	return ""
 }
 
-var scopes = []string{ScopeUser, ScopeSeat, ScopeGroup, ScopeService, ScopeOrganisation}
+var scopes = []string{scopeUser, scopeSeat, scopeGroup, scopeService, scopeOrganisation}
 
 // ReadLimits reads rows of the Spend Limits API: {"data": [...]}, a list, or rows
 // one after the other. All faults are reported with their places, and then no
@@ -131,7 +131,7 @@ func ReadLimits(name string, r io.Reader, o LimitOptions) ([]LimitRow, error) {
 	first := map[key]source.Pos{}
 	eachObject(name, data, &ps, func(raw json.RawMessage, pos source.Pos) {
 		if row, ok := readRequest(raw, pos, &ps); ok {
-			k := key{"pending request", ScopeUser, row.Subject, ""}
+			k := key{"pending request", scopeUser, row.Subject, ""}
 			if at, dup := first[k]; dup && row.Status == Pending {
 				ps.Add(pos, "a member has one pending request at most", "a second pending request of user %s (the first is at %s)", row.Subject, at)
 				return
@@ -156,7 +156,7 @@ func ReadLimits(name string, r io.Reader, o LimitOptions) ([]LimitRow, error) {
 				what += " " + row.Subject
 			}
 			advice := "a scope and period have one limit: keep one of the rows"
-			if row.Scope == ScopeUser && kind == "limit" {
+			if row.Scope == scopeUser && kind == "limit" {
 				advice = "overrides of one user overlap: keep one of the rows"
 			}
 			ps.Add(pos, advice, "a second %s %s for %s (the first is at %s)", row.Period, kind, what, at)
@@ -192,7 +192,7 @@ func readRequest(raw json.RawMessage, pos source.Pos, ps *source.Problems) (Limi
 	if !known {
 		ps.Add(pos, "expected pending, approved or denied", "the request has the status %q", string(in.Status))
 	}
-	return LimitRow{ID: in.ID, Type: in.Type, Scope: ScopeUser, Subject: in.Actor.User, Period: in.Period, Known: known, Status: in.Status, At: pos}, true
+	return LimitRow{ID: in.ID, Type: in.Type, Scope: scopeUser, Subject: in.Actor.User, Period: in.Period, Known: known, Status: in.Status, At: pos}, true
 }
 
 func readLimit(raw json.RawMessage, pos source.Pos, o LimitOptions, ps *source.Problems) (LimitRow, bool) {
@@ -218,7 +218,7 @@ func readLimit(raw json.RawMessage, pos source.Pos, o LimitOptions, ps *source.P
 	} else {
 		row.Scope, row.Subject = in.Scope.Type, in.Scope.subject()
 		row.Known = slices.Contains(scopes, row.Scope)
-		if row.Known && row.Scope != ScopeOrganisation && row.Subject == "" {
+		if row.Known && row.Scope != scopeOrganisation && row.Subject == "" {
 			ps.Add(pos, "", "the scope %s names nobody", row.Scope)
 		}
 	}
@@ -341,23 +341,23 @@ func Configure(rows []LimitRow, c *org.Config) (org.Spend, []string) {
 			effective++
 		case !r.Known:
 			notes = append(notes, fmt.Sprintf("the row at %s has the scope %q, which this version does not know; it is kept and binds nobody", r.At, r.Scope))
-		case r.Scope == ScopeOrganisation && !r.Enabled:
+		case r.Scope == scopeOrganisation && !r.Enabled:
 			notes = append(notes, fmt.Sprintf("extra usage is off (row at %s): the amount is kept, and nothing beyond included usage runs", r.At))
 			s.Organisation = source.Money{Given: true, At: r.At}
-		case r.Scope == ScopeOrganisation && !r.Unlimited:
+		case r.Scope == scopeOrganisation && !r.Unlimited:
 			s.Organisation = money(r)
-		case r.Scope == ScopeSeat && !r.Unlimited:
+		case r.Scope == scopeSeat && !r.Unlimited:
 			if s.SeatDefault.Given && s.SeatDefault.Micros != r.Amount {
 				notes = append(notes, fmt.Sprintf("several seat tiers have a limit; the lower one is used for all (row at %s)", r.At))
 			}
 			if !s.SeatDefault.Given || r.Amount < s.SeatDefault.Micros {
 				s.SeatDefault = money(r)
 			}
-		case r.Scope == ScopeService:
+		case r.Scope == scopeService:
 			notes = append(notes, fmt.Sprintf("the limit of service %s (row at %s) is none of Cowork's", r.Subject, r.At))
-		case r.Scope == ScopeUser:
+		case r.Scope == scopeUser:
 			s.Users = append(s.Users, org.UserLimit{Member: source.Text{Value: r.Subject, At: r.At}, Limit: source.Money{Micros: r.Amount, Given: !r.Unlimited, At: r.At}, Unlimited: r.Unlimited})
-		case r.Scope == ScopeGroup && !r.Unlimited:
+		case r.Scope == scopeGroup && !r.Unlimited:
 			g := slices.IndexFunc(c.Groups, func(g org.Group) bool { return g.ID == r.Subject || g.Name.Value == r.Subject })
 			if g < 0 {
 				notes = append(notes, fmt.Sprintf("the limit on group %s (row at %s) binds nobody: the scenario has no group of that id or name", r.Subject, r.At))

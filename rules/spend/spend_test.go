@@ -140,7 +140,7 @@ func TestWorkedExamples(t *testing.T) {
 	gate(t, 11, l, day, "")
 	l.Charge(0, day, 30*dollar)
 	gate(t, 11, l, day, SourceUser)
-	if s := l.PoolSpent(day); s != 0 {
+	if s := l.poolOf(monthKey(day)).spent; s != 0 {
 		t.Errorf("example 11: included usage counts as credits: %s", Dollars(s))
 	}
 	gate(t, 12, ledger(1, current(), user(override("m0", 0))), day, SourceUser)

@@ -362,7 +362,7 @@ func (c *Config) inOrder() []*Change {
 // listed. Groups and roles keep their places; a deleted one is marked and holds
 // nothing. Who is in a group is the directory's to say. The result is c itself
 // when nothing has changed; do not write to it.
-func (c *Config) At(t time.Time) *Config { return c.In(ViewAt(t)) }
+func (c *Config) At(t time.Time) *Config { return c.In(viewAt(t)) }
 
 // Policy reports that the change alters what decisions on access rest on for
 // everybody: not who is in a group, who works here, or what anybody may spend.
@@ -567,8 +567,8 @@ func (d *Directory) applyChanges() {
 	}
 }
 
-// RoleAt is a member's organisation role and seat in force at a time.
-func (d *Directory) RoleAt(member int, t time.Time) (role, seat string) {
+// roleAt is a member's organisation role and seat in force at a time.
+func (d *Directory) roleAt(member int, t time.Time) (role, seat string) {
 	k := d.kind(member)
 	role, seat = k.role, k.seat
 	if role == "" {

@@ -109,10 +109,10 @@ func TestChanges(t *testing.T) {
 			t.Errorf("%s: members %s, want %s", tc.t, got, tc.want)
 		}
 	}
-	if r, _ := d.RoleAt(1, at(15, 0, 0)); r != "user" {
+	if r, _ := d.roleAt(1, at(15, 0, 0)); r != "user" {
 		t.Error(r)
 	}
-	if r, _ := d.RoleAt(1, at(16, 0, 0)); r != "custom" {
+	if r, _ := d.roleAt(1, at(16, 0, 0)); r != "custom" {
 		t.Error(r)
 	}
 	m := d.Member(0)

@@ -80,8 +80,8 @@ func (p *Propagation) Check(pos source.Pos, ps *source.Problems) {
 // View is up to which moment the changes of each channel have arrived.
 type View [Channels]time.Time
 
-// ViewAt is the view in which everything made by t has arrived.
-func ViewAt(t time.Time) (v View) {
+// viewAt is the view in which everything made by t has arrived.
+func viewAt(t time.Time) (v View) {
 	for i := range v {
 		v[i] = t
 	}

@@ -56,7 +56,7 @@ type Place struct {
 
 // PlaceIn is a member's role and seat as far as changes have arrived.
 func (d *Directory) PlaceIn(member int, v View) Place {
-	role, seat := d.RoleAt(member, v[BySeat])
+	role, seat := d.roleAt(member, v[BySeat])
 	out := Place{Role: role}
 	if seat != "" {
 		out.Seats = []string{seat}

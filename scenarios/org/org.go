@@ -348,7 +348,7 @@ type Config struct {
 // means still there. Left is the last moment of the job and Removed the moment
 // the account was closed; zero Removed means at Left. What is between them is the
 // deprovisioning lag, in which the account still works. OrgRole and Seat are
-// those before any dated change; Directory.RoleAt has those in force. Sent says
+// those before any dated change; Directory.roleAt has those in force. Sent says
 // that Joined is when a dated change was made, so that the account was there only
 // later: at Opened, where somebody stated it.
 type Member struct {

@@ -28,11 +28,11 @@ var Features = sync.OnceValues(func() ([]Feature, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ParseFeatures("features.yaml", data)
+	return parseFeatures("features.yaml", data)
 })
 
-// ParseFeatures reads a sheet of features; every fact it names must exist.
-func ParseFeatures(name string, data []byte) ([]Feature, error) {
+// parseFeatures reads a sheet of features; every fact it names must exist.
+func parseFeatures(name string, data []byte) ([]Feature, error) {
 	facts, err := Facts()
 	if err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func TestFeatures(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("missing: %v", want)
 	}
-	if _, err := ParseFeatures("f.yaml", []byte("features:\n  - {id: x, name: x, does: x, gate: rbac-plan-gat, limit: x, use: x, closes: x, leaves: x, facts: [otel-plan-gat]}\n")); err == nil || strings.Count(err.Error(), "is not the id of a fact") != 2 {
+	if _, err := parseFeatures("f.yaml", []byte("features:\n  - {id: x, name: x, does: x, gate: rbac-plan-gat, limit: x, use: x, closes: x, leaves: x, facts: [otel-plan-gat]}\n")); err == nil || strings.Count(err.Error(), "is not the id of a fact") != 2 {
 		t.Errorf("two unknown facts: %v", err)
 	}
 }

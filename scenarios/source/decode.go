@@ -155,8 +155,8 @@ type Money struct {
 	Given  bool
 }
 
-// ParseMoney reads dollars with at most six decimals into micro-dollars.
-func ParseMoney(s string) (int64, error) {
+// parseMoney reads dollars with at most six decimals into micro-dollars.
+func parseMoney(s string) (int64, error) {
 	s = strings.ReplaceAll(strings.TrimPrefix(s, "$"), "_", "")
 	whole, frac, _ := strings.Cut(s, ".")
 	if len(frac) > 6 || whole == "" {
@@ -284,7 +284,7 @@ func (d decoder) value(n *yaml.Node, v reflect.Value, key, enum string) {
 		v.Set(reflect.ValueOf(dt))
 		return
 	case moneyType:
-		m, err := ParseMoney(n.Value)
+		m, err := parseMoney(n.Value)
 		if n.Kind != yaml.ScalarNode || err != nil {
 			if strings.HasPrefix(n.Value, "-") {
 				d.bad(n, key, "an amount of 0 or more", "limits and prices are dollars, for example 53.75; leave the key out for no limit")
@@ -420,12 +420,15 @@ func (d decoder) structure(n *yaml.Node, v reflect.Value, key string) {
 	given := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, val := n.Content[i], n.Content[i+1]
-		given[k.Value] = val.Tag != "!!null"
+		given[k.Value] = val.Tag != "!!null" // "title:" with nothing behind it gives none
 		fl, ok := fields.byName[k.Value]
 		if !ok {
 			advice := "known keys: " + strings.Join(fields.names, ", ")
 			if g := Nearest(k.Value, fields.names); g != "" {
 				advice = fmt.Sprintf("did you mean %q?", g)
+			}
+			if under := fields.owners(k.Value); len(under) > 0 {
+				advice = fmt.Sprintf("it stands under %s", strings.Join(under, " and under "))
 			}
 			d.ps.Add(d.f.pos(k), advice, "unknown key %q", join(key, k.Value))
 			continue
@@ -457,6 +460,20 @@ type field struct {
 	required bool
 	enum     string
 	advice   string
+	typ      reflect.Type // of a structure, else nil
+}
+
+// owners are the keys of a structure below which a key stands.
+func (fs *fieldSet) owners(key string) []string {
+	var out []string
+	for _, n := range fs.names {
+		if t := fs.byName[n].typ; t != nil {
+			if _, ok := fieldsOf(t).byName[key]; ok {
+				out = append(out, n)
+			}
+		}
+	}
+	return out
 }
 
 type fieldSet struct {
@@ -500,6 +517,9 @@ func fieldsOf(t reflect.Type) *fieldSet {
 			name = strings.ToLower(sf.Name)
 		}
 		fl := field{index: sf.Index, advice: sf.Tag.Get("advice")}
+		if sf.Type.Kind() == reflect.Struct {
+			fl.typ = sf.Type
+		}
 		for _, o := range strings.Split(opts, ",") {
 			switch {
 			case o == "required":

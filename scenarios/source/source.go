@@ -296,6 +296,9 @@ func Parse(name string, data []byte) (*File, error) {
 			line--
 		}
 		advice := "check indentation, quotes and brackets near this line"
+		if strings.HasPrefix(msg, "this is not a text") {
+			advice = "name a scenario or another YAML file; one in another encoding has to be saved as UTF-8"
+		}
 		if strings.Contains(msg, "tab character") {
 			advice = "indent with blanks: YAML takes no tabs there"
 		}
@@ -398,6 +401,9 @@ func yamlError(err error) (int, string) {
 	if m := loadError.FindStringSubmatch(msg); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		msg = m[2]
+	}
+	if strings.HasPrefix(msg, "go-yaml load error in reader") {
+		msg = "this is not a text file in UTF-8"
 	}
 	return line, msg
 }

@@ -31,9 +31,9 @@ import (
 	"github.com/sandtable-dev/sandtable/simulate"
 )
 
-// PoolSize is how many sessions the pool of a scenario holds. The mean of so
+// poolSize is how many sessions the pool of a scenario holds. The mean of so
 // many is within about one percent of the true one.
-const PoolSize = 6000
+const poolSize = 6000
 
 // Session is one session of the pool: what it has cost after each request, for
 // each model.
@@ -135,8 +135,8 @@ func Scenario(o simulate.Options, month time.Time) (*Model, error) {
 	if len(m.Workers) == 0 {
 		return m, nil
 	}
-	m.Pool = make([]Session, PoolSize)
-	parallel(o.Workers, PoolSize, func(n int) {
+	m.Pool = make([]Session, poolSize)
+	parallel(o.Workers, poolSize, func(n int) {
 		l := p.Session(m.Workers[n%len(m.Workers)].Member, n/len(m.Workers))
 		ps := Session{Prompts: l.Prompts, Tools: l.Tools, Searches: l.Searches}
 		for _, mod := range m.Models {
@@ -487,10 +487,10 @@ func (s *Spread) After(from, day int, spent int64, p float64) int64 {
 	return spent + quantile(more, p)
 }
 
-// CapFor is the smallest limit, in whole cents, under which a member's month is
+// capFor is the smallest limit, in whole cents, under which a member's month is
 // cut short with at most the given chance, and its standard error. The chance is
 // taken over member-months of the set.
-func (s *Spread) CapFor(chance float64) (micros, se int64) {
+func (s *Spread) capFor(chance float64) (micros, se int64) {
 	need := quantile(s.Needs, 1-chance)
 	const cent = 10_000
 	return (max(need, 0)/cent + 1) * cent, quantileError(s.Needs, 1-chance)

@@ -257,7 +257,7 @@ func TestCapForChance(t *testing.T) {
 	}
 	last := int64(0)
 	for _, chance := range []float64{0.2, 0.05, 0.01} {
-		limit, se := runs[0].CapFor(chance)
+		limit, se := runs[0].capFor(chance)
 		if limit <= last || limit%10_000 != 0 {
 			t.Errorf("chance %v: %d after %d", chance, limit, last)
 		}
@@ -384,7 +384,7 @@ func BenchmarkMonths200(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		limit, _ := runs[0].CapFor(0.05)
+		limit, _ := runs[0].capFor(0.05)
 		if _, err := m.Try(context.Background(), Options{Trials: 1000, Seed: 1}, all(m), limit, limit/2, -1); err != nil {
 			b.Fatal(err)
 		}

@@ -402,10 +402,10 @@ func (g *GroupPlan) fill(ctx context.Context, o *PlanOptions, m *Model, opts Opt
 		g.Fan = append(g.Fan, FanDay{d + 1, p10[d], p50[d], p90[d], p99[d]})
 	}
 	for _, chance := range []float64{0.20, 0.10, 0.05, 0.02, 0.01} {
-		limit, se := sp.CapFor(chance)
+		limit, se := sp.capFor(chance)
 		g.Caps = append(g.Caps, CapRow{chance, limit, se})
 	}
-	recommended, _ := sp.CapFor(o.Chance)
+	recommended, _ := sp.capFor(o.Chance)
 	recommended = (recommended + dollar - 1) / dollar * dollar
 	typed := toCent(g.Budget.TeamMicros)
 	limits := []int64{recommended, g.Budget.PerMemberMicros, typed, -1}
@@ -492,7 +492,7 @@ func (g *GroupPlan) headroom(m *Model, sp *Spread, chance float64) {
 	h.PointsUsed = math.Round((h.Ratio-1)*1000) / 10
 	g.Headroom = h
 	scale := in.SessionsPerWeek * float64(in.SessionCost) * 4.3 / float64(max(g.Member.Mean, 1))
-	limit, _ := sp.CapFor(chance)
+	limit, _ := sp.capFor(chance)
 	a := &AtFormula{Mean: int64(math.Round(float64(g.Member.Mean) * scale)), Cap: int64(math.Ceil(float64(limit)*scale/spend.Cent)) * spend.Cent}
 	a.Times = round(float64(a.Cap) / float64(max(a.Mean, 1)))
 	stopped, _ := slices.BinarySearch(sp.Needs, int64(math.Ceil(float64(g.Budget.PerMemberMicros)/scale)))

@@ -31,13 +31,13 @@ func holding(p *scenarios.Phase) bool {
 	return slices.ContainsFunc(p.Gates, func(g scenarios.Gate) bool { return g.Hold })
 }
 
-// Reschedule is the scenario with phase i starting at starts[i], which is never
+// reschedule is the scenario with phase i starting at starts[i], which is never
 // before its date as written: what lets its members in comes later. That are the
 // memberships of its groups, and the dated changes that fill those groups or give
 // them roles, from the phase's date to the next phase of the same group; of a phase
 // without groups, the changes of settings, toggles, plan, roles and organisation
 // roles up to the next phase. The scenario given is not changed.
-func Reschedule(s *scenarios.Scenario, starts []time.Time) *scenarios.Scenario {
+func reschedule(s *scenarios.Scenario, starts []time.Time) *scenarios.Scenario {
 	out := *s
 	out.Rollout = slices.Clone(s.Rollout)
 	out.Groups = slices.Clone(s.Groups)
@@ -117,9 +117,9 @@ func (o *Observer) Add(findings []rules.Finding) {
 	}
 }
 
-// Blocking names the gates with hold_on_fail that do not pass if phase i starts at
+// blocking names the gates with hold_on_fail that do not pass if phase i starts at
 // t, on what was observed before. A gate that cannot be evaluated does not pass.
-func (o *Observer) Blocking(i int, t time.Time) []string {
+func (o *Observer) blocking(i int, t time.Time) []string {
 	w := o.window(i)
 	w.to = t
 	var out []string
@@ -160,7 +160,7 @@ func Schedule(s *scenarios.Scenario, play func(*scenarios.Scenario) (*Observer, 
 			if !starts[k].Before(never) {
 				continue
 			}
-			if blocking = obs.Blocking(k, starts[k]); len(blocking) > 0 {
+			if blocking = obs.blocking(k, starts[k]); len(blocking) > 0 {
 				break
 			}
 		}
@@ -174,18 +174,18 @@ func Schedule(s *scenarios.Scenario, play func(*scenarios.Scenario) (*Observer, 
 		for j := k; j < len(without); j++ {
 			without[j] = never
 		}
-		if obs, err = play(Reschedule(s, without)); err != nil {
+		if obs, err = play(reschedule(s, without)); err != nil {
 			return nil, nil, err
 		}
 		d := starts[k].AddDate(0, 0, 1)
-		for d.Before(never) && len(obs.Blocking(k, d)) > 0 {
+		for d.Before(never) && len(obs.blocking(k, d)) > 0 {
 			d = d.AddDate(0, 0, 1)
 		}
 		starts[k] = d
 		for j := k + 1; j < len(starts); j++ {
 			starts[j] = later(s.Rollout[j].From.Time, d)
 		}
-		last = Reschedule(s, starts)
+		last = reschedule(s, starts)
 	}
 	// No start stands for long: nobody is let in.
 	for i := range starts {
@@ -196,7 +196,7 @@ func Schedule(s *scenarios.Scenario, play func(*scenarios.Scenario) (*Observer, 
 			break
 		}
 	}
-	last = Reschedule(s, starts)
+	last = reschedule(s, starts)
 	obs, err := play(last)
 	if err != nil {
 		return nil, nil, err

@@ -432,11 +432,12 @@ func vocabulary() *condition.Env[window] {
 			return true, true
 		}
 		for _, g := range w.o.phases[w.i].Groups {
-			if !slices.ContainsFunc(sp.Groups, func(l org.GroupLimit) bool { return l.Group.Value == g.Value }) {
+			listed := slices.ContainsFunc(sp.Groups, func(l org.GroupLimit) bool { return l.Group.Value == g.Value })
+			if !w.limited(listed, func(l *org.LimitChange) bool { return l.Group.Value == g.Value }) {
 				return false, true
 			}
 		}
-		return len(w.o.phases[w.i].Groups) > 0 || sp.Organisation.Given, true
+		return len(w.o.phases[w.i].Groups) > 0 || w.limited(sp.Organisation.Given, func(l *org.LimitChange) bool { return l.Organisation }), true
 	})
 	e.Bool("stream_on", "telemetry has an endpoint", func(w *window) (bool, bool) { return w.o.s.Telemetry.On(), true })
 	e.Bool("adoption_weekly", "adoption is measured at least every seven days, by somebody", func(w *window) (bool, bool) {
@@ -447,6 +448,18 @@ func vocabulary() *condition.Env[window] {
 		return a.Measured != "none" && a.EveryDays >= 1 && a.EveryDays <= 7, true
 	})
 	return e
+}
+
+// limited reports that a limit stands when the phase begins: as it was before every
+// change, unless the last change of it says otherwise. Noon, as above.
+func (w *window) limited(listed bool, of func(*org.LimitChange) bool) bool {
+	var last time.Time
+	for _, c := range w.o.s.Changes {
+		if c.Limit != nil && of(c.Limit) && !c.When.After(w.to.Add(12*time.Hour)) && !c.When.Before(last) {
+			last, listed = c.When, c.Limit.Limit.Given
+		}
+	}
+	return listed
 }
 
 // Words lists the vocabulary of gates, for help.

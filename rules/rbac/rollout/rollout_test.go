@@ -36,7 +36,13 @@ rollout:
 
 func run(t *testing.T, gates string, feed func(send func(day int, edit func(*event.Event))), findings ...rules.Finding) []PhaseResult {
 	t.Helper()
-	s, err := scenarios.Parse("f", []byte(strings.Replace(file, "GATES", gates, 1)), false, nil)
+	return runWith(t, gates, "", feed, findings...)
+}
+
+// runWith is run with more at the end of the scenario.
+func runWith(t *testing.T, gates, more string, feed func(send func(day int, edit func(*event.Event))), findings ...rules.Finding) []PhaseResult {
+	t.Helper()
+	s, err := scenarios.Parse("f", []byte(strings.Replace(file, "GATES", gates, 1)+more), false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,6 +159,31 @@ func TestCounters(t *testing.T) {
 		}
 		if got.Gained != 7 || got.Members != 10 || got.Status != "open" {
 			t.Errorf("%+v", got)
+		}
+	}
+}
+
+// A limit that comes or goes with a dated change counts as it stands when the phase
+// begins.
+func TestDatedLimitsAreLimits(t *testing.T) {
+	const gates = "[{name: g, when: limits_set}]"
+	for more, want := range map[string]string{
+		"": Fail,
+		"changes: [{on: 2026-07-05, limit: {group: all, amount: 50}}]":                                                                                                    Pass,
+		"changes: [{on: 2026-07-06, limit: {group: all, amount: 50}}]":                                                                                                    Pass,
+		"changes: [{on: 2026-07-07, limit: {group: all, amount: 50}}]":                                                                                                    Fail,
+		"changes: [{on: 2026-07-05, limit: {group: pilot, amount: 50}}]":                                                                                                  Fail,
+		"spend: {groups: [{group: all, limit: 50}]}":                                                                                                                      Pass,
+		"spend: {groups: [{group: all, limit: 50}]}\nchanges: [{on: 2026-07-01, limit: {group: all, delete: true}}]":                                                      Fail,
+		"spend: {groups: [{group: all, limit: 50}]}\nchanges: [{on: 2026-07-01, limit: {group: all, unlimited: true}}]":                                                   Fail,
+		"changes: [{on: 2026-07-03, limit: {group: all, amount: 50}}, {on: 2026-07-02, limit: {group: all, delete: true}}]":                                               Pass,
+		"spend: {groups: [{group: all, limit: 50}]}\nchanges: [{on: 2026-07-20, limit: {group: all, delete: true}}]":                                                      Pass,
+		"spend: {groups: [{group: all, limit: 50}]}\nchanges: [{on: 2026-07-05, limit: {group: all, amount: 60}}, {on: 2026-07-05, limit: {group: pilot, delete: true}}]": Pass,
+	} {
+		for _, p := range runWith(t, gates, more, nil) {
+			if p.Name == "Wider" && p.Gates[0].Result != want {
+				t.Errorf("%s: %s, want %s", more, p.Gates[0].Result, want)
+			}
 		}
 	}
 }

@@ -153,46 +153,80 @@ func (d *Draft) feedInto(s *Sketch) {
 		s.Notes = append(s.Notes, "the Activity Feed begins on "+stamp(d.feedFrom)+"; what was changed before is in no export")
 	}
 	slices.SortStableFunc(d.events, func(a, b event) int { return a.when.Compare(b.when) })
-	cannot := func(e *event, why string) {
-		d.unplaced[fmt.Sprintf("events %s of the Activity Feed %s", e.kind, why)]++
+	h := &history{Draft: d, s: s, seen: map[string]bool{}, role: map[*user]string{}}
+	h.undo()
+	for i := range d.events {
+		h.redo(&d.events[i])
 	}
-	c := &s.Config
-	groupAt := func(key string) int {
-		return slices.IndexFunc(d.groups, func(g *group) bool {
-			return key != "" && (g.id == key || g.scimID == key || g.name == key)
-		})
-	}
-	roleName := func(key string) string {
-		for i, r := range d.roles {
-			if key != "" && (r.id == key || r.name == key) {
-				return c.Roles[i].Name.Value
-			}
+	s.Config.Changes = append(s.Config.Changes, h.changes...)
+}
+
+// history is the feed on its way into a sketch.
+type history struct {
+	*Draft
+	s       *Sketch
+	changes []org.Change
+	seen    map[string]bool  // things that an event has spoken of
+	role    map[*user]string // as of the last event
+}
+
+func (h *history) cannot(e *event, why string) {
+	h.unplaced[fmt.Sprintf("events %s of the Activity Feed %s", e.kind, why)]++
+}
+
+func (h *history) groupAt(key string) int {
+	return slices.IndexFunc(h.groups, func(g *group) bool {
+		return key != "" && (g.id == key || g.scimID == key || g.name == key)
+	})
+}
+
+func (h *history) roleName(key string) string {
+	for i, r := range h.roles {
+		if key != "" && (r.id == key || r.name == key) {
+			return h.s.Config.Roles[i].Name.Value
 		}
-		return ""
 	}
-	userOf := func(key string) *user {
-		u := d.userBy[key]
-		if u == nil {
-			u = d.userBy[strings.ToLower(key)]
-		}
-		if u == nil || u.inactive || u.seenOnly && d.usersAll {
-			return nil // not on the roster
-		}
-		return u
+	return ""
+}
+
+func (h *history) userOf(key string) *user {
+	u := h.userBy[key]
+	if u == nil {
+		u = h.userBy[strings.ToLower(key)]
 	}
-	on := func(e *event) bool { return strings.HasSuffix(e.kind, "_enabled") }
-	var changes []org.Change
-	emit := func(e *event, ch org.Change) {
-		ch.On, ch.When = text(e.when.Format(time.RFC3339)), e.when
-		ch.Because = "Activity Feed"
-		changes = append(changes, ch)
+	if u == nil || u.inactive || u.seenOnly && h.usersAll {
+		return nil // not on the roster
 	}
-	// Backwards: what was before.
+	return u
+}
+
+func (h *history) emit(e *event, ch org.Change) {
+	ch.On, ch.When = text(e.when.Format(time.RFC3339)), e.when
+	ch.Because = "Activity Feed"
+	h.changes = append(h.changes, ch)
+}
+
+// once is true for the first event of a thing, which says what it was before.
+func (h *history) once(thing string) bool {
+	was := h.seen[thing]
+	h.seen[thing] = true
+	return !was
+}
+
+func (h *history) tier(name string) {
+	if name != "" && !slices.Contains(h.tiers, name) {
+		h.tiers = append(h.tiers, name)
+	}
+}
+
+// undo goes back over the events, to what was before the first.
+func (h *history) undo() {
+	c := &h.s.Config
 	roleBefore, seatBefore := map[*user]string{}, map[*user]string{}
-	for _, e := range slices.Backward(d.events) {
+	for _, e := range slices.Backward(h.events) {
 		switch e.kind {
 		case "rbac_role_assigned", "rbac_role_unassigned":
-			g, r := groupAt(e.group), roleName(e.role)
+			g, r := h.groupAt(e.group), h.roleName(e.role)
 			if g < 0 || r == "" || c.Groups[g].Unread {
 				continue
 			}
@@ -202,7 +236,7 @@ func (d *Draft) feedInto(s *Sketch) {
 			}
 			c.Groups[g].Roles = roles
 		case "claude_user_role_updated":
-			if u := userOf(e.user); u != nil {
+			if u := h.userOf(e.user); u != nil {
 				if old, ok := org.OrgRole(e.old); ok {
 					roleBefore[u] = old
 				} else {
@@ -210,12 +244,12 @@ func (d *Draft) feedInto(s *Sketch) {
 				}
 			}
 		case "claude_user_seat_tier_updated":
-			if u := userOf(e.user); u != nil {
+			if u := h.userOf(e.user); u != nil {
 				seatBefore[u] = e.old
 			}
 		case "org_sso_provisioning_mode_changed":
-			if dir := directoryOf(e.now); dir != "" && d.mode == "" {
-				d.mode = e.now
+			if dir := directoryOf(e.now); dir != "" && h.mode == "" {
+				h.mode = e.now
 			}
 		}
 	}
@@ -229,160 +263,149 @@ func (d *Draft) feedInto(s *Sketch) {
 			u.seat = seat
 		}
 	}
-	seen := map[string]bool{} // the first event of a thing says what it was before
-	once := func(key string) bool {
-		was := seen[key]
-		seen[key] = true
-		return !was
-	}
-	role, seat := map[*user]string{}, map[*user]string{}
-	tier := func(name string) {
-		if name != "" && !slices.Contains(d.tiers, name) {
-			d.tiers = append(d.tiers, name)
-		}
-	}
-	for i := range d.events {
-		e := &d.events[i]
-		switch e.kind {
-		case "rbac_role_assigned", "rbac_role_unassigned":
-			g, r := groupAt(e.group), roleName(e.role)
-			switch {
-			case e.principal == "account" || e.group == "" && e.user != "":
-				cannot(e, "give a role straight to an account, which roles cannot be attached to here")
-			case g < 0 || r == "":
-				cannot(e, "name a group or role that no list holds")
-			case e.kind == "rbac_role_assigned":
-				emit(e, org.Change{Group: &org.GroupChange{Name: c.Groups[g].Name, Attach: []source.Text{text(r)}}})
-			default:
-				emit(e, org.Change{Group: &org.GroupChange{Name: c.Groups[g].Name, Detach: []source.Text{text(r)}}})
-			}
-		case "claude_user_role_updated":
-			u := userOf(e.user)
-			now, ok := org.OrgRole(e.now)
-			switch {
-			case u == nil:
-				cannot(e, "name a member whom no list holds")
-			case !ok:
-				cannot(e, "do not say the new role in a word that is known")
-			default:
-				if once("role "+u.key()) && !e.oldStated {
-					s.Notes = append(s.Notes, fmt.Sprintf("%s: the feed does not say which role the member had before %s; the draft takes the one on the list", e.at, stamp(e.when)))
-				}
-				role[u] = now
-				emit(e, org.Change{Members: &org.MemberRule{Select: org.Selector{Ids: []string{u.key()}}, Role: now}})
-			}
-		case "claude_user_seat_tier_updated":
-			u := userOf(e.user)
-			switch {
-			case u == nil:
-				cannot(e, "name a member whom no list holds")
-			case e.now == "":
-				cannot(e, "do not say the new tier")
-			default:
-				tier(e.now)
-				tier(e.old)
-				seat[u] = e.now
-				emit(e, org.Change{Members: &org.MemberRule{Select: org.Selector{Ids: []string{u.key()}}, Role: first(role[u], u.role, "user"), Seat: text(e.now)}})
-			}
-		case "org_sso_provisioning_mode_changed":
-			if directoryOf(e.now) == "" {
-				cannot(e, "do not say the new mode")
-				continue
-			}
-			s.Notes = append(s.Notes, fmt.Sprintf("members came in otherwise before %s: the mode became %s%s; the draft holds the last mode only", stamp(e.when), e.now, or(e.old, ", from ")))
-		case "org_sso_group_role_mappings_updated":
-			p, ok := d.mappingOf(s, e.mapped, tier)
-			if !ok {
-				cannot(e, "do not list the mapping in a form this version reads")
-				continue
-			}
-			if e.when.After(d.mapFrom) {
-				d.mapFrom = e.when
-			}
-			emit(e, org.Change{Provisioning: p})
-		case "mcp_tool_policy_updated":
-			level := policyOf(e.now)
-			switch {
-			case e.tool != "":
-				cannot(e, "set the policy of a single tool, which is kept per connector here")
-			case e.connector == "" || level == "":
-				cannot(e, "do not say connector and policy")
-			default:
-				i := d.connector(c, e.connector)
-				if once("policy " + e.connector) {
-					c.Connectors[i].Policy = policyOf(e.old)
-				}
-				emit(e, org.Change{Connector: &org.ConnectorChange{Name: c.Connectors[i].Name, Policy: level}})
-			}
-		case "plugin_installation_preference_updated":
-			level := availabilityOf(e.now)
-			if e.plugin == "" || level == "" {
-				cannot(e, "do not say plugin and preference")
-				continue
-			}
-			d.plugin(c, e.plugin)
-			pl := org.PluginLevel{Plugin: text(e.plugin), Level: level}
-			if e.group == "" {
-				if k := slices.IndexFunc(c.Plugins, func(p org.Plugin) bool { return p.Name.Value == e.plugin }); once("plugin " + e.plugin) {
-					c.Plugins[k].Level = availabilityOf(e.old)
-				}
-				emit(e, org.Change{Plugin: &pl})
-				continue
-			}
-			g := groupAt(e.group)
-			if g < 0 {
-				cannot(e, "name a group that no list holds")
-				continue
-			}
-			if l := availabilityOf(e.old); l != "" && once("plugin "+e.plugin+" of "+e.group) {
-				c.Groups[g].Plugins = append(c.Groups[g].Plugins, org.PluginLevel{Plugin: text(e.plugin), Level: l})
-			}
-			emit(e, org.Change{Group: &org.GroupChange{Name: c.Groups[g].Name, Plugins: []org.PluginLevel{pl}}})
-		case "extra_usage_spend_limit_created", "extra_usage_spend_limit_updated", "extra_usage_spend_limit_deleted":
-			d.feedLimit(s, e, groupAt, userOf, once, cannot, emit)
-		default: // a switch
-			to, name := settingOf(&c.Organisation.Settings, e.kind)
-			if once(name) { // the feed tells what it was turned from
-				*to = ptr(!on(e))
-			}
-			set := &org.Settings{}
-			to, _ = settingOf(set, e.kind)
-			*to = ptr(on(e))
-			emit(e, org.Change{Settings: set})
-		}
-	}
-	s.Config.Changes = append(s.Config.Changes, changes...)
 }
 
-// feedLimit is a dated change of a spend limit; the first one of a subject says
-// what was before.
-func (d *Draft) feedLimit(s *Sketch, e *event, groupAt func(string) int, userOf func(string) *user, once func(string) bool, cannot func(*event, string), emit func(*event, org.Change)) {
+// redo makes an event a dated change.
+func (h *history) redo(e *event) {
+	s := h.s
 	c := &s.Config
+	switch e.kind {
+	case "rbac_role_assigned", "rbac_role_unassigned":
+		g, r := h.groupAt(e.group), h.roleName(e.role)
+		switch {
+		case e.principal == "account" || e.group == "" && e.user != "":
+			h.cannot(e, "give a role straight to an account, which roles cannot be attached to here")
+		case g < 0 || r == "":
+			h.cannot(e, "name a group or role that no list holds")
+		case e.kind == "rbac_role_assigned":
+			h.emit(e, org.Change{Group: &org.GroupChange{Name: c.Groups[g].Name, Attach: []source.Text{text(r)}}})
+		default:
+			h.emit(e, org.Change{Group: &org.GroupChange{Name: c.Groups[g].Name, Detach: []source.Text{text(r)}}})
+		}
+	case "claude_user_role_updated":
+		u := h.userOf(e.user)
+		now, ok := org.OrgRole(e.now)
+		switch {
+		case u == nil:
+			h.cannot(e, "name a member whom no list holds")
+		case !ok:
+			h.cannot(e, "do not say the new role in a word that is known")
+		default:
+			if h.once("role "+u.key()) && !e.oldStated {
+				s.Notes = append(s.Notes, fmt.Sprintf("%s: the feed does not say which role the member had before %s; the draft takes the one on the list", e.at, stamp(e.when)))
+			}
+			h.role[u] = now
+			h.emit(e, org.Change{Members: &org.MemberRule{Select: org.Selector{Ids: []string{u.key()}}, Role: now}})
+		}
+	case "claude_user_seat_tier_updated":
+		u := h.userOf(e.user)
+		switch {
+		case u == nil:
+			h.cannot(e, "name a member whom no list holds")
+		case e.now == "":
+			h.cannot(e, "do not say the new tier")
+		default:
+			h.tier(e.now)
+			h.tier(e.old)
+			h.emit(e, org.Change{Members: &org.MemberRule{Select: org.Selector{Ids: []string{u.key()}}, Role: first(h.role[u], u.role, "unknown"), Seat: text(e.now)}})
+		}
+	case "org_sso_provisioning_mode_changed":
+		if directoryOf(e.now) == "" {
+			h.cannot(e, "do not say the new mode")
+			return
+		}
+		s.Notes = append(s.Notes, fmt.Sprintf("members came in otherwise before %s: the mode became %s%s; the draft holds the last mode only", stamp(e.when), e.now, or(e.old, ", from ")))
+	case "org_sso_group_role_mappings_updated":
+		p, ok := h.mappingOf(s, e.mapped, h.tier)
+		if !ok {
+			h.cannot(e, "do not list the mapping in a form this version reads")
+			return
+		}
+		if e.when.After(h.mapFrom) {
+			h.mapFrom = e.when
+		}
+		h.emit(e, org.Change{Provisioning: p})
+	case "mcp_tool_policy_updated":
+		level := policyOf(e.now)
+		switch {
+		case e.tool != "":
+			h.cannot(e, "set the policy of a single tool, which is kept per connector here")
+		case e.connector == "" || level == "":
+			h.cannot(e, "do not say connector and policy")
+		default:
+			i := h.connector(c, e.connector)
+			if h.once("policy " + e.connector) {
+				c.Connectors[i].Policy = policyOf(e.old)
+			}
+			h.emit(e, org.Change{Connector: &org.ConnectorChange{Name: c.Connectors[i].Name, Policy: level}})
+		}
+	case "plugin_installation_preference_updated":
+		level := availabilityOf(e.now)
+		if e.plugin == "" || level == "" {
+			h.cannot(e, "do not say plugin and preference")
+			return
+		}
+		h.plugin(c, e.plugin)
+		pl := org.PluginLevel{Plugin: text(e.plugin), Level: level}
+		if e.group == "" {
+			if k := slices.IndexFunc(c.Plugins, func(p org.Plugin) bool { return p.Name.Value == e.plugin }); h.once("plugin " + e.plugin) {
+				c.Plugins[k].Level = availabilityOf(e.old)
+			}
+			h.emit(e, org.Change{Plugin: &pl})
+			return
+		}
+		g := h.groupAt(e.group)
+		if g < 0 {
+			h.cannot(e, "name a group that no list holds")
+			return
+		}
+		if l := availabilityOf(e.old); l != "" && h.once("plugin "+e.plugin+" of "+e.group) {
+			c.Groups[g].Plugins = append(c.Groups[g].Plugins, org.PluginLevel{Plugin: text(e.plugin), Level: l})
+		}
+		h.emit(e, org.Change{Group: &org.GroupChange{Name: c.Groups[g].Name, Plugins: []org.PluginLevel{pl}}})
+	case "extra_usage_spend_limit_created", "extra_usage_spend_limit_updated", "extra_usage_spend_limit_deleted":
+		h.limit(e)
+	default: // a switch
+		on := strings.HasSuffix(e.kind, "_enabled")
+		to, name := settingOf(&c.Organisation.Settings, e.kind)
+		if h.once(name) { // the feed tells what it was turned from
+			*to = ptr(!on)
+		}
+		set := &org.Settings{}
+		to, _ = settingOf(set, e.kind)
+		*to = ptr(on)
+		h.emit(e, org.Change{Settings: set})
+	}
+}
+
+// limit is a dated change of a spend limit; the first one of a subject says what was
+// before.
+func (h *history) limit(e *event) {
+	c := &h.s.Config
 	l := org.LimitChange{}
 	key := ""
 	switch {
 	case strings.Contains(e.limit, "group"):
-		g := groupAt(e.group)
+		g := h.groupAt(e.group)
 		if g < 0 {
-			cannot(e, "name a group that no list holds")
+			h.cannot(e, "name a group that no list holds")
 			return
 		}
 		l.Group, key = c.Groups[g].Name, "limit of group "+c.Groups[g].Name.Value
 	case strings.Contains(e.limit, "user"), strings.Contains(e.limit, "member"):
-		u := userOf(e.user)
+		u := h.userOf(e.user)
 		if u == nil {
-			cannot(e, "name a member whom no list holds")
+			h.cannot(e, "name a member whom no list holds")
 			return
 		}
 		l.Member, key = text(u.key()), "limit of member "+u.key()
 	case strings.HasPrefix(e.limit, "org"):
 		l.Organisation, key = true, "limit of the organisation"
 	default:
-		cannot(e, "limit something else than organisation, group or member")
+		h.cannot(e, "limit something else than organisation, group or member")
 		return
 	}
-	amount := func(s string) (source.Money, bool) { return cents(s) }
-	switch m, ok := amount(e.amount); {
+	switch m, ok := cents(e.amount); {
 	case strings.HasSuffix(e.kind, "_deleted"):
 		l.Delete = true
 	case ok:
@@ -390,11 +413,11 @@ func (d *Draft) feedLimit(s *Sketch, e *event, groupAt func(string) int, userOf 
 	case e.nullNow:
 		l.Unlimited = true
 	default:
-		cannot(e, "do not say the amount")
+		h.cannot(e, "do not say the amount")
 		return
 	}
-	if once(key) { // the list is of later: put back what was there before
-		old, ok := amount(e.old)
+	if h.once(key) { // the list is of later: put back what was there before
+		old, ok := cents(e.old)
 		switch {
 		case l.Organisation:
 			c.Spend.Organisation = old
@@ -410,10 +433,10 @@ func (d *Draft) feedLimit(s *Sketch, e *event, groupAt func(string) int, userOf 
 			}
 		}
 		if !ok && !strings.HasSuffix(e.kind, "_created") {
-			s.Notes = append(s.Notes, fmt.Sprintf("%s: the feed does not say the %s before %s; the draft has none before it", e.at, key, stamp(e.when)))
+			h.s.Notes = append(h.s.Notes, fmt.Sprintf("%s: the feed does not say the %s before %s; the draft has none before it", e.at, key, stamp(e.when)))
 		}
 	}
-	emit(e, org.Change{Limit: &l})
+	h.emit(e, org.Change{Limit: &l})
 }
 
 // mappingOf builds a mapping from the rows of an event or of a table. Groups that

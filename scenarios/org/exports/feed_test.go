@@ -79,3 +79,19 @@ func TestFeedIsUndone(t *testing.T) {
 		}
 	}
 }
+
+// A new seat says nothing of the organisation role, which stays unknown until the
+// question is answered.
+func TestSeatSaysNoRole(t *testing.T) {
+	s := add(exports.New(known), "users.json", `{"data":[{"type":"user","id":"user_1","email":"a@ex.test"}],"has_more":false}`,
+		"feed.json", `{"data":[{"type":"claude_user_seat_tier_updated","created_at":"2026-07-01T09:00:00Z","user_id":"user_1","previous_seat_tier":"standard","current_seat_tier":"premium"}]}`).Sketch()
+	if ch := load(t, s).Changes[0]; ch.Members.Role != "unknown" || ch.Members.Seat.Value != "premium" {
+		t.Errorf("%s", ch.String())
+	}
+	if err := s.Answer("members", "custom"); err != nil {
+		t.Fatal(err)
+	}
+	if ch := load(t, s).Changes[0]; ch.Members.Role != "custom" {
+		t.Errorf("answered: %s", ch.String())
+	}
+}
