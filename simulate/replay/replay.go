@@ -503,7 +503,7 @@ func (r *Replay) release() {
 	}
 	clear(s.events)
 	s.events = s.events[:0]
-	if len(r.freeSlot) < 16 && cap(s.events) <= 1024 {
+	if len(r.freeSlot) < 64 && cap(s.events) <= 1024 {
 		r.freeSlot = append(r.freeSlot, s)
 	}
 }
