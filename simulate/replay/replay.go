@@ -17,6 +17,7 @@ package replay
 import (
 	"cmp"
 	"container/heap"
+	"encoding/binary"
 	"hash/maphash"
 	"slices"
 	"strings"
@@ -502,7 +503,7 @@ func (r *Replay) release() {
 	}
 	clear(s.events)
 	s.events = s.events[:0]
-	if len(r.freeSlot) < 16 && cap(s.events) <= 1024 {
+	if len(r.freeSlot) < 64 && cap(s.events) <= 1024 {
 		r.freeSlot = append(r.freeSlot, s)
 	}
 }
@@ -629,7 +630,7 @@ var seed = maphash.MakeSeed()
 // memory knows the records handed on last, slot by slot, so that a batch sent
 // twice is known also when the second one comes behind the window.
 type memory struct {
-	ring  []uint64            // keys, overwritten from the oldest on
+	ring  []byte              // keys, overwritten from the oldest on
 	n     int                 // records ever added
 	slots []past              // in rising order; the first may be overwritten in part
 	extra map[uint64]struct{} // records that came late
@@ -652,13 +653,18 @@ func (m *memory) add(slot int64, key uint64) {
 		}
 		m.slots = append(m.slots, past{slot, m.n})
 	}
-	if len(m.ring) < remembered {
-		m.ring = append(m.ring, key)
-	} else {
-		m.ring[m.n%remembered] = key
+	at := m.n % remembered * ringKey
+	if at == len(m.ring) {
+		m.ring = append(m.ring, make([]byte, ringKey)...)
 	}
+	binary.LittleEndian.PutUint32(m.ring[at:], uint32(key))
+	binary.LittleEndian.PutUint16(m.ring[at+4:], uint16(key>>32))
 	m.n++
 }
+
+// ringKey is how many bytes of a key the ring holds: two records of some seconds share
+// them by chance only.
+const ringKey = 6
 
 // late reports whether the record is new, and remembers it.
 func (m *memory) late(slot int64, key uint64) bool {
@@ -670,8 +676,9 @@ func (m *memory) late(slot int64, key uint64) bool {
 		if i+1 < len(m.slots) {
 			end = m.slots[i+1].first
 		}
-		for k := max(m.slots[i].first, m.n-len(m.ring)); k < end; k++ {
-			if m.ring[k%remembered] == key {
+		for k := max(m.slots[i].first, m.n-len(m.ring)/ringKey); k < end; k++ {
+			x := m.ring[k%remembered*ringKey:]
+			if binary.LittleEndian.Uint32(x) == uint32(key) && binary.LittleEndian.Uint16(x[4:]) == uint16(key>>32) {
 				return false
 			}
 		}
@@ -725,7 +732,7 @@ func (r *Replay) Close() (Counts, []rules.Finding) {
 	}
 	var out []rules.Finding
 	for _, g := range r.groups {
-		for _, o := range g.observers {
+		for _, o := range slices.Backward(g.observers) { // rules, which hold most, come last: what they let go of is room for others
 			if e, ok := o.(Engine); ok {
 				out = append(out, e.Close(end)...)
 			}

@@ -70,11 +70,17 @@ func (b *block) clear() {
 	b.batch.Text, b.packed, b.units, b.weight = b.batch.Text[:0], b.packed[:0], b.units[:0], 0
 }
 
-func (b *block) add(data []byte, k kind, reason string) {
+// add puts a unit into a block.
+func (p *pipeline) add(b *block, data []byte, k kind, reason string) {
 	to := &b.batch.Text
 	b.weight += len(data)
 	if k >= kindPacked {
-		to = &b.packed
+		if to = &b.packed; b.packed == nil {
+			select {
+			case b.packed = <-p.frames:
+			default:
+			}
+		}
 		b.weight += len(data) * (unpacked - 1)
 	}
 	from := len(*to)
@@ -97,6 +103,7 @@ type worker struct {
 	own            otlp.Batch
 	text           []byte // what blocks are unpacked to whose events are handed on packed
 	usual          [2]int // events of a block, and bytes when packed
+	frames         chan<- []byte
 }
 
 func (w *worker) close() {
@@ -117,6 +124,15 @@ func (w *worker) decode(b *block) {
 		x.Text, w.text = w.text[:0], x.Text
 	}
 	w.open(b)
+	if b.packed != nil { // whoever reads on takes it
+		if cap(b.packed) <= mostKept {
+			select {
+			case w.frames <- b.packed[:0]:
+			default:
+			}
+		}
+		b.packed = nil
+	}
 	x.Packed.Grow(w.usual[0], w.usual[1])
 	b.products = [len(b.products)]int64{}
 	if w.packed {
@@ -257,16 +273,18 @@ type pipeline struct {
 	cur   *block
 	input int
 
+	frames chan []byte // memory of frames that were unpacked
+
 	borrow bool
 }
 
 func newPipeline(ctx context.Context, o *Options, packed bool, wg *sync.WaitGroup) *pipeline {
 	n := o.Workers
 	ahead := max(2*n, 8) // also for few workers: a processor that has to wait for each block sleeps as long again
-	p := &pipeline{ctx: ctx, borrow: o.Borrow, jobs: make(chan *block, ahead/2), order: make(chan *block, ahead), free: make(chan *block, ahead*3/2+2)}
+	p := &pipeline{ctx: ctx, borrow: o.Borrow, jobs: make(chan *block, ahead/2), order: make(chan *block, ahead), free: make(chan *block, ahead*3/2+2), frames: make(chan []byte, ahead/2+n)}
 	for range n {
 		wg.Add(1)
-		w := &worker{max: o.MaxLine, ratio: o.MaxRatio, packed: packed, narrow: o.Narrow, cuts: o.cuts}
+		w := &worker{max: o.MaxLine, ratio: o.MaxRatio, packed: packed, narrow: o.Narrow, cuts: o.cuts, frames: p.frames}
 		w.own.Borrow = o.Borrow
 		if o.Prepare != nil {
 			w.prepare = o.Prepare()
@@ -285,7 +303,7 @@ func newPipeline(ctx context.Context, o *Options, packed bool, wg *sync.WaitGrou
 
 // put adds a unit, whose bytes may be reused afterwards.
 func (p *pipeline) put(data []byte, k kind, reason string) error {
-	p.begin().add(data, k, reason)
+	p.add(p.begin(), data, k, reason)
 	return p.full()
 }
 

@@ -942,7 +942,7 @@ func (r *reading) frames(in io.Reader) error {
 			data := text[from:to]
 			k := r.kindOf(data, !looksJSON(data))
 			if k >= kindPacked {
-				b.add(data, k, LostFrame)
+				r.pipe.add(b, data, k, LostFrame)
 				ahead = blockBytes / unpacked
 			} else {
 				b.weight += len(data)
