@@ -65,20 +65,11 @@ func percent(live int, h habit) int {
 type collected struct {
 	percent int
 	live    []metrics.Sample
-	n       int // collections of a process that reads a long stream
 }
-
-// begun is how many of them there are until what only its start needed is left.
-const begun = 16
 
 func (c *collected) follow() {
 	if metrics.Read(c.live); c.live[0].Value.Kind() == metrics.KindUint64 {
 		c.set(int(c.live[0].Value.Uint64()))
-	}
-	if habit(habits.Load()) == lean {
-		if c.n++; c.n == begun {
-			leaveStart()
-		}
 	}
 	runtime.SetFinalizer(c, (*collected).follow)
 }
