@@ -189,7 +189,9 @@ func TestKeptByUnion(t *testing.T) {
 	// One member is one, however often other things of theirs changed before.
 	often := office(func(c *org.Config) {
 		c.Groups = append(c.Groups, group("second", []string{"in"}, "pilot"), group("third", nil))
-		at := func(days int, g *org.GroupChange) org.Change { return org.Change{When: day.AddDate(0, 0, days), Group: g} }
+		at := func(days int, g *org.GroupChange) org.Change {
+			return org.Change{When: day.AddDate(0, 0, days), Group: g}
+		}
 		c.Changes = []org.Change{
 			at(-5, &org.GroupChange{Name: txt("third"), Add: &org.Selector{Ids: []string{"in"}}}),
 			at(-4, &org.GroupChange{Name: txt("third"), Remove: &org.Selector{Ids: []string{"in"}}}),
