@@ -1,13 +1,14 @@
 package assess
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
 
 	"github.com/sandtable-dev/sandtable/scenarios/condition"
-	"github.com/sandtable-dev/sandtable/scenarios/platform"
 	"github.com/sandtable-dev/sandtable/scenarios/source"
 )
 
@@ -602,12 +603,12 @@ func (m *Model) Timeline(in Inputs, from, to source.Date) ([]Move, error) {
 func (m *Model) moved(a, b *state, before, after Judgement, mv *Move) bool {
 	changed := before.Answer != after.Answer
 	facts := map[string]FactMove{}
-	for _, keys := range []map[factKey]*platform.Answer{a.answers, b.answers} {
-		for k := range keys {
-			x, y := a.answer(k.id, k.mode), b.answer(k.id, k.mode)
-			if x.Value != y.Value || x.Record != y.Record || x.InInterval != y.InInterval {
-				facts[k.id] = FactMove{Fact: k.id, From: x.Value.String(), To: y.Value.String(), Why: y.Reason()}
-			}
+	keys := slices.AppendSeq(slices.Collect(maps.Keys(a.answers)), maps.Keys(b.answers))
+	slices.SortFunc(keys, func(x, y factKey) int { return cmp.Or(strings.Compare(x.id, y.id), strings.Compare(x.mode, y.mode)) })
+	for _, k := range keys { // of a fact that moves in several modes the first is told
+		x, y := a.answer(k.id, k.mode), b.answer(k.id, k.mode)
+		if _, told := facts[k.id]; !told && (x.Value != y.Value || x.Record != y.Record || x.InInterval != y.InInterval) {
+			facts[k.id] = FactMove{Fact: k.id, From: x.Value.String(), To: y.Value.String(), Why: y.Reason()}
 		}
 	}
 	used := map[string]bool{}
